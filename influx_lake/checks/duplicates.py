@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.arrow_maps import as_texts, is_map
+from influx_lake.arrow.maps import as_texts, is_map
 from influx_lake.checks.outcome import SHOWN, Outcome
 from influx_lake.checks.subject import Subject
 from influx_lake.config.values.windows import Window

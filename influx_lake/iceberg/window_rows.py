@@ -10,7 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.arrow_texts import are_texts
+from influx_lake.arrow.texts import are_texts
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window, utc_text
 from influx_lake.errors import DataRefused

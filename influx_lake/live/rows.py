@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from pyarrow import fs
 
-from influx_lake.arrow_buffers import aligned
+from influx_lake.arrow.buffers import aligned
 from influx_lake.config.values.windows import Window, merged
 from influx_lake.errors import LakeError
 

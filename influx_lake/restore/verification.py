@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from influx_lake.arrow_digests import KEY, Digest, RowDigester
+from influx_lake.arrow.digests import KEY, Digest, RowDigester
 from influx_lake.config.values.source_schema import TIME, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import MeasurementNotFound

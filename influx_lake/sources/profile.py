@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.arrow_maps import as_texts
+from influx_lake.arrow.maps import as_texts
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.sources.protocol import Source

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from influx_lake.arrow_buffers import aligned
+from influx_lake.arrow.buffers import aligned
 from influx_lake.config.report.diagnostics import suggestion
 from influx_lake.config.values.sql_expression import column_references
 from influx_lake.errors import ConfigurationError, DataRefused, MissingExtra

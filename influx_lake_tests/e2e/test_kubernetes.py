@@ -16,9 +16,9 @@ import yaml
 from influx_lake.cli.entry import run
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.e2e.dagster_site import DagsterSite
-from influx_lake_tests.e2e.kubernetes import NAMESPACE, LocalCluster, one, pod_specs, rendered_chart
 from influx_lake_tests.e2e.telemetry import DATABASE, days, write_lake
 from influx_lake_tests.integration.deploy.pod_security import refusals
+from testbed.local_kubernetes import NAMESPACE, LocalCluster, one, pod_specs, rendered_chart
 
 pytestmark = pytest.mark.servers
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.arrow_texts import are_texts
+from influx_lake.arrow.texts import are_texts
 
 TEXT = st.none() | st.text(max_size=4).map(str.encode) | st.binary(max_size=3)
 

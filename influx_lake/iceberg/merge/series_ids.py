@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.arrow_maps import as_texts, is_map
+from influx_lake.arrow.maps import as_texts, is_map
 from influx_lake.iceberg.columns.schema import plain_type
 from influx_lake.iceberg.spill.sorted_int64_set import Numbers
 

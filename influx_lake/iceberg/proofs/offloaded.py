@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from influx_lake.arrow_digests import Digest
+from influx_lake.arrow.digests import Digest
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.windows import Window, parse_moment, utc_text
 from influx_lake.errors import CatalogRefused, CommitConflict

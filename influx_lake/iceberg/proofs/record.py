@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from influx_lake.arrow_digests import Digest
+from influx_lake.arrow.digests import Digest
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.windows import Window, merged, parse_moment, utc_text
 from influx_lake.iceberg.own_properties import own_properties
@@ -41,7 +41,7 @@ class Proof:
         at: When; the oldest of its windows' times.
         snapshot_id: The snapshot whose rows have the digest.
         rows: How many rows it has.
-        digest: The digest of these rows: see `arrow_digests.combined`.
+        digest: The digest of these rows: see `arrow.digests.combined`.
         algorithm: How it was made.
         version: The version of influx_lake that did.
         key: The columns that told rows apart, where they are not the time and the tags; empty where they are.

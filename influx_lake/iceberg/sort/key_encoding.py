@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.arrow_maps import as_texts, from_texts, is_map
+from influx_lake.arrow.maps import as_texts, from_texts, is_map
 from influx_lake.iceberg.spill.text_dictionary import ENCODED, MOST_BYTES, TextDictionary
 
 

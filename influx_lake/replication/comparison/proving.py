@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from influx_lake.arrow_digests import ALGORITHM, Digest
+from influx_lake.arrow.digests import ALGORITHM, Digest
 from influx_lake.config import Measurement
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window, utc_text

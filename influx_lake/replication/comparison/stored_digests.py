@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from influx_lake.arrow_digests import KEY, Digest, RowDigester, combined
+from influx_lake.arrow.digests import KEY, Digest, RowDigester, combined
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import StorageError
@@ -39,7 +39,7 @@ def stored_digest(
     key: Iterable[str] = (),
     left_out: Iterable[str] = (),
 ) -> Digest | None:
-    """The digest of a window's rows as of a snapshot of a table; see `arrow_digests.combined`.
+    """The digest of a window's rows as of a snapshot of a table; see `arrow.digests.combined`.
 
     Args:
         table: The table, under the names that loads know.

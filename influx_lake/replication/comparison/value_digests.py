@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.arrow_digests import KEY, Digest, RowDigester, combined
+from influx_lake.arrow.digests import KEY, Digest, RowDigester, combined
 from influx_lake.config import Measurement, Nanoseconds, TypeOptions
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window

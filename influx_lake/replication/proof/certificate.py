@@ -7,7 +7,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from influx_lake.arrow_digests import Digest
+from influx_lake.arrow.digests import Digest
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window, utc_text
 from influx_lake.iceberg.proofs.offloaded import Offloaded, offloaded_from

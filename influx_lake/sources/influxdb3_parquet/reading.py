@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.arrow_texts import are_texts
+from influx_lake.arrow.texts import are_texts
 from influx_lake.config.values.conditions import All, Condition, columns_of
 from influx_lake.config.values.source_schema import TIME, ColumnType, MeasurementSchema, Role
 from influx_lake.sources.arrow_types import ARROW_TYPES

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.arrow_texts import are_texts, is_text, shown
+from influx_lake.arrow.texts import are_texts, is_text, shown
 from influx_lake.sources.files import StoredFile
 from influx_lake.sources.files.failures import file_errors
 from influx_lake.sources.landing_zone.unreadable import Unreadable, as_json

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.arrow_texts import are_texts
+from influx_lake.arrow.texts import are_texts
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.sources.arrow_types import ARROW_TYPES

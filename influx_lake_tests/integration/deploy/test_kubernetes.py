@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from influx_lake_tests.e2e.kubernetes import KUBERNETES, NAMESPACE, one, pod_specs, rendered_chart
 from influx_lake_tests.integration.deploy.pod_security import refusals
+from testbed.local_kubernetes import KUBERNETES, NAMESPACE, one, pod_specs, rendered_chart
 
 SECRETS = {"influx-lake", "dagster-postgresql-secret"}
 """Those that docs/deploy.md makes."""

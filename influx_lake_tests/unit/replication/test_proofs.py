@@ -11,7 +11,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import EqualTo
 
-from influx_lake.arrow_digests import ALGORITHM, Digest
+from influx_lake.arrow.digests import ALGORITHM, Digest
 from influx_lake.config.maintenance.options import CompactOptions, ExpireOptions
 from influx_lake.config.measurements.erased import ErasedRows
 from influx_lake.config.values.windows import Window

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 
-from influx_lake.arrow_maps import as_texts, from_texts
+from influx_lake.arrow.maps import as_texts, from_texts
 from influx_lake.config import WriteOptions
 from influx_lake.config.tables.sort_order import SortTerm
 from influx_lake.iceberg.load.replace import replace_window

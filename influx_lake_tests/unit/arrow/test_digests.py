@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influx_lake.arrow_digests import KEY, Digest, RowDigester, combined
+from influx_lake.arrow.digests import KEY, Digest, RowDigester, combined
 
 SCHEMA = pa.schema(
     [

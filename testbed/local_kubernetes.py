@@ -18,9 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from influx_lake_tests.e2e.dagster_site import REPOSITORY
-
-KUBERNETES = REPOSITORY / "deploy" / "kubernetes"
+KUBERNETES = Path(__file__).parents[1] / "deploy" / "kubernetes"
 NAMESPACE = "influx-lake"
 CHART = "INFLUX_LAKE_TEST_DAGSTER_CHART"
 

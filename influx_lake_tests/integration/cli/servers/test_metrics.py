@@ -22,7 +22,7 @@ from influx_lake_tests.integration.cli_lake import FIRST_DAY_NS, CliLake
 from testbed.http_server import http_server
 
 CPU = {"namespace": "telemetry", "table": "cpu"}
-DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "metrics.md"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
