@@ -1,4 +1,4 @@
-"""Executors and drivers that are killed, tasks that run twice: a window is in its table once, or not at all."""
+"""Executors that are killed, and tasks that run twice: a window is in its table once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from influx_lake.config import load_lake
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake_tests.integration.spark.landed_files import BOUNDS, lake, land
 from influx_lake_tests.integration.spark.test_both_engines import _rows
-from testbed.waiting import wait_until
 
 pytestmark = pytest.mark.servers
 
@@ -95,24 +94,4 @@ def test_executors_are_killed_and_tasks_run_twice(tmp_path: Path) -> None:
         killer.join()
         process.kill()
     assert killed
-    assert _table_rows(config) == _table_rows(own)
-
-
-@pytest.mark.slow
-def test_a_driver_that_is_killed_leaves_the_table_as_it_was(tmp_path: Path) -> None:
-    pytest.importorskip("pyspark", reason="Spark is not installed: make engines")
-    land(tmp_path)
-    own, config = lake(tmp_path, "own", CPU), lake(tmp_path, "spark", CPU)
-    assert subprocess.run(_command(own), check=False).returncode == 0
-    process = subprocess.Popen(_command(config))
-    data = tmp_path / "spark" / "warehouse" / "landed" / "json_plain" / "data"
-    wait_until(lambda: any(data.rglob("*.parquet")), "a data file is there", 250)
-    process.kill()
-    process.wait(30)
-    read = load_lake(config)
-    catalog = open_catalog(read.catalog.name, read.catalog.properties())
-    before = catalog.load_table(read.measurements[0].identifier)
-    rows = _rows(before) if before.current_snapshot() else []
-    assert rows in ([], _table_rows(own))
-    assert subprocess.run(_command(config), check=False).returncode == 0
     assert _table_rows(config) == _table_rows(own)
