@@ -21,11 +21,10 @@ from pyiceberg.typedef import EMPTY_DICT
 from pyiceberg.utils.properties import property_as_bool, property_as_int
 
 from influx_lake.iceberg.commit import position_deletes
-from influx_lake.iceberg.scan.manifest_cache import manifests_of, remember_written
+from influx_lake.iceberg.scan.manifest_cache import manifests_of
 
 if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
-    from pyiceberg.table.update import UpdatesAndRequirements
 
     from influx_lake.iceberg.commit.commit_plan import FileChange
     from influx_lake.iceberg.staging.staged_table import StagedTable
@@ -73,7 +72,6 @@ class ReplaceFiles(_OverwriteFiles):
     """The paths of files of deletes that go with the data files that they are of."""
     _untouched: list[ManifestFile]
     _dangling: list[ManifestEntry]
-    _listed: list[ManifestFile]
 
     def schema(self) -> Schema:
         """The table's columns, and those that were dropped and that an earlier partition spec is made of.
@@ -123,18 +121,7 @@ class ReplaceFiles(_OverwriteFiles):
             snapshot_producer=self,
         )
         data = [manifest for manifest in manifests if manifest.content == ManifestContent.DATA]
-        others = [manifest for manifest in manifests if manifest.content != ManifestContent.DATA]
-        self._listed = merging.merge_manifests(data) + others
-        return self._listed
-
-    def _commit(self) -> UpdatesAndRequirements:
-        changes = super()._commit()
-        metadata = self._transaction.table_metadata
-        if metadata.format_version > 1:
-            # The next window is planned on it, and would read what is known here.
-            [written] = self._written_manifest_lists
-            remember_written(written, self._listed, metadata.next_sequence_number())
-        return changes
+        return merging.merge_manifests(data) + [each for each in manifests if each.content != ManifestContent.DATA]
 
     def _partition_entries(self, manifest: ManifestFile) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
         """The manifest's entries that this snapshot deletes, and the others."""

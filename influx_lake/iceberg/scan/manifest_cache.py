@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from copy import copy
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pyiceberg.io import FileIO
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import DataScan, FileScanTask
@@ -39,18 +36,10 @@ def manifests_of(snapshot: Snapshot, io: FileIO) -> tuple[ManifestFile, ...]:
         if (known := _lists.get(place)) is not None:
             _lists.move_to_end(place)
             return known
-    return _keep(place, tuple(read_manifest_list(io.new_input(place))))
-
-
-def remember_written(place: str, manifests: Iterable[ManifestFile], sequence_number: int) -> None:
-    """Keep what was just written as the list of a snapshot, of a table of format version 2 or later.
-
-    Args:
-        place: The list's file.
-        manifests: What is in it. Those that are new get the sequence number when they are written, and here.
-        sequence_number: The snapshot's.
-    """
-    _keep(place, tuple(_numbered(manifest, sequence_number) for manifest in manifests))
+    # Such a file is never written again: the id of its snapshot and a UUID are in its name.
+    found = tuple(read_manifest_list(io.new_input(place)))
+    _put(_lists, place, found, LISTS_KEPT)
+    return found
 
 
 def planned_files(scan: DataScan) -> list[FileScanTask]:
@@ -74,28 +63,9 @@ def planned_files(scan: DataScan) -> list[FileScanTask]:
     return found
 
 
-def _keep(place: str, manifests: tuple[ManifestFile, ...]) -> tuple[ManifestFile, ...]:
-    # Such a file is never written again, whoever reads it: the id of its snapshot and a UUID are in its name.
-    _put(_lists, place, manifests, LISTS_KEPT)
-    return manifests
-
-
 def _put(known: OrderedDict[K, V], key: K, value: V, most: int) -> None:
     with _lock:
         known[key] = value
         known.move_to_end(key)
         while len(known) > most:
             known.popitem(last=False)
-
-
-def _numbered(manifest: ManifestFile, number: int) -> ManifestFile:
-    from pyiceberg.manifest import UNASSIGNED_SEQ
-
-    if UNASSIGNED_SEQ not in (manifest.sequence_number, manifest.min_sequence_number):
-        return manifest
-    numbered = copy(manifest)
-    if manifest.sequence_number == UNASSIGNED_SEQ:
-        numbered.sequence_number = number
-    if manifest.min_sequence_number == UNASSIGNED_SEQ:
-        numbered.min_sequence_number = number
-    return numbered

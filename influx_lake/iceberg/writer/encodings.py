@@ -54,18 +54,20 @@ class Encodings:
         parts = (f"{name}.key_value.{part}" for name in maps for part in ("key", "value"))
         return cls(chosen | dict.fromkeys(parts, Encoding.DICTIONARY))
 
-    def schema(self, schema: pa.Schema, *, encode_text: bool) -> pa.Schema:
+    def schema(self, schema: pa.Schema, *, encode_text: bool, may_be_encoded: bool = True) -> pa.Schema:
         """The schema in which rows are handed to the Parquet writer: no Arrow dictionary without one in the file.
 
         Args:
             schema: The schema of the rows that come.
             encode_text: Whether texts become Arrow dictionaries before: then rows are copied and kept for less.
+            may_be_encoded: Whether Arrow dictionaries may be handed over at all.
         """
-        return pa.schema([field.with_type(self._kind(field, encode_text)) for field in schema], schema.metadata)
+        kinds = (self._kind(field, encode_text and may_be_encoded, may_be_encoded) for field in schema)
+        return pa.schema([field.with_type(kind) for field, kind in zip(schema, kinds, strict=True)], schema.metadata)
 
-    def _kind(self, field: pa.Field, encode_text: bool) -> pa.DataType:
+    def _kind(self, field: pa.Field, encode_text: bool, may_be_encoded: bool) -> pa.DataType:
         is_encoded = pa.types.is_dictionary(field.type)
-        if self.by_column.get(field.name) is not Encoding.DICTIONARY:
+        if not may_be_encoded or self.by_column.get(field.name) is not Encoding.DICTIONARY:
             return field.type.value_type if is_encoded else field.type
         if is_encoded or (encode_text and pa.types.is_string(field.type)):
             return ENCODED

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from influx_lake.iceberg.layout.sort_order import FileOrder
 from influx_lake.iceberg.spill.memory_accounting import RowSize
-from influx_lake.iceberg.spill.text_dictionary import TextDictionary
+from influx_lake.iceberg.spill.text_dictionary import MOST_BYTES, TextDictionary
 from influx_lake.iceberg.writer.bloom_filters import bloom_options
 from influx_lake.iceberg.writer.encodings import Encodings
 from influx_lake.iceberg.writer.write_settings import WriteSettings
@@ -60,6 +60,10 @@ class FileFormat:
         """
         compression = {"compression": settings.compression.value, "compression_level": settings.compression_level}
         encodings = Encodings.chosen_for(rows, compression)
+        # Arrow (26.0) gives up a dictionary that grows too large where it makes it, and not one that it is handed; it
+        # looks at its size once for each batch of rows.
+        may_be_encoded = settings.dictionary_bytes is None or settings.dictionary_bytes >= MOST_BYTES
+        at_once = _rows_at_once(rows.select(encodings.plain(rows.schema)), settings)
         options = {
             **compression,
             **encodings.options(),
@@ -69,12 +73,12 @@ class FileFormat:
             "data_page_size": settings.page_bytes,
             "max_rows_per_page": settings.page_rows,
             "dictionary_pagesize_limit": settings.dictionary_bytes,
-            "write_batch_size": _rows_at_once(rows.select(encodings.plain(rows.schema)), settings),
+            "write_batch_size": at_once if may_be_encoded else LEAST_ROWS_AT_ONCE,
             "bloom_filter_options": bloom_options(rows, settings.bloom_filters or {}, settings.row_group_rows),
             "sorting_columns": order.columns if order else None,
         }
-        schema = encodings.schema(rows.schema, encode_text=encode_text)
-        written = encodings.schema(rows.schema, encode_text=True)
+        schema = encodings.schema(rows.schema, encode_text=encode_text, may_be_encoded=may_be_encoded)
+        written = encodings.schema(rows.schema, encode_text=True, may_be_encoded=may_be_encoded)
         dictionaries = {column.name: TextDictionary() for column in written if pa.types.is_dictionary(column.type)}
         return cls(schema, written, options, settings, order, dictionaries, RowSize(schema))
 
