@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from influx_lake.sources.messages.message import Offsets
-from influx_lake.sources.messages.taking_apart import Read
+from influx_lake.sources.messages.message_parser import Read
 from influx_lake.sources.points.staged_file import Unit
 
 

@@ -25,7 +25,7 @@ from influx_lake.iceberg.streams.position import StreamPosition, position_in
 from influx_lake.replication.streams.ledger import Ledger, LedgerTable, PartitionLag, UnderWay
 from influx_lake.sources.messages.batch import batch_source
 from influx_lake.sources.messages.message import Offsets
-from influx_lake.sources.messages.taking_apart import Read
+from influx_lake.sources.messages.message_parser import Read
 from influx_lake.streaming.adding import MeasurementMessages
 from influx_lake.streaming.dead_letters import add_dead_letters
 from influx_lake.streaming.routing import Routing

@@ -18,7 +18,7 @@ import pyarrow as pa
 from influx_lake.config.connections import KafkaConfig
 from influx_lake.sources.messages.brokers import Brokers, protocol
 from influx_lake.sources.messages.message import DEAD_LETTERS, Messages, Offsets, as_rows
-from influx_lake.sources.messages.taking_apart import Read, TakenApart, take_apart, unpack
+from influx_lake.sources.messages.message_parser import Read, TakenApart, take_apart, unpack
 from influx_lake.streaming.routing import Wanted
 from influx_lake.streaming.spark_session import spark_errors
 from influx_lake.streaming.steps import Step

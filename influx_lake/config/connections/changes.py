@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from influx_lake.config.values.on_off import Switched
+from influx_lake.config.values.on_off import OnOff
 
 CHANGES_TABLE = "influx_lake_changes"
 """The table in which the plugin inside InfluxDB 3 records changes. It is not a measurement."""
@@ -26,5 +26,5 @@ class ChangesOptions(BaseModel):
     )
 
 
-TellingChanges = Annotated[ChangesOptions | None, Switched()]
+TellingChanges = Annotated[ChangesOptions | None, OnOff()]
 """The option `changes`; None: the database does not report."""

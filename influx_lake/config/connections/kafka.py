@@ -15,7 +15,7 @@ from influx_lake.config.connections.server import TlsConfig
 from influx_lake.config.references.secret import Secret
 from influx_lake.config.values.contradictions import contradiction
 from influx_lake.config.values.lists import Distinct, OneOrMore
-from influx_lake.config.values.on_off import Switched
+from influx_lake.config.values.on_off import OnOff
 from influx_lake.config.values.read_options import PositiveDuration
 from influx_lake.config.values.units import WholeNumber
 from influx_lake.config.values.validated_names import TableName, Text
@@ -72,7 +72,7 @@ class KafkaConfig(RecordOptions, DocumentLimit, SourceConfig):
         description="What a number without a fraction is, of fields that `columns` does not declare. Telegraf writes "
         "the float 1.0 as 1, so that in its JSON only floats are safe.",
     )
-    tls: Annotated[TlsConfig | None, Switched()] = Field(
+    tls: Annotated[TlsConfig | None, OnOff()] = Field(
         default=None, description="TLS to the brokers: `{}`, or its options. Default: off."
     )
     mechanism: Mechanism = Field(default="SCRAM-SHA-512", description="How `username` and `password` are checked.")

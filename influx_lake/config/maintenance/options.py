@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from influx_lake.config.maintenance.engines import Engine
 from influx_lake.config.values.contradictions import contradiction
 from influx_lake.config.values.lists import Distinct
-from influx_lake.config.values.on_off import Switched
+from influx_lake.config.values.on_off import OnOff
 from influx_lake.config.values.units import Duration, Size, WholeNumber
 from influx_lake.config.values.validated_names import Text
 
@@ -118,20 +118,20 @@ class MaintenanceOptions(BaseModel):
 
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
-    compact: Annotated[CompactOptions | None, Switched()] = Field(default=CompactOptions(), description="Small files.")
-    expire_snapshots: Annotated[ExpireOptions | None, Switched()] = Field(
+    compact: Annotated[CompactOptions | None, OnOff()] = Field(default=CompactOptions(), description="Small files.")
+    expire_snapshots: Annotated[ExpireOptions | None, OnOff()] = Field(
         default=ExpireOptions(), description="Old snapshots."
     )
-    remove_orphans: Annotated[OrphanOptions | None, Switched()] = Field(
+    remove_orphans: Annotated[OrphanOptions | None, OnOff()] = Field(
         default=OrphanOptions(), description="Files of no snapshot."
     )
-    rewrite_manifests: Annotated[ManifestOptions | None, Switched()] = Field(
+    rewrite_manifests: Annotated[ManifestOptions | None, OnOff()] = Field(
         default=ManifestOptions(), description="Small manifests."
     )
-    metadata: Annotated[MetadataOptions | None, Switched()] = Field(
+    metadata: Annotated[MetadataOptions | None, OnOff()] = Field(
         default=MetadataOptions(), description="Metadata files of earlier states."
     )
-    statistics: Annotated[StatisticsOptions | None, Switched()] = Field(
+    statistics: Annotated[StatisticsOptions | None, OnOff()] = Field(
         default=None, description="Numbers of distinct values, for other engines' planners. Default: `off`."
     )
 
@@ -154,7 +154,7 @@ class MaintenanceOptions(BaseModel):
         return self.model_copy(update=stated)
 
 
-Maintenance = Annotated[MaintenanceOptions | None, Switched()]
+Maintenance = Annotated[MaintenanceOptions | None, OnOff()]
 """The options; None: off."""
 
 

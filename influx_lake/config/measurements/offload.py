@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJson
 from pydantic_core import CoreSchema, core_schema
 
 from influx_lake.config.measurements.retention import LongDuration
-from influx_lake.config.values.on_off import Switched, read_switched
+from influx_lake.config.values.on_off import OnOff, read_on_off
 from influx_lake.config.values.units import Duration, WholeNumber, YesNo
 
 
@@ -38,7 +38,7 @@ class ProofOptions(BaseModel):
     )
 
 
-class _OrWord(Switched):
+class _OrWord(OnOff):
     """A validator that also accepts the comparison alone: `proof: values`."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -50,7 +50,7 @@ class _OrWord(Switched):
 
 
 def _read_proof(value: Any) -> Any:
-    return {"compare": value} if isinstance(value, str) and value in tuple(Proof) else read_switched(value)
+    return {"compare": value} if isinstance(value, str) and value in tuple(Proof) else read_on_off(value)
 
 
 Proving = Annotated[ProofOptions | None, _OrWord()]
@@ -86,5 +86,5 @@ class OffloadOptions(BaseModel):
     )
 
 
-Offloading = Annotated[OffloadOptions | None, Switched()]
+Offloading = Annotated[OffloadOptions | None, OnOff()]
 """The option `offload`; None: nothing is deleted at the source."""

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from influx_lake.config.values.contradictions import contradiction
-from influx_lake.config.values.on_off import Switched
+from influx_lake.config.values.on_off import OnOff
 from influx_lake.config.values.units import Duration, YesNo
 
 SHORTEST_EVERY = timedelta(minutes=1)
@@ -50,5 +50,5 @@ class ReconcileOptions(BaseModel):
         return self
 
 
-Reconciling = Annotated[ReconcileOptions | None, Switched()]
+Reconciling = Annotated[ReconcileOptions | None, OnOff()]
 """The option; None: off."""

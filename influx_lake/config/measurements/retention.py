@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from influx_lake.config.values.on_off import Switched
+from influx_lake.config.values.on_off import OnOff
 from influx_lake.config.values.units import DURATION_PATTERN, Duration
 
 DAYS_OF_A_YEAR = 365
@@ -44,5 +44,5 @@ class RetentionOptions(BaseModel):
     )
 
 
-Retained = Annotated[RetentionOptions | None, Switched()]
+Retained = Annotated[RetentionOptions | None, OnOff()]
 """The option; None: for ever."""

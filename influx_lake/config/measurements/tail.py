@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from influx_lake.config.values.on_off import Switched
+from influx_lake.config.values.on_off import OnOff
 from influx_lake.config.values.units import Duration
 
 SHORTEST_EVERY = timedelta(seconds=5)
@@ -36,5 +36,5 @@ class TailOptions(BaseModel):
     )
 
 
-Tailing = Annotated[TailOptions | None, Switched()]
+Tailing = Annotated[TailOptions | None, OnOff()]
 """The option; None: off."""

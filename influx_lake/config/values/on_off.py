@@ -12,11 +12,11 @@ OFF = frozenset({"off", "no", "false"})
 
 
 @dataclass(frozen=True)
-class Switched:
+class OnOff:
     """A validator for `Options | None`: an empty value means the defaults, `off` means None."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(read_switched, handler(source))
+        return core_schema.no_info_before_validator_function(read_on_off, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         found = handler(schema)
@@ -29,7 +29,7 @@ def or_empty(value: Any) -> Any:
     return {} if value is None else value
 
 
-def read_switched(value: Any) -> Any:
+def read_on_off(value: Any) -> Any:
     """The value, as pydantic validates it.
 
     Raises:

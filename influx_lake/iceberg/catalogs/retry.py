@@ -20,8 +20,8 @@ def seconds_left() -> float:
     return _deadline.get() - time.monotonic()
 
 
-def tries(deadline: float) -> Iterator[int]:
-    """Count tries from 0, pausing between them (full jitter), until the next would come after the deadline.
+def retry_attempts(deadline: float) -> Iterator[int]:
+    """Count attempts from 0, pausing between them (full jitter), until the next would come after the deadline.
 
     Args:
         deadline: A moment of `time.monotonic()`.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic
 from influx_lake import recorder
 from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
-from influx_lake.iceberg.catalogs.retry import tries
+from influx_lake.iceberg.catalogs.retry import retry_attempts
 from influx_lake.iceberg.commit.commit_plan import NothingNew
 from influx_lake.iceberg.commit.commit_task import C, CommitTask, Committed
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
@@ -85,7 +85,7 @@ class Committer(Generic[C]):
         return Committed(done.change, done.commit.snapshot_id, self.table)
 
     def _until(self, deadline: float) -> _Try[C] | None:
-        for _ in tries(deadline):
+        for _ in retry_attempts(deadline):
             with commit_lock(self.table.metadata.table_uuid):
                 if (done := self._once()) is not None:
                     return done
@@ -179,7 +179,7 @@ class Committer(Generic[C]):
 
     def _settled(self, deadline: float) -> _Try[C] | None:
         """Look for a commit of unknown outcome, again and again, for a while."""
-        for _ in tries(min(deadline, time.monotonic() + SETTLING_SECONDS)):
+        for _ in retry_attempts(min(deadline, time.monotonic() + SETTLING_SECONDS)):
             if self._load() and ((done := self._landed()) is not None or not self._is_unknown()):
                 return done
         return None

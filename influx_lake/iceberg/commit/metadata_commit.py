@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
-from influx_lake.iceberg.catalogs.retry import tries
+from influx_lake.iceberg.catalogs.retry import retry_attempts
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
 from influx_lake.iceberg.failures.translation import safe_cause, translate
 from influx_lake.iceberg.staging.staged_table import layout_requirements
@@ -43,7 +43,7 @@ def commit_metadata(
     """
     failure: LakeError | None = None
     outcome = Outcome.LOST
-    for _ in tries(time.monotonic() + target.write.commit_timeout.total_seconds()):
+    for _ in retry_attempts(time.monotonic() + target.write.commit_timeout.total_seconds()):
         try:
             uuid = catalog.load_table(target.identifier).metadata.table_uuid
             with commit_lock(uuid):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from influx_lake.errors import BranchOutdated, CommitConflict
-from influx_lake.iceberg.catalogs.retry import tries
+from influx_lake.iceberg.catalogs.retry import retry_attempts
 from influx_lake.iceberg.columns.known_columns import actual, as_known, is_shared
 from influx_lake.iceberg.commit.committer import Committer
 from influx_lake.iceberg.history.branch_catalog import on_branch
@@ -75,7 +75,7 @@ def publish(catalog: Catalog, target: TableTarget, branch: str) -> Published:
     """
     deadline = time.monotonic() + target.write.commit_timeout.total_seconds()
     current, rest = branch, tuple[str, ...]()
-    for _ in tries(deadline):
+    for _ in retry_attempts(deadline):
         table = actual(open_table(catalog, target.identifier))
         loads = loads_on(table, current)
         if not loads.loads:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
-from influx_lake.iceberg.catalogs.retry import tries
+from influx_lake.iceberg.catalogs.retry import retry_attempts
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
 from influx_lake.iceberg.failures.translation import catalog_errors, safe_cause, translate
 from influx_lake.iceberg.scan.reader import open_table
@@ -66,7 +66,7 @@ def commit_refs(
     failure: LakeError | None = None
     outcome = Outcome.LOST
     table = open_table(catalog, identifier)
-    for number in tries(time.monotonic() + timeout.total_seconds()):
+    for number in retry_attempts(time.monotonic() + timeout.total_seconds()):
         with commit_lock(table.metadata.table_uuid):
             with catalog_errors(f"load the table {'.'.join(identifier)}"):
                 table = catalog.load_table(identifier)

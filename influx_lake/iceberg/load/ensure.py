@@ -14,7 +14,7 @@ from influx_lake.config.tables.format_versions import NEWEST_WRITTEN
 from influx_lake.errors import CatalogRefused, CatalogUnavailable, CommitConflict, LakeError, TableUnsupported
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.namespaces import make_namespace
-from influx_lake.iceberg.catalogs.retry import tries
+from influx_lake.iceberg.catalogs.retry import retry_attempts
 from influx_lake.iceberg.columns.field_variants import arranged
 from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_words, as_known, check_fillable, resolved
 from influx_lake.iceberg.columns.row_mapping import shape_of
@@ -72,7 +72,7 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
     """
     failure: LakeError | None = None
     patience = min(_PATIENCE_SECONDS, target.write.commit_timeout.total_seconds())
-    for _ in tries(time.monotonic() + patience):
+    for _ in retry_attempts(time.monotonic() + patience):
         found = find_table(catalog, target.identifier, target.share)
         try:
             table = actual(found) if found else _create(catalog, target, columns, provenance)

@@ -22,7 +22,6 @@ from influx_lake.sources.declared_columns import declared_columns
 from influx_lake.sources.flux import scripts
 from influx_lake.sources.flux.annotated import blocks, tables
 from influx_lake.sources.flux.conditions import expression
-from influx_lake.sources.flux.pieces import Answers, within_shards
 from influx_lake.sources.flux.points import (
     Columns,
     PointBuilder,
@@ -33,6 +32,7 @@ from influx_lake.sources.flux.points import (
     tag_keys,
     texts_of,
 )
+from influx_lake.sources.flux.query_splitting import Answers, within_shards
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
 from influx_lake.sources.http.documents import bounded
 from influx_lake.sources.http.rows import in_time, read_ahead

@@ -16,7 +16,7 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import Lake, load_lake
 from influx_lake.config.connections import KafkaConfig
 from influx_lake.sources.messages.message import Messages, Offsets
-from influx_lake.sources.messages.taking_apart import take_apart
+from influx_lake.sources.messages.message_parser import take_apart
 from influx_lake.streaming.steps import Step
 from influx_lake.streaming.stream import Stream
 from influx_lake.streaming.topics import _rows, step_of

@@ -19,8 +19,8 @@ from influx_lake.config.values.source_schema import Column, ColumnType, Measurem
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import QueryRejected, StreamBroken, UnexpectedAnswer
 from influx_lake.sources.flux.annotated import blocks
-from influx_lake.sources.flux.pieces import within_shards
 from influx_lake.sources.flux.points import PointBuilder, SeriesKey, Values
+from influx_lake.sources.flux.query_splitting import within_shards
 from influx_lake.sources.http import HttpFailures
 
 FAILURES = HttpFailures(InfluxDB2Config(type="influxdb2", host="h", org="o", bucket="b"), "the server")

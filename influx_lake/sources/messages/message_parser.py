@@ -1,4 +1,4 @@
-"""Messages of a topic as a unit of points, wherever they are taken apart, and back where they are loaded."""
+"""Parses the messages of a topic into a unit of points, in any process, and reads them where they are loaded."""
 
 from __future__ import annotations
 
