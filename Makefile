@@ -9,7 +9,7 @@ WRITERS := .venv-bench
 DBT := .venv-dbt
 WORKERS ?= 2
 # All but spark, which is large: `make engines` brings it; and dbt, which needs older versions: `make dbt`.
-EXTRAS := $(addprefix --extra ,sandbox polars duckdb files postgres hive adls gcs s3fs glue statistics metrics openlineage trino serve celery dg demo)
+EXTRAS := $(addprefix --extra ,sandbox polars duckdb files postgres hive adls gcs s3fs glue statistics metrics openlineage trino serve celery kubernetes dg demo)
 # What the container image has: all that a lake may use in operation, and nothing for trying and testing.
 IMAGE := $(addprefix --extra ,duckdb files postgres glue statistics metrics openlineage serve celery)
 # What another Python, or other versions of libraries, may break: no processes, no servers.

@@ -1,6 +1,6 @@
 """The process that drives Spark for a run of Dagster's, which asks for windows, and is told of them, by Dagster Pipes.
 
-`python -m influx_lake.orchestration.spark` is what the run starts.
+`python -m influx_lake.orchestration.spark` is what the run starts; services are given its `__main__.py` as a script.
 """
 
 from __future__ import annotations
@@ -101,9 +101,9 @@ def run_job(request: JobRequest, tell: Callable[[dict[str, Any]], None], say: Ca
 
 def main() -> None:
     """Do what the run asks for."""
-    from dagster_pipes import open_dagster_pipes
+    from influx_lake.orchestration.spark.pipes_session import opened_pipes
 
-    with open_dagster_pipes() as pipes:
+    with opened_pipes() as pipes:
 
         def tell(message: dict[str, Any]) -> None:
             for piece in pieces(message):

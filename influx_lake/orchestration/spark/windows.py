@@ -1,8 +1,7 @@
-"""Windows that Spark loads: a process of its own drives it, by Dagster Pipes, once for all windows of a step."""
+"""Windows that Spark loads: a driver of its own does it, by Dagster Pipes, once for all windows of a step."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
     from influx_lake.iceberg.window_result import WindowResult
-
-_JOB = "influx_lake.orchestration.spark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +81,22 @@ class SparkJob:
         raise EngineError("the process that drives Spark ended and did not tell what became of the window")
 
     def _run(self) -> Sequence[Any]:
+        from influx_lake.orchestration.spark.drivers import driver_of
         from influx_lake.orchestration.spark.job import REQUEST, JobRequest
         from influx_lake.orchestration.spark.results import joined
 
         step = step_of()
         request = JobRequest.of(self.lake, self.measurement, self.windows, step.run.run_id)
+        driver = driver_of(self.lake.spark)
         try:
-            done = dg.PipesSubprocessClient().run(
-                context=step, command=[sys.executable, "-m", _JOB], extras={REQUEST: request.written()}
-            )
+            done = driver.run(step, {REQUEST: request.written()})
         except (LakeError, dg.DagsterExecutionInterruptedError):
             raise
         except Exception as error:
             raise EngineError(
-                f"the process that drives Spark ended before it was done: {error}",
-                remedy="Its output is in the run's compute logs; what it committed is in the table, and to load it "
-                "again changes nothing",
+                f"{driver.name} ended before it was done: {error}",
+                remedy=f"Its output is in {driver.output}; what it committed is in the table, and to load it again "
+                "changes nothing",
             ) from None
         return joined(done.get_custom_messages())
 
