@@ -120,7 +120,13 @@ class Kubernetes(BaseModel):
 class RunOn(BaseModel):
     """Who drives Spark for runs of Dagster, in the place of a process beside the run."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        defer_build=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        json_schema_extra={"minProperties": 1},
+    )
 
     emr_serverless: EmrServerless | None = Field(default=None, description="An application of EMR Serverless.")
     glue: Glue | None = Field(default=None, description="A job of Glue.")

@@ -103,7 +103,11 @@ def main() -> None:
     """Do what the run asks for."""
     from influx_lake.orchestration.spark.pipes_session import opened_pipes
 
-    with opened_pipes() as pipes:
+    try:
+        session = opened_pipes()
+    except LakeError as error:
+        raise SystemExit(str(error)) from None
+    with session as pipes:
 
         def tell(message: dict[str, Any]) -> None:
             for piece in pieces(message):

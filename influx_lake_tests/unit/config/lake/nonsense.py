@@ -126,6 +126,18 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "tags": {"format": "json"},
     "json_integers": {"format": "json"},
     "mechanism": {"username": "u", "password": "${NOT_A_SECRET}"},
+    "run_on.emr_serverless": {
+        "run_on": {
+            "emr_serverless": {
+                "application_id": "00f1a2b3",
+                "execution_role_arn": "arn:aws:iam::123456789012:role/influx-lake",
+                "entry_point": "s3://bucket/driver.py",
+                "messages": "s3://bucket/messages",
+            }
+        }
+    },
+    "run_on.glue": {"run_on": {"glue": {"job_name": "load", "messages": "s3://bucket/messages"}}},
+    "run_on.kubernetes": {"run_on": {"kubernetes": {"image": "influx-lake-spark"}}},
     "email": {
         "email": {"sender": "a@b.c", "to": ["a@b.c"], "smtp_host": "mail.example.com", "password": "${NOT_A_SECRET}"}
     },
