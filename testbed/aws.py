@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from moto.core.models import reset_model_data
+import requests
 from moto.server import ThreadedMotoServer
 
 
@@ -18,11 +18,12 @@ def empty_aws() -> Iterator[str]:
     of the same name, is forgotten first.
     """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    reset_model_data()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
     try:
-        yield f"http://{host}:{port}"
+        requests.post(f"{url}/moto-api/reset", timeout=60).raise_for_status()
+        yield url
     finally:
         server.stop()

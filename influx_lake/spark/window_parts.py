@@ -12,6 +12,7 @@ from influx_lake.config.catalogs.options import CatalogConfig
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.history.branch_catalog import branch_of
+from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.write_part import write_part
 from influx_lake.iceberg.parts.encoding import decoded
 from influx_lake.replication.guards import check_size
@@ -29,6 +30,7 @@ from influx_lake.spark.shipping import shipped
 from influx_lake.spark.slices import slices
 from influx_lake.spark.spark_files import FoundPoints, SparkFiles
 from influx_lake.transforms import LoadContext
+from influx_lake.transforms.columns import arrow_schema
 
 if TYPE_CHECKING:
     from influx_lake.iceberg.parts.written_part import WrittenPart
@@ -69,6 +71,8 @@ class WindowParts:
             found = self.files.found(self.measurement.name, load.window, self.schema)
         if not len(found.spans.within(load.window).rows):
             return [self._written_here(load)]
+        # Else each executor would make it, or add its columns.
+        table_for(load.catalog, load.target, arrow_schema(self.schema), load.provenance)
         parallelism = self.spark.parallelism()
         parts = slices(load.window, found.spans, self.rows_per_task, parallelism)
         task = WindowTask(

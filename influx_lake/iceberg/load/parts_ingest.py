@@ -113,6 +113,20 @@ def open_parts(load: WindowLoad, parts: Sequence[WrittenPart]) -> Iterator[Parts
         yield PartsIngest(load, staging, _statistics(load, parts), quarantine, commit_id, written, ids)
 
 
+def shape_as_of_now(load: WindowLoad, columns: pa.Schema) -> str:
+    """How rows of some columns would be shaped for a load's table as it is now; see `shape_digest`.
+
+    Args:
+        load: The load.
+        columns: The columns of the rows.
+
+    Raises:
+        LakeError: The table cannot take such rows; see `table_for`.
+    """
+    staged = table_for(load.catalog, load.target, columns, load.provenance)
+    return shape_digest(Staging(columns, load.target, staged).first.shape)
+
+
 def commit_id_of_parts(parts: Iterable[WrittenPart]) -> str:
     """The id of the commit of some parts, the same whoever commits them."""
     return hashlib.sha256("\0".join(sorted(part.id for part in parts)).encode()).hexdigest()[:32]

@@ -18,7 +18,7 @@ from influx_lake.iceberg.columns.known_columns import actual
 from influx_lake.iceberg.commit.once import commit_of, committed_parts
 from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.load.ensure import table_for
-from influx_lake.iceberg.load.parts_ingest import commit_id_of_parts
+from influx_lake.iceberg.load.parts_ingest import commit_id_of_parts, shape_as_of_now
 from influx_lake.iceberg.load.quarantine import quarantine_of
 from influx_lake.iceberg.load.write_part import write_part
 from influx_lake.iceberg.parts.records import PartRecords
@@ -86,7 +86,7 @@ class SplitLoad:
         nanoseconds = load.target.with_nanoseconds
         records, cut = self._records(load), parts_of(self.measurement, load.window)
         noted = {window: found for window in cut if (found := records.get(window)) is not None}
-        parts = self._usable(records, noted, len(cut))
+        parts = self._shaped_as_now(load, self._usable(records, noted, len(cut)))
         if parts:
             log.info("%s: %s of %d were written before", self.window, counted(len(parts), "part"), len(cut))
         missing = [window for window in cut if window not in parts]
@@ -148,6 +148,11 @@ class SplitLoad:
             # Only the commit that the quarantine was made for can follow it.
             spent |= committed_parts(held)
         return {window: part for window, part in found.items() if part.id not in spent and records.is_whole(part)}
+
+    def _shaped_as_now(self, load: WindowLoad, parts: dict[Window, WrittenPart]) -> dict[Window, WrittenPart]:
+        """Those of the parts that can be committed with what is written now: the table may have got columns since."""
+        shapes = {columns: shape_as_of_now(load, columns) for columns in {part.columns for part in parts.values()}}
+        return {window: part for window, part in parts.items() if part.shape == shapes[part.columns]}
 
     def _is_fresh(self, part: WrittenPart) -> bool:
         complete = part.window.end <= part.began - self.measurement.lag

@@ -15,6 +15,7 @@ from influx_lake.iceberg.table_state.lineage import last_commit
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.iceberg.catalogs.java_server import apache_rest_catalog, iceberg_jar, spark_jars
 from influx_lake_tests.integration.maintenance.engine_lake import DAYS, HOURS, ROWS, EngineLake
+from testbed.spark_jvm import end_spark_jvm
 from testbed.trino_server import trino_server
 from testbed.waiting import wait_until
 
@@ -49,18 +50,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 "spark.sql.catalog.main.cache-enabled": "false",
             }
             yield EngineLake.made(folder, box, catalog, "spark", {"spark": {"conf": conf, "catalog": "main"}}, NAMES)
-            _end_spark()
-
-
-def _end_spark() -> None:
-    from pyspark import SparkContext
-
-    gateway = SparkContext._gateway
-    if gateway is not None:
-        gateway.shutdown()
-        gateway.proc.stdin.close()
-        gateway.proc.wait(30)
-        SparkContext._gateway = SparkContext._jvm = None
+            end_spark_jvm()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from influx_lake_tests.integration.query.page import Block, blocks, run_python, 
 from influx_lake_tests.integration.query.page_lake import Answer, PageLake
 from influx_lake_tests.integration.query.type_tables import make_foreign_tables
 from influx_lake_tests.integration.typed_lake import Row
+from testbed.spark_jvm import end_spark_jvm
 from testbed.trino_server import trino_server
 
 
@@ -253,7 +254,6 @@ def spark_scans(frame: Any) -> list[Any]:
 @contextmanager
 def spark_engine(lake: PageLake, folder: Path) -> Iterator[Engine]:
     spark_jars()
-    from pyspark import SparkContext
 
     (folder / "spark-defaults.conf").write_text(
         "spark.master local[2]\n"
@@ -268,16 +268,11 @@ def spark_engine(lake: PageLake, folder: Path) -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SPARK_CONF_DIR", str(folder))
         spark = Spark(lake)
-        gateway = spark.session.sparkContext._gateway
         try:
             yield spark
         finally:
             spark.session.stop()
-            # Else the JVM lives as long as the test run, and a later session would ask it.
-            gateway.shutdown()
-            gateway.proc.stdin.close()
-            gateway.proc.wait(30)
-            SparkContext._gateway = SparkContext._jvm = None
+            end_spark_jvm()
 
 
 class Trino:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from testbed.spark_jvm import end_spark_jvm
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
     """A Spark in this process, which commands then use; skips the test where it is not installed."""
     pytest.importorskip("pyspark", reason="Spark is not installed: make engines")
@@ -16,3 +18,4 @@ def spark() -> Iterator[Any]:
     source = SparkSource(SparkOptions(master="local[2]", conf={"spark.driver.memory": "1g"}))
     yield source.get()
     source.close()
+    end_spark_jvm()

@@ -15,6 +15,7 @@ from influx_lake.iceberg.scan.reader import count_rows, read_windows
 from influx_lake_tests.integration.iceberg.catalogs.java_server import iceberg_jar, sqlite_driver
 from influx_lake_tests.integration.iceberg.engines.engine_cases import telling
 from influx_lake_tests.integration.typed_lake import Row, TypedLake
+from testbed.spark_jvm import end_spark_jvm
 
 _MERGE_ON_READ = ", ".join(f"'write.{what}.mode' = 'merge-on-read'" for what in ("delete", "update", "merge"))
 
@@ -99,19 +100,8 @@ def spark_session(folder: Path) -> Iterator[Spark]:
     try:
         yield Spark(session)
     finally:
-        _stop(session)
-
-
-def _stop(session: Any) -> None:
-    from pyspark import SparkContext
-
-    gateway = session.sparkContext._gateway
-    session.stop()
-    # Else the JVM lives as long as the test run, and a later session would ask it.
-    gateway.shutdown()
-    gateway.proc.stdin.close()
-    gateway.proc.wait(30)
-    SparkContext._gateway = SparkContext._jvm = None
+        session.stop()
+        end_spark_jvm()
 
 
 def assert_same(spark: Spark, lake: TypedLake, of: Measurement, window: Window) -> list[Row]:
