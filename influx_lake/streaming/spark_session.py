@@ -105,7 +105,10 @@ def settings(options: SparkOptions) -> dict[str, str]:
 def _check_connector(session: SparkSession) -> None:
     try:
         session._jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(_CLASS)
-    except Exception:
+    except Exception as error:
+        # py4j is there with pyspark only, and tells of what Java threw by text.
+        if "ClassNotFoundException" not in str(error):
+            raise
         raise ConfigurationError(
             "this Spark has no source for Kafka",
             remedy=f"Name it in lake.yaml: `spark: {{packages: ['{CONNECTOR}_2.12:<version>']}}`, or its jars: "
