@@ -38,8 +38,8 @@ _OPTIONS = ("lake", "database", "tables")
 class Plugin(BasePlugin):  # type: ignore[misc]
     """Attaches the lake to dbt's connection.
 
-    Its `config`: `lake`, the lake.yaml (default: `$INFLUX_LAKE_CONFIG`, else `./lake.yaml`); `database`, what the lake
-    is called in models (default: `lake`); `tables`, only these, by measurement or table (default: all that there are).
+    Its `config`: `lake`, the lake.yaml (default: `$INFLUX_LAKE_CONFIG`, else `./lake.yaml`); `database`, the name of
+    the lake in models (default: `lake`); `tables`, the measurements or tables to attach (default: all).
     """
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:

@@ -1,19 +1,19 @@
 """The Dagster code location of a lake.yaml without a project: the lake of $INFLUX_LAKE_CONFIG or ./lake.yaml."""
 
-# ruff: noqa: E402  (what is set here holds for what is imported, too)
+# ruff: noqa: E402  (these settings must precede the imports, which they affect too)
 from __future__ import annotations
 
 import gc
 
-# Of 10,000 measurements there are a million objects that live as long as the process does. Looking through them for
-# garbage again and again, as they come, takes a third of the time of loading them.
+# 10,000 measurements make a million objects that live as long as the process. With Python's default thresholds, garbage
+# collection takes a third of the time of loading them.
 gc.set_threshold(100_000, 20, 100)
 
 import os
 
 import dagster as dg
 
-# Dagster reads it at each event; without it a run writes its windows' events one by one, each in a transaction.
+# Dagster reads this at each event. Without it, a run writes its windows' events one by one, each in a transaction.
 os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "50")
 
 

@@ -142,7 +142,7 @@ class TransientSourceError(SourceError):
     """The same request may succeed later.
 
     Attributes:
-        retry_after: How long the server asks to be left alone, when it says so.
+        retry_after: The pause that the server asks for; None where it asks for none.
     """
 
     transient = True
@@ -154,7 +154,7 @@ class SourceUnavailable(TransientSourceError):
 
 
 class SourceTimeout(TransientSourceError):
-    """The server did not answer in the time it was given."""
+    """The server did not answer within the timeout."""
 
     too_large = True
 
@@ -168,11 +168,11 @@ class RowsMissing(TransientSourceError):
 
 
 class StreamBehind(TransientSourceError):
-    """The stream that fills a table has not added all that came for a window."""
+    """A stream has not yet added all messages of a window to its table."""
 
 
 class WindowInterrupted(TransientSourceError):
-    """The source failed after rows were passed on: the window has to be restarted, which it can be at once."""
+    """The source failed after rows were passed on: the load restarts the window, at once if it likes."""
 
 
 class PermanentSourceError(SourceError):
@@ -200,13 +200,13 @@ class QueryRejected(PermanentSourceError):
 
 
 class FileLimitExceeded(PermanentSourceError):
-    """The window touches more Parquet files than InfluxDB 3 Core is willing to open."""
+    """The window touches more Parquet files than InfluxDB 3 Core opens for a query."""
 
     too_large = True
 
 
 class FileUnreadable(PermanentSourceError):
-    """A file of a source is not there, or its content is damaged."""
+    """A file of a source does not exist, or its content is damaged."""
 
 
 class BadRecords(PermanentSourceError):
@@ -252,7 +252,7 @@ class CatalogRefused(CatalogError):
 
 
 class StorageError(LakeError):
-    """A file of the table, or one that waits for it, could not be written or read."""
+    """A data file of the table, or a temporary file of its rows, could not be written or read."""
 
 
 class StorageUnavailable(StorageError):
@@ -288,7 +288,7 @@ class StreamOvertaken(CommitError):
 
 
 class StreamSetBack(CommitError):
-    """A table was rolled back while a stream added to it: what it had is added again first."""
+    """A table was rolled back while a stream added to it: the stream first adds its earlier messages again."""
 
     transient = True
 

@@ -24,7 +24,7 @@ class Observation:
         root: The lake's folder.
         lake: The lake's name.
         lineage: The configuration of lineage events; None: none are sent.
-        tells_changes: Whether databases report changes.
+        tells_changes: Whether databases report changes (`tell_changes` of a source).
     """
 
     root: Path

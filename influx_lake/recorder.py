@@ -47,8 +47,8 @@ def recorder() -> Recorder | None:
 
 def count(name: str, by: float = 1.0, **labels: str) -> None:
     """Increase a counter of the present recorder, if there is one."""
-    if (told := _recorder.get()) is not None:
-        told.count(name, by, labels)
+    if (present := _recorder.get()) is not None:
+        present.count(name, by, labels)
 
 
 def count_in_class(name: str, value: float, bounds: Sequence[float], **labels: str) -> None:
@@ -60,16 +60,16 @@ def count_in_class(name: str, value: float, bounds: Sequence[float], **labels: s
         bounds: The upper bounds of the buckets; the last bucket is unbounded.
         labels: The labels of the histogram.
     """
-    if (told := _recorder.get()) is not None:
+    if (present := _recorder.get()) is not None:
         bound = next((f"{each:g}" for each in bounds if value <= each), "+Inf")
-        told.count(f"{name}_bucket", 1.0, {**labels, "le": bound})
-        told.count(f"{name}_sum", value, labels)
+        present.count(f"{name}_bucket", 1.0, {**labels, "le": bound})
+        present.count(f"{name}_sum", value, labels)
 
 
 @contextmanager
-def recorded_by(told: Recorder) -> Iterator[None]:
-    """A context in which a recorder receives what is counted."""
-    token = _recorder.set(told)
+def recorded_by(receiver: Recorder) -> Iterator[None]:
+    """A context in which a recorder receives counters and comparisons."""
+    token = _recorder.set(receiver)
     try:
         yield
     finally:

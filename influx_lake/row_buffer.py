@@ -59,7 +59,7 @@ class RowBuffer:
         """
         if self._waiting and self._writer is None:
             if self._file.size:
-                raise RuntimeError("rows are added to others that were read")
+                raise RuntimeError("rows are written out after the buffer was read")
             self._writer = pa.ipc.new_stream(self._file, self.schema, options=self._options)
         for batch in self._waiting:
             assert self._writer is not None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """An open lake: what a command or a request uses. Nothing is contacted before it is needed.
+    """An open lake for one command or request. Nothing is contacted before it is needed.
 
     Args:
         lake: The lake.
@@ -40,7 +40,7 @@ class Session:
     Attributes:
         lake: The lake.
         branch: The branch that tables are read from and loaded to; None: main.
-        tell: Called with what is left out of a range, and why.
+        tell: Receives remarks: which part of a range is left out, and why.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class Session:
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The lake's catalog, whose tables are those of the branch.
+        """The lake's catalog, which gives the branch's tables.
 
         Raises:
-            CatalogError: It cannot be reached or refuses.
+            CatalogError: The catalog cannot be reached or refuses.
         """
         from influx_lake.iceberg.catalogs.opening import open_catalog
 
@@ -86,13 +86,13 @@ class Session:
 
     @cached_property
     def spark(self) -> SparkEngine:
-        """What loads windows where `engine: spark` says so."""
+        """The engine for windows with `engine: spark`."""
         from influx_lake.spark.engine import SparkEngine
 
         return SparkEngine(self.lake)
 
     def archive(self, measurement: Measurement) -> Source | None:
-        """The source of files that the server of the measurement's source persisted, where the lake has one."""
+        """The archive of the measurement's source; None where the lake has none."""
         return self.reliable_source(measurement.archive) if measurement.archive else None
 
     def identities(self, measurement: Measurement) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ class Session:
         return find_table(self.catalog, measurement.identifier, measurement.share)
 
     def identifier(self, name: str) -> tuple[str, ...]:
-        """The identifier of a table by name: that of a table, roll-up or quarantine, or of a measurement's table.
+        """The identifier of a table by its name, or by its measurement's; roll-ups and quarantines included.
 
         Raises:
             ConfigurationError: No table has this name, or several have.
@@ -199,7 +199,7 @@ class Session:
         on_progress: Callable[[Progress], None] | None = None,
         helpers: Helpers | None = None,
     ) -> WindowResult:
-        """Load one window of a measurement, as its `write.mode` says; doing it again leaves the same rows.
+        """Load one window of a measurement by its `write.mode`; repeating it leaves the same rows.
 
         Args:
             measurement: The measurement.
@@ -207,10 +207,10 @@ class Session:
             run_id: The run, recorded in the snapshot.
             source: The source to read; default: the measurement's own.
             on_progress: Called every few seconds with the progress.
-            helpers: Who else writes parts of it, where it is split.
+            helpers: The other processes that write parts of the window, where it is split.
 
         Raises:
-            LakeError: The class says what can be done about it; the table is unchanged.
+            LakeError: The table is unchanged; the class tells what can be done.
         """
         from influx_lake.checks.audit import audit
         from influx_lake.replication.loading import load_rows
@@ -238,12 +238,12 @@ class Session:
             measurement: The measurement.
             window: The window.
             part: The part of it.
-            run_id: Who commits it.
-            source: Its source, where it is not the measurement's own.
-            with_nanoseconds: Whether the rows are given the column for whole times.
+            run_id: The run that commits the window.
+            source: The window's source, where it is not the measurement's own.
+            with_nanoseconds: Whether the rows get the column of nanoseconds.
 
         Raises:
-            LakeError: It could not be written.
+            LakeError: The part could not be written.
         """
         self._window(measurement, window, run_id, source).write_part(part, with_nanoseconds=with_nanoseconds)
 
@@ -290,7 +290,7 @@ class Session:
 def check_range(
     measurements: Sequence[Measurement], start: datetime | None, end: datetime | None, tell: Callable[[str], None]
 ) -> None:
-    """Report the part of a range that lies before the first partitions of measurements: it is left out.
+    """Report the part of a range that lies before measurements' first partitions and is left out.
 
     Raises:
         ConfigurationError: The whole range lies before them.
@@ -300,13 +300,13 @@ def check_range(
     def is_before(each: Measurement) -> bool:
         return end is not None and end <= each.scheme.start
 
-    told = [each for each in measurements if is_before(each) or (start is not None and start < each.scheme.start)]
-    named = [f"{printable_name(each.name)} begins at {utc_text(each.scheme.start)}" for each in told]
+    early = [each for each in measurements if is_before(each) or (start is not None and start < each.scheme.start)]
+    named = [f"{printable_name(each.name)} begins at {utc_text(each.scheme.start)}" for each in early]
     remedy = "set an earlier `partition: {start: ...}` in lake.yaml, or cut the range yourself with --every 1d"
-    if told and all(map(is_before, measurements)):
+    if early and all(map(is_before, measurements)):
         raise ConfigurationError(
             f"the range lies before the first partition: {'; '.join(named)}; nothing was done",
             remedy=f"Name a later range, {remedy}",
         )
-    if told:
-        tell(f"What is before the first partition is left out: {'; '.join(named)}. To have it, {remedy}")
+    if early:
+        tell(f"The time before the first partition is left out: {'; '.join(named)}. To load it, {remedy}")

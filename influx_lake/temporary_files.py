@@ -13,7 +13,7 @@ from influx_lake.errors import StorageError
 
 
 class TemporaryFile(io.RawIOBase):
-    """An unnamed file, which is gone when it is closed or the process is killed.
+    """An unnamed file, which is deleted when it is closed or the process is killed.
 
     It is created with the first write, appended to, and read at any offset.
 
@@ -94,7 +94,7 @@ def temporary_errors(waited: int = 0) -> Iterator[None]:
     """A context that turns errors of temporary files into the project's, which name their folder.
 
     Args:
-        waited: How many bytes are in temporary files already.
+        waited: The number of bytes that are in temporary files already.
 
     Raises:
         StorageError: The disk is full, or fails, or the folder cannot be used.
@@ -104,7 +104,7 @@ def temporary_errors(waited: int = 0) -> Iterator[None]:
     except OSError as error:
         after = f", after {waited / 1e6:,.0f} MB" if waited else ""
         raise StorageError(
-            f"rows on their way to files could not wait on disk, in {_folder()}{after}: {_reason(error)}",
+            f"rows could not be buffered in temporary files, in {_folder()}{after}: {_reason(error)}",
             remedy="Free space there, or name another folder in TMPDIR; the table is unchanged",
         ) from error
 

@@ -31,7 +31,7 @@ class Silence:
     """An interval without points.
 
     Attributes:
-        who: The series: `host=a`; all of the measurement where series are not told apart.
+        who: The series: `host=a`; the whole measurement without `by`.
         since: The last point before it, or the start of the window.
         until: The first point after it, or the end of the coverage.
     """
@@ -51,12 +51,12 @@ class Silence:
 
 
 def silences(subject: Subject) -> list[Silence]:
-    """Find the series that had no points for longer than allowed, within the windows or across their start.
+    """Find the series without points for longer than allowed, within the windows or across their start.
 
-    A series with its last point before a window, within the allowed silence, is expected in the window.
+    A series whose last point is before a window by no more than the allowed silence is expected in the window.
 
     Raises:
-        ConfigurationError: A column that tells series apart is not in the table, or there are too many series.
+        ConfigurationError: A column of `by` is not in the table, or there are too many series.
     """
     limit, by = subject.measurement.checks.gaps.longer_than, subject.measurement.checks.gaps.by
     if limit is None or subject.table is None:
@@ -125,7 +125,7 @@ class _Stretches:
         return self._rows == 0
 
     def silences(self, window: Window) -> list[Silence]:
-        """Yield the silences that end in a window, or last to its end."""
+        """Find the silences that end in a window, or continue until its end."""
         if self.is_empty():
             return []
         order = [(name, "ascending") for name in (*self.by, _BUCKET)]
@@ -157,7 +157,7 @@ class _Stretches:
         if self._rows > MOST_STRETCHES:
             limit = format_duration(self.limit_us * MICROSECOND)
             raise ConfigurationError(
-                f"checks.gaps listens to more than can be held: {', '.join(self.by)} in stretches of {limit}",
+                f"checks.gaps has too many series: {', '.join(self.by)} in stretches of {limit}",
                 remedy="Name columns with fewer values in `by`, or allow longer gaps",
             )
         return merged

@@ -29,15 +29,15 @@ _BATCH_ROWS = 65_536
 def failing_conditions(
     rows: pa.RecordBatchReader, tallies: Sequence[RuleTally], shown: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Count the rows for which a condition is false; one that is null is kept, as with SQL's own CHECK.
+    """Count the rows for which a condition is false; null counts as true, as in SQL's CHECK constraints.
 
     Args:
         rows: The rows.
-        tallies: The conditions, and where their rows are counted.
+        tallies: The conditions, with the counters of their rows.
         shown: The columns of examples.
 
     Yields:
-        The rows, one batch after the other, once they were counted.
+        Each batch of rows, once it is counted.
 
     Raises:
         ConfigurationError: A condition does not fit the columns.
@@ -67,10 +67,10 @@ def failing_conditions(
 
 
 def _check(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, condition: str) -> None:
-    """Bind a condition to the columns before any row is read, and see that it says one thing of each row.
+    """Bind a condition to the columns before any row is read, and check that it gives one boolean for each row.
 
     Raises:
-        ConfigurationError: It does not fit them, is neither true nor false, or makes other rows of them.
+        ConfigurationError: It does not fit the columns, is no boolean, or aggregates or unnests rows.
     """
     import duckdb
 
@@ -79,9 +79,9 @@ def _check(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, condition: 
         for rows in (schema.empty_table(), nothing):
             judged = connection.from_arrow(rows).select(duckdb.SQLExpression(f"({condition}\n)"))
             if str(judged.types[0]) not in ("BOOLEAN", '"NULL"'):
-                raise _refused(f"it gives a {judged.types[0]}, and not true or false", condition)
+                raise _refused(f"its type is {judged.types[0]}, and not BOOLEAN", condition)
             if len(judged.fetchall()) != len(rows):
-                raise _refused("it does not say one thing of each row", condition)
+                raise _refused("it does not give one value for each row", condition)
     except duckdb.Error as error:
         raise _refused(str(error), condition) from None
 
@@ -89,8 +89,8 @@ def _check(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, condition: 
 def _refused(reason: str, condition: str | None = None) -> ConfigurationError:
     which = f"the condition {condition!r}" if condition else "a condition"
     return ConfigurationError(
-        f"checks.values: {which} cannot be judged: {reason.partition(chr(10))[0]}",
-        remedy="Use columns of the table and DuckDB's functions; files and network are out of reach",
+        f"checks.values: {which} cannot be evaluated: {reason.partition(chr(10))[0]}",
+        remedy="Use columns of the table and DuckDB's functions; files and network are not accessible",
     )
 
 

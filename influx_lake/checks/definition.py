@@ -13,7 +13,7 @@ def same_definition(subject: Subject) -> Outcome:
     measurement = subject.measurement
     found = outdated_windows(measurement, subject.state)
     if not found:
-        return Outcome(True, "all windows are loaded as lake.yaml makes rows now", {"windows": 0})
+        return Outcome(True, "all windows were loaded under the present definition of lake.yaml", {"windows": 0})
     message = (
         f"loaded under another definition: {counted(len(found), 'window')}, the first {found[0]}. To see them: "
         f"influx-lake plan {measurement.key} --changed; to load them again: influx-lake replicate {measurement.key} "

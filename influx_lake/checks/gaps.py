@@ -1,4 +1,4 @@
-"""The check `gaps`: windows that were not loaded, and long times without points."""
+"""The check `gaps`: windows that were not loaded, and long intervals without points."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from influx_lake.config.values.windows import Window, utc_text
 
 
 def gaps(subject: Subject) -> Outcome:
-    """Find windows that were not loaded, between the first and the newest loaded one, and silences where they are
-    limited.
+    """Find windows that were not loaded, between the first and the newest loaded one, and silences where `longer_than`
+    is set.
 
-    A loaded window from which other tools removed rows counts as missing. One that a run is loading does not: the runs
-    of a backfill end in any order.
+    A loaded window counts as missing where other tools removed its rows. A window that a run is loading does not: the
+    runs of a backfill end in any order.
     """
     if not subject.coverage.intervals and not subject.others.windows:
         return Outcome(True, "nothing is loaded yet" + _others(subject), {"missing_windows": 0, "silences": 0})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SHOWN = 10
-"""The number of examples in a message."""
+"""The number of examples in an outcome."""
 
 Figure: TypeAlias = "int | float | str | datetime | Mapping[str, object] | pa.Table"
 """A figure of an outcome: numbers are plotted over time; a table holds examples."""
@@ -27,7 +27,7 @@ class Outcome:
         passed: Whether the check passed.
         message: The finding, for people; `Subject.about` prepends measurement and window.
         figures: The figures.
-        severity: The severity, where it differs from the check's setting.
+        severity: The severity; None: that of the check's settings.
     """
 
     passed: bool

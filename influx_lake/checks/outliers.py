@@ -19,7 +19,7 @@ from influx_lake.iceberg.scan.row_counts import count_by_window
 FEWEST = 5
 """The fewest earlier windows that a window is compared with."""
 MEANS = "means"
-"""The name of the figure that later checks read."""
+"""The name of the figure with the windows' means, which later checks read."""
 _NORMAL = 1.4826
 """The factor from median absolute deviation to standard deviation of a normal distribution."""
 _LEAST = 0.05
@@ -105,8 +105,8 @@ def _means(subject: Subject, window: Window, columns: Sequence[str]) -> dict[str
             pa.types.is_integer(schema.field(name).type) or pa.types.is_floating(schema.field(name).type)
         ):
             raise ConfigurationError(
-                f"checks.outliers.columns names {name}, which is no number of the table",
-                remedy="Name columns of integers or floats",
+                f"checks.outliers.columns names {name}, which is not a numeric column of the table",
+                remedy="Name columns of integers or doubles",
             )
     sums, counts = dict.fromkeys(columns, 0.0), dict.fromkeys(columns, 0)
     for batch in read_windows(table, [window], subject.measurement.time_column, list(columns)):

@@ -14,11 +14,11 @@ from influx_lake.replication.proof.standing import standing, told_by_source
 from influx_lake.replication.removed.offloaded import check_held
 
 PATIENCE = 2
-"""How many intervals of the proving sensor a newly loaded window may wait."""
+"""How many intervals of the proving sensor (`proof.every`) a newly loaded window may wait."""
 
 
 def proved(subject: Subject) -> Outcome:
-    """Count the closed windows that the table records as proved; newly loaded ones may wait for `proof`'s sensor."""
+    """Count the closed windows that the table records as proved; newly loaded ones may wait for the proving sensor."""
     import pyarrow as pa
 
     measurement, table = subject.measurement, subject.table

@@ -14,7 +14,7 @@ from influx_lake.maintenance.tables import table_of
 def small_files(subject: Subject) -> Outcome:
     """Count the files that a compaction would rewrite now, from the table's metadata.
 
-    Files of time that is still loaded do not count. In a shared table the files of all its measurements do.
+    Files of windows that are still being loaded do not count. In a shared table the files of all its measurements do.
     """
     measurement = subject.measurement
     own = table_of(measurement)
@@ -28,13 +28,13 @@ def small_files(subject: Subject) -> Outcome:
     partitions = list(dict.fromkeys(group.partition for group in found.groups))
     figures = {"waiting": waiting, "partitions": len(partitions), "young": found.young}
     most = measurement.checks.small_files.most
-    told = f"{counted(waiting, 'small file')} could be fewer"
+    found_files = f"{counted(waiting, 'small file')} can be merged"
     if waiting <= most:
-        return Outcome(True, told if waiting else "no small file could be one of fewer", figures)
+        return Outcome(True, found_files if waiting else "no small files can be merged", figures)
     where = f" in {listed(filter(None, partitions))}" if any(partitions) else ""
     remedy = (
         "`compact` is off for it: switch it on, or have another engine do it"
         if options is None
         else f"Compact them: influx-lake maintain {measurement.key} --only compact"
     )
-    return Outcome(False, f"{told}{where}, and {most:,} may wait. {remedy}", figures)
+    return Outcome(False, f"{found_files}{where}, and {most:,} may wait. {remedy}", figures)

@@ -46,7 +46,7 @@ class Subject:
         now: The present.
         asked: The windows to check; empty for the newest loaded ones.
         known_means: Returns the means that earlier checks recorded, by window, newest first.
-        pending: Changes that sources reported and that are not loaded yet.
+        pending: Returns the changes that sources reported and that are not loaded yet.
         is_coming: Whether a run is loading a window, or will.
     """
 
@@ -70,7 +70,7 @@ class Subject:
 
     @cached_property
     def target(self) -> TableTarget:
-        """The table as loads want it."""
+        """The `TableTarget` for the measurement's loads."""
         return table_target(self.measurement, self.schema)
 
     @cached_property

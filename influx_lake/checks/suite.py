@@ -36,13 +36,13 @@ def _adds_rows(measurement: Measurement) -> bool:
 
 
 def _makes_rows(measurement: Measurement) -> bool:
-    """Whether lake.yaml defines how rows are shaped; see `definition_of`."""
+    """Whether lake.yaml has options that shape rows; see `definition_of`."""
     transforms = measurement.transforms
     return transforms.transforms or transforms.casts_otherwise or measurement.layout is not None
 
 
 def _has_source_to_ask(measurement: Measurement) -> bool:
-    """Whether there is a source that windows can be compared with: topics cannot be asked for one."""
+    """Whether windows can be compared with a source; topics cannot be queried for a window."""
     return not measurement.is_streamed_only
 
 
@@ -63,13 +63,13 @@ _ON: dict[str, Callable[[Measurement], bool]] = {
 MEANINGS = {
     "source_equals_lake": "The source has as many rows for the window as the lake.",
     "no_duplicate_points": "No two rows of the window have the same series and time.",
-    "gaps": "No window is missing, and nobody was silent for longer than `checks.gaps` allows.",
-    "freshness": "The newest due window is there, and its events are recent.",
+    "gaps": "No window is missing, and no series was silent for longer than `checks.gaps` allows.",
+    "freshness": "The newest due window is loaded, and its events are recent.",
     "schema_drift": "The table's columns are those of the source.",
-    "nothing_in_quarantine": "No row waits in quarantine: rows whose values have another type than their column.",
-    "same_definition": "Every window was loaded as `computed`, `map`, `where` and the others make rows now.",
+    "nothing_in_quarantine": "The quarantine, which holds values that do not fit their column, is empty.",
+    "same_definition": "Every window was loaded under the present `computed`, `map`, `where` and others.",
     "small_files": "No more small files of the table wait to be compacted than `checks.small_files` allows.",
-    "proved": "Every window that closed is proved to be the source's, value by value.",
+    "proved": "Every closed window is proved equal to its source, value by value.",
     "outliers": "The window has about as many rows as those before it.",
     VALUES: "The window's rows keep the rules of `checks.values`.",
 }
@@ -83,7 +83,7 @@ def checks_of(measurement: Measurement) -> list[str]:
 
 
 def has_check(measurement: Measurement, name: str) -> bool:
-    """Whether a measurement has a check; quicker than a look into `checks_of`."""
+    """Whether a measurement has a check; quicker than searching `checks_of`."""
     return bool(getattr(measurement.checks, name).is_on(by_default=_ON[name](measurement)))
 
 
@@ -96,7 +96,7 @@ def evaluate(subject: Subject, names: Iterable[str]) -> Iterator[tuple[str, Outc
     """Run checks, one after the other.
 
     Yields:
-        The check, what it found, and how bad that is.
+        The name of the check, its outcome and severity.
 
     Raises:
         LakeError: A check could not run.

@@ -28,11 +28,11 @@ def values(subject: Subject) -> Outcome:
 
     Raises:
         ConfigurationError: A rule does not fit the columns.
-        MissingExtra: There are conditions, and no DuckDB.
+        MissingExtra: A rule is a SQL condition, and DuckDB is not installed.
     """
     rules = subject.measurement.checks.values
     tallies = [RuleTally(rule) for rule in rules]
-    rows = sum(len(batch) for batch in _looked_at(subject, tallies)) if subject.table else 0
+    rows = sum(len(batch) for batch in _judged_batches(subject, tallies)) if subject.table else 0
     broken = [tally for tally in tallies if tally.rows]
     figures: dict[str, Figure] = {"rows": rows, "rules": len(rules), "broken_rules": len(broken)}
     figures |= {f"failing: {tally.rule.title}": tally.rows for tally in tallies}
@@ -45,7 +45,7 @@ def values(subject: Subject) -> Outcome:
     return Outcome(False, f"rows break {said}", figures, Severity.ERROR if is_error else Severity.WARN)
 
 
-def _looked_at(subject: Subject, tallies: Sequence[RuleTally]) -> Iterator[pa.RecordBatch]:
+def _judged_batches(subject: Subject, tallies: Sequence[RuleTally]) -> Iterator[pa.RecordBatch]:
     table = subject.table
     assert table is not None
     plain = [tally for tally in tallies if tally.rule.condition is None]
@@ -54,16 +54,16 @@ def _looked_at(subject: Subject, tallies: Sequence[RuleTally]) -> Iterator[pa.Re
     failing = [_failing(tally.rule, schema) for tally in plain]
     time = subject.measurement.time_column
     shown = [time, *_series(subject, schema)]
-    reader = read_windows(table, subject.windows, time, _columns(plain, conditional, shown, schema))
+    reader = read_windows(table, subject.windows, time, _columns_read(plain, conditional, shown, schema))
     batches: Iterator[pa.RecordBatch] = iter(reader)
     if conditional:
-        reader = pa.RecordBatchReader.from_batches(reader.schema, _seen(batches, plain, failing, shown))
+        reader = pa.RecordBatchReader.from_batches(reader.schema, _counted_batches(batches, plain, failing, shown))
         yield from failing_conditions(reader, conditional, shown)
     else:
-        yield from _seen(batches, plain, failing, shown)
+        yield from _counted_batches(batches, plain, failing, shown)
 
 
-def _seen(
+def _counted_batches(
     batches: Iterator[pa.RecordBatch], tallies: Sequence[RuleTally], failing: Sequence[Failing], shown: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
@@ -76,7 +76,7 @@ def _series(subject: Subject, schema: pa.Schema) -> list[str]:
     return [name for name in subject.target.key if name in schema.names]
 
 
-def _columns(
+def _columns_read(
     plain: Sequence[RuleTally], conditional: Sequence[RuleTally], shown: Sequence[str], schema: pa.Schema
 ) -> list[str]:
     """The columns to read: a SQL condition may name any."""
@@ -89,7 +89,7 @@ def _columns(
 def _failing(rule: ValueRule, schema: pa.Schema) -> Failing:
     column = str(rule.column)
     if column not in schema.names:
-        # InfluxDB's columns come with their first point: until then every value is null.
+        # A column of InfluxDB exists from its first point on: until then every value is null.
         return lambda batch: pa.repeat(pa.scalar(rule.not_null), len(batch))
     kind = schema.field(column).type
     if rule.not_null:
@@ -103,8 +103,8 @@ def _failing(rule: ValueRule, schema: pa.Schema) -> Failing:
 def _outside(column: str, kind: pa.DataType, low: Decimal | None, high: Decimal | None) -> Failing:
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         raise ConfigurationError(
-            f"checks.values asks whether {column} lies between two numbers, and it is a {kind}",
-            remedy="Give it accepted_values, or a condition",
+            f"checks.values: `between` is for numbers, and {column} is a {kind}",
+            remedy="Use accepted_values or a condition instead",
         )
     limits = [(pc.less, _limit(low, kind, ROUND_CEILING)), (pc.greater, _limit(high, kind, ROUND_FLOOR))]
 
@@ -137,7 +137,7 @@ def _not_among(column: str, kind: pa.DataType, accepted: Sequence[str]) -> Faili
         known = pa.array(accepted, pa.string()).cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ConfigurationError(
-            f"checks.values: the accepted values of {column} are none of its type, {kind}: {error}",
+            f"checks.values: the accepted values of {column} do not have its type, {kind}: {error}",
             remedy="Correct accepted_values",
         ) from None
 

@@ -119,8 +119,8 @@ def rollup_columns(
     """
     if tags is None and rollup.by is None:
         raise ConfigurationError(
-            f"{table} does not tell which of its columns are tags: it was loaded by an older version",
-            remedy=f"Load one of its windows again, or say `by` in the roll-up {rollup.name}",
+            f"{table} does not record which of its columns are tags: an older version loaded it",
+            remedy=f"Load one of its windows again, or set `by` in the roll-up {rollup.name}",
         )
     by = (tags or ()) if rollup.by is None else rollup.by
     _check_there(rollup, table, columns, (*by, *rollup.fields))
@@ -178,8 +178,8 @@ def _check_types(rollup: Rollup, table: str, computed: Sequence[ComputedColumn])
     wrong = list(_without_numbers(computed))
     if wrong:
         raise SchemaConflict(
-            f"the roll-up {rollup.name} of {table} asks for what its columns do not have: {'; '.join(wrong)}",
-            remedy="Take count, min, max, first or last of them, which are of values of any type",
+            f"the roll-up {rollup.name} of {table} has functions of numbers for other columns: {'; '.join(wrong)}",
+            remedy="Use count, min, max, first or last for them, which take values of any type",
         )
 
 
@@ -187,7 +187,7 @@ def _without_numbers(computed: Sequence[ComputedColumn]) -> Iterator[str]:
     for each in computed:
         of_numbers = isinstance(each.function, Percentile) or each.function in (Aggregate.MEAN, Aggregate.SUM)
         if of_numbers and not is_number(each.input_type):
-            yield f"{each.function} is of numbers, and {each.source} is a {each.input_type}"
+            yield f"{each.function} needs numbers, and {each.source} is a {each.input_type}"
 
 
 def _check_names(rollup: Rollup, table: str, names: Sequence[str]) -> None:
@@ -195,5 +195,5 @@ def _check_names(rollup: Rollup, table: str, names: Sequence[str]) -> None:
     if twice:
         raise ConfigurationError(
             f"the roll-up {rollup.name} of {table} would have two columns {', '.join(twice)}",
-            remedy="Name the fields and functions in `fields`, without the one that gets the name of another",
+            remedy="Name the fields and functions in `fields`, without the one whose name another column has",
         )

@@ -1,8 +1,8 @@
 """Computes a roll-up with DuckDB in bounded memory.
 
-DuckDB's state of a group is partly not counted against its memory limit and cannot be spilled: the values of a
-percentile, for one. So the rows of a large window are written to disk first, and then aggregated in parts, each with
-some of the groups.
+DuckDB does not count all of a group's state against its memory limit, and cannot spill it: the values of a percentile,
+for one. So the rows of a large window are first written to disk, and then aggregated in parts, each with some of the
+groups.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Guards that keep a roll-up's aggregates where the points they were computed from are gone."""
+"""Guards that keep the aggregates of a roll-up whose points were deleted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_points_are_there(
 ) -> None:
     """Refuse to compute a window of a roll-up from fewer points than before, unless `on_shrink: replace`.
 
-    Computed from the remaining points, good aggregates would be replaced by wrong ones, with `on_shrink: merge` too.
+    The remaining points would replace good aggregates by wrong ones, with `on_shrink: merge` too.
 
     Args:
         catalog: The catalog of both tables.
@@ -51,7 +51,7 @@ def check_points_are_there(
 
 @dataclass(frozen=True, slots=True)
 class EmptiedGuard:
-    """Applies `on_shrink` to windows that have aggregates and no points any more.
+    """Applies `on_shrink` to windows that still have aggregates and no longer have points.
 
     Attributes:
         rollup: The roll-up.

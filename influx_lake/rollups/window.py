@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RollupWindow:
-    """A window of a roll-up to be computed and loaded.
+    """A window of a roll-up to compute and load.
 
     Attributes:
         catalog: The catalog of both tables.
@@ -65,8 +65,8 @@ class RollupWindow:
         """The load: rows and write options.
 
         Raises:
-            WindowNotLoaded: The measurement's table does not cover the window, or no longer all that the roll-up was
-                computed from.
+            WindowNotLoaded: The measurement's table does not cover the window, or no longer covers all points that the
+                roll-up was computed from.
         """
         measurement, rollup, self._progress = self.measurement, self.rollup, ProgressMeter()
         table = open_table(self.catalog, measurement.identifier, measurement.share)
@@ -109,8 +109,8 @@ def roll_up_window(
     """Load one window of a roll-up; the arguments are those of `RollupWindow`.
 
     Raises:
-        WindowShrank: The window has no points any more, and the roll-up has aggregates.
-        LakeError: Of the class that says what can be done about it; the roll-up's table is as it was.
+        WindowShrank: The window no longer has points, and the roll-up has aggregates.
+        LakeError: The roll-up's table is unchanged; the class tells what can be done.
     """
     return load_rows(RollupWindow(catalog, measurement, rollup, window, run_id))
 
@@ -127,7 +127,7 @@ def rollup_identity(measurement: Measurement, rollup: Rollup) -> str:
 
 
 def rollup_target(measurement: Measurement, rollup: Rollup, columns: RollupColumns) -> TableTarget:
-    """The table of a roll-up, as loads want it."""
+    """The `TableTarget` of a roll-up, for its loads."""
     by = tuple(column.name for column in columns.by)
     return TableTarget(
         identifier=rollup.identifier,

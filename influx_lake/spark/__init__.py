@@ -1,5 +1,5 @@
-"""Spark as a worker: it takes files apart and writes parts of windows, and the run commits them.
+"""Spark as a worker: its executors parse files and write parts of windows, and the run commits them.
 
-Spark distributes, and nothing else: what a file holds, which types columns have and how rows become rows of a table is
-decided by the same code as everywhere, which runs in its executors.
+Spark only distributes the work: the executors run the same code as a load without Spark, which parses files, decides
+the types of columns and writes rows to a table's files.
 """

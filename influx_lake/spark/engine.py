@@ -1,4 +1,4 @@
-"""Loads windows by Spark, from the files of a lake's sources."""
+"""Loads windows by Spark from a lake's sources of files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from influx_lake.transforms import LoadContext
 
 
 class SparkEngine:
-    """The Spark of a lake, and the files that it reads. Nothing is started before it is needed; threads may share it.
+    """The Spark session of a lake, and the files that it reads. Both are opened on demand; threads may share it.
 
     Args:
         lake: The lake.
@@ -27,15 +27,15 @@ class SparkEngine:
         self._lock = threading.Lock()
 
     def source(self, name: str) -> Source:
-        """A source of files, as the driver asks it for all but its rows."""
+        """A source of files, which the driver asks for everything but rows."""
         return self._of(name).source
 
     def distributor(self, name: str) -> SparkDistributor:
-        """Writes windows of a source's measurements; see `Distributor`."""
+        """The distributor of a source's windows; see `Distributor`."""
         return SparkDistributor(self._lake, self._spark, self._of(name))
 
     def close(self) -> None:
-        """Let go of the files, and stop Spark where it was started here."""
+        """Release the files, and stop Spark where this engine started it."""
         with self._lock:
             for files in self._files.values():
                 files.close()
@@ -55,7 +55,7 @@ class SparkDistributor:
     Args:
         lake: The lake.
         spark: The Spark.
-        files: The files that rows are in.
+        files: The files of the source.
     """
 
     def __init__(self, lake: Lake, spark: SparkSource, files: SparkFiles) -> None:
@@ -66,6 +66,6 @@ class SparkDistributor:
     def parts(
         self, measurement: Measurement, schema: MeasurementSchema, context: LoadContext, identities: tuple[str, ...]
     ) -> WindowParts:
-        """What writes the parts of a window; see `Distributor`."""
+        """The writer of a window's parts; see `Distributor`."""
         rows = self._lake.spark.rows_per_task
         return WindowParts(self._spark, self._files, self._lake.catalog, measurement, schema, context, identities, rows)

@@ -1,4 +1,4 @@
-"""What becomes of a task: its result or our error, and what is to be said; and errors of Spark itself, as ours."""
+"""The outcome of a Spark task: its result or our error, and its log messages. Converts errors of Spark itself."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _OURS = "influx_lake"
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a task.
+    """The outcome of a task.
 
     Attributes:
         value: Its result.
-        error: What it failed with: the class, and what the error holds.
-        remarks: What was logged for people meanwhile.
+        error: The error: module, class, arguments and attributes; None where the task succeeded.
+        remarks: The warnings that it logged.
     """
 
     value: Any = None
@@ -36,64 +36,64 @@ class Outcome:
 
     @classmethod
     def of(cls, work: Callable[[], Any]) -> Outcome:
-        """Do work; its failure is a result like any other, which Spark does not try again.
+        """Run work, and keep its failure as a result, so that Spark does not retry the task.
 
-        What fails here fails everywhere: readers and writers try again themselves what can pass. An executor that is
-        lost is another matter, and Spark's.
+        Readers and writers retry transient failures themselves, so what fails here would fail on any executor. Spark
+        retries the tasks of lost executors.
         """
-        outcome, heard = cls(), _Heard()
+        outcome, heard = cls(), _Warnings()
         logger = logging.getLogger(_OURS)
         logger.addHandler(heard)
         try:
             outcome.value = work()
         except (LakeError, FineTimesMet) as error:
-            outcome.error = _taken(error)
+            outcome.error = _fields_of(error)
         except Exception as error:
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            outcome.error = _taken(UnforeseenError(text, remedy=UnforeseenError.WHERE))
+            outcome.error = _fields_of(UnforeseenError(text, remedy=UnforeseenError.WHERE))
         finally:
             logger.removeHandler(heard)
         outcome.remarks = heard.remarks
         return outcome
 
     def packed(self) -> bytes:
-        """The outcome for the driver."""
+        """The pickled outcome, for the driver."""
         return pickle.dumps(self)
 
     def result(self) -> Any:
         """The result.
 
         Raises:
-            LakeError: What the task failed with.
+            LakeError: The task failed.
         """
         if self.error is not None:
-            raise _given(*self.error)
+            raise _rebuilt(*self.error)
         return self.value
 
 
 def unpacked(outcome: bytes) -> Outcome:
-    """An outcome that a task packed."""
-    found = pickle.loads(outcome)  # noqa: S301 - of a process of ours
+    """Read an outcome that a task pickled."""
+    found = pickle.loads(outcome)  # noqa: S301 - pickled by a process of ours
     assert isinstance(found, Outcome)
     return found
 
 
 def tell(outcomes: list[Outcome]) -> None:
-    """Say, once each, what tasks had to say."""
+    """Log the remarks of tasks, each once."""
     for remark in dict.fromkeys(remark for each in outcomes for remark in each.remarks):
         log.warning("%s", remark)
 
 
 @contextmanager
 def spark_errors(doing: str) -> Iterator[None]:
-    """Tell what Spark itself could not do, without the traces of its own process.
+    """A context that converts errors of Spark, without the stack traces of the JVM.
 
     Args:
-        doing: What it was to do: `take files apart`.
+        doing: The work under way, after "Spark could not": `parse the files`.
 
     Raises:
-        EngineError: It could not.
-        LakeError: What the context raises of ours.
+        EngineError: Spark failed.
+        LakeError: An error of the project that the context raised.
     """
     try:
         yield
@@ -102,12 +102,12 @@ def spark_errors(doing: str) -> Iterator[None]:
     except Exception as error:
         if not type(error).__module__.startswith(("py4j", "pyspark")):
             raise
-        raise _told(doing, _said(error)) from None
+        raise _engine_error(doing, _message_of(error)) from None
 
 
-def _told(doing: str, said: str) -> EngineError:
+def _engine_error(doing: str, said: str) -> EngineError:
     remedy = (
-        "Its own log, and those of its executors, say more; where these were killed, give them more memory "
+        "See its own log and those of its executors; where executors were killed, give them more memory "
         "(`spark: {conf: {spark.executor.memoryOverhead: ...}}`) or smaller tasks (`rows_per_task`)"
     )
     if "No module named" in said:
@@ -115,18 +115,18 @@ def _told(doing: str, said: str) -> EngineError:
     return EngineError(f"Spark could not {doing}: {said}; the table is unchanged", remedy=remedy)
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     cause = getattr(error, "java_exception", None)
     text = str(cause.getMessage() if cause is not None else error) or type(error).__name__
     text = text.split("\n\tat ")[0].split("\nDriver stacktrace")[0].split("\nJVM stacktrace")[0].strip()
     if "Traceback (most recent call last)" in text:
-        # What the Python of an executor said at last.
+        # The last line of an executor's traceback in Python.
         text = text.rpartition("\n")[2]
     return redact(" ".join(text.split()))[:_LONGEST]
 
 
-class _Heard(logging.Handler):
-    """Keeps what is logged for people."""
+class _Warnings(logging.Handler):
+    """Keeps the messages of logged warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -136,13 +136,13 @@ class _Heard(logging.Handler):
         self.remarks.append(record.getMessage())
 
 
-def _taken(error: Exception) -> tuple[str, str, tuple[Any, ...], dict[str, Any]]:
+def _fields_of(error: Exception) -> tuple[str, str, tuple[Any, ...], dict[str, Any]]:
     kind = type(error)
     return kind.__module__, kind.__qualname__, error.args, dict(vars(error))
 
 
-def _given(module: str, name: str, arguments: tuple[Any, ...], state: dict[str, Any]) -> Exception:
-    # Not by calling the class: the arguments of some are not those of the exception.
+def _rebuilt(module: str, name: str, arguments: tuple[Any, ...], state: dict[str, Any]) -> Exception:
+    # Not by calling the class: constructors of some errors take other arguments than `args` holds.
     kind = getattr(importlib.import_module(module), name)
     error: Exception = kind.__new__(kind)
     error.args = arguments

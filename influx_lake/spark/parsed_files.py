@@ -1,4 +1,4 @@
-"""The files of a source as executors took them apart: indexes on the driver's disk, values in Spark."""
+"""The files of a source as parsed by executors: the indexes on the driver's disk, the values in Spark."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 _TASKS_PER_CORE = 4
 _MOST_FRAMES = 16
-"""How many batches of files keep their values: windows that follow each other need files in common."""
+"""How many frames are kept: consecutive windows share files."""
 _FEW_BYTES = 256 * 2**20
-"""Files that are read to learn their columns alone keep their values too where they are no more than this: the windows
-to come are likely to need them."""
+"""Files that are parsed for their columns alone keep their values too, up to this size: the next windows are likely to
+need them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Files that were taken apart together.
+    """Files that were parsed together.
 
     Attributes:
         rows: Their rows; see `parsing.PARSED`.
-        numbers: What each file is called by in them, by its identity.
+        numbers: The number of each file in the rows, by the file's identity.
     """
 
     rows: DataFrame
@@ -41,10 +41,10 @@ class Frame:
 
 
 class ParsedFiles:
-    """The units of files, which executors make. Threads may share it.
+    """The units of files, built by executors. Threads may share it.
 
     Args:
-        spark: The Spark.
+        spark: The Spark session.
         config: The source.
     """
 
@@ -60,10 +60,10 @@ class ParsedFiles:
         self._lock = threading.RLock()
 
     def prepare(self, wanted: Sequence[tuple[str, FileTask]], *, values: bool) -> None:
-        """Have those files taken apart, in one go, that were not; see `UnitStore`.
+        """Parse the files that were not parsed yet, in one Spark job; see `UnitStore`.
 
         Raises:
-            EngineError: Spark could not.
+            EngineError: Spark failed.
         """
         with self._lock:
             self._tasks.update(wanted)
@@ -74,7 +74,7 @@ class ParsedFiles:
                 self._parse(new, values=values or few)
 
     def unit(self, identity: str, build: FileTask) -> Unit:
-        """What is known of a file; see `UnitStore`. Its values are in `frames`."""
+        """The unit of a file, without its values, which are in `frames`; see `UnitStore`."""
         with self._lock:
             self._raise_failed(identity)
             self._tasks[identity] = build
@@ -86,10 +86,10 @@ class ParsedFiles:
             return found
 
     def frames(self, units: Iterable[Unit]) -> list[tuple[Frame, dict[int, int]]]:
-        """Where the values of units are: frames, each with the places of the units by their numbers in it."""
+        """The frames that hold the values of units, each with the units' positions by their numbers in it."""
         with self._lock:
             places = {self._identity[str(unit.folder)]: place for place, unit in enumerate(units)}
-            # Others may have made room for theirs, and of some only the index was kept.
+            # Frames may have been dropped since, and some files have only an index.
             if gone := [identity for identity in places if not self._is_there(identity, values=True)]:
                 self._parse(gone, values=True)
                 for identity in gone:
@@ -105,16 +105,16 @@ class ParsedFiles:
             return found
 
     def close(self) -> None:
-        """Let go of the values."""
+        """Release the values."""
         with self._lock:
             for frame in self._frames.values():
-                with spark_errors("let go of values"):
+                with spark_errors("release values"):
                     frame.rows.unpersist()
             self._frames.clear()
             self._failed.clear()
 
     def _raise_failed(self, identity: str) -> None:
-        """Raise what a file failed with; whoever asks again wants it tried again."""
+        """Raise the error of a file whose parsing failed, and forget it: the next request parses it again."""
         if (failed := self._failed.pop(identity, None)) is not None:
             failed.result()
 
@@ -134,12 +134,12 @@ class ParsedFiles:
         ]
         groups = [shipped(group) for group in _groups(files, self._spark.parallelism() * _TASKS_PER_CORE)]
         work = parsing(shipped(self._config), groups, values=values)
-        with spark_errors("take files apart"):
+        with spark_errors("parse the files"):
             rows = _numbers(self._spark, len(groups)).mapInArrow(work, PARSED_DDL)
             if values:
-                rows = _kept(rows)
-            told = rows.filter("piece is null").select("file", "content").collect()
-        by_number = {row["file"]: unpacked(bytes(row["content"])) for row in told}
+                rows = _persisted(rows)
+            found = rows.filter("piece is null").select("file", "content").collect()
+        by_number = {row["file"]: unpacked(bytes(row["content"])) for row in found}
         tell(list(by_number.values()))
         done = {}
         for identity, number in numbers.items():
@@ -158,7 +158,7 @@ class ParsedFiles:
             self._frames[self._made] = Frame(rows, done)
 
 
-def _kept(rows: Any) -> Any:
+def _persisted(rows: Any) -> Any:
     from pyspark import StorageLevel
 
     return rows.persist(StorageLevel.DISK_ONLY)
@@ -170,12 +170,12 @@ def _numbers(spark: SparkSource, count: int) -> Any:
 
 
 def _groups(files: Sequence[Wanted], most: int) -> list[list[Wanted]]:
-    """Files in groups of about the same size, each in their order."""
+    """Files in groups of about the same size, each in the files' order."""
     groups: list[list[Wanted]] = [[] for _ in range(min(most, len(files)))]
     sizes = [0] * len(groups)
     for each in sorted(files, key=lambda wanted: wanted.task.file.size, reverse=True):
         smallest = sizes.index(min(sizes))
         groups[smallest].append(each)
-        # A file costs something, however small it is.
+        # Opening a file has a cost, however small the file is.
         sizes[smallest] += max(0, each.task.file.size) + 2**16
     return [sorted(group, key=lambda wanted: wanted.number) for group in groups]

@@ -1,4 +1,4 @@
-"""In executors: files taken apart, by the code that takes them apart everywhere, into an index and pieces."""
+"""Parses files in executors, by the code of loads without Spark, into an index and pieces."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ PARSED = pa.schema(
         ("content", pa.binary()),
     ]
 )
-"""Rows of a file's pieces; where `piece` is null, `content` is an `Outcome` of `ParsedFile`: what became of it."""
+"""Rows of a file's pieces; where `piece` is null, `content` is the pickled `Outcome` of a `ParsedFile`."""
 PARSED_DDL = "file int, measurement string, first bigint, last bigint, piece bigint, content binary"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A file to be taken apart.
+    """A file to parse.
 
     Attributes:
-        number: What it is called by in the rows that come of it.
-        task: Takes it apart.
-        bad_file: Where the driver keeps what cannot be read of it, for messages.
+        number: Its number in the resulting rows.
+        task: Parses it.
+        bad_file: The path on the driver for its bad records, for messages.
     """
 
     number: int
@@ -54,11 +54,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """What became of a file.
+    """The result of parsing a file.
 
     Attributes:
-        index: What is known of its points; None where it failed.
-        bad_lines: The lines that could not be read.
+        index: The index of its points; None where parsing failed.
+        bad_lines: The bad records, as JSON lines.
     """
 
     index: UnitIndex | None
@@ -68,22 +68,22 @@ class ParsedFile:
 def parsing(
     config: bytes, groups: Sequence[bytes], *, values: bool
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """What a task does: takes the files of its groups apart.
+    """The task that parses the files of its groups.
 
     Args:
         config: The source, shipped.
         groups: The files of each task: lists of `Wanted`, shipped.
-        values: Whether pieces are wanted, and not only the indexes.
+        values: Whether to yield pieces besides the indexes.
     """
 
-    def taken_apart(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def parse(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in numbers:
             for number in batch.column(0).to_pylist():
                 source: FilesConfig = received(config)
                 for wanted in received(groups[number], source.storage_properties):
                     yield from _parsed(source, wanted, values=values)
 
-    return taken_apart
+    return parse
 
 
 def _parsed(config: FilesConfig, wanted: Wanted, *, values: bool) -> Iterator[pa.RecordBatch]:
@@ -93,13 +93,13 @@ def _parsed(config: FilesConfig, wanted: Wanted, *, values: bool) -> Iterator[pa
         units: list[Unit] = []
 
         def work() -> ParsedFile:
-            unit = _taken_apart(config, wanted.task, unit_folder, bad_file)
+            unit = _parsed_unit(config, wanted.task, unit_folder, bad_file)
             units.append(unit)
             return ParsedFile(UnitIndex.of(unit), bad_lines_in(bad_file))
 
         outcome = Outcome.of(work)
         if outcome.error is not None:
-            outcome = replace(_told_there(outcome, bad_file, wanted.bad_file), value=_failed(bad_file))
+            outcome = replace(_with_paths_of_driver(outcome, bad_file, wanted.bad_file), value=_failed(bad_file))
         yield _row([wanted.number], [None], [None], [None], [None], [outcome.packed()])
         for piece in pieces_of(units[0]) if units and values else ():
             yield _row(
@@ -107,7 +107,7 @@ def _parsed(config: FilesConfig, wanted: Wanted, *, values: bool) -> Iterator[pa
             )
 
 
-def _taken_apart(config: FilesConfig, task: FileTask, folder: Path, bad_file: Path) -> Unit:
+def _parsed_unit(config: FilesConfig, task: FileTask, folder: Path, bad_file: Path) -> Unit:
     writer = UnitWriter(folder, bad_file, Registry(), config.staging_limit)
     try:
         task(writer)
@@ -124,16 +124,16 @@ def _failed(bad_file: Path) -> ParsedFile:
     return ParsedFile(None, bad_lines_in(bad_file))
 
 
-def _told_there(outcome: Outcome, here: Path, there: Path) -> Outcome:
-    """The error as the driver tells it: what could not be read is kept there."""
+def _with_paths_of_driver(outcome: Outcome, here: Path, there: Path) -> Outcome:
+    """The outcome with the driver's path of bad records in the error."""
     assert outcome.error is not None
     module, name, arguments, state = outcome.error
 
-    def told(value: Any) -> Any:
+    def replaced(value: Any) -> Any:
         return value.replace(str(here), str(there)) if isinstance(value, str) else value
 
-    state = {key: told(value) for key, value in state.items()}
-    return replace(outcome, error=(module, name, tuple(map(told, arguments)), state))
+    state = {key: replaced(value) for key, value in state.items()}
+    return replace(outcome, error=(module, name, tuple(map(replaced, arguments)), state))
 
 
 def _row(*columns: list[Any]) -> pa.RecordBatch:

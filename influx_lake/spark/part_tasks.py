@@ -1,4 +1,4 @@
-"""In executors: slices of a window, written into files of the table by the code that writes windows everywhere."""
+"""Writes slices of a window to data files in executors, by the code of loads without Spark."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 PIECES = pa.schema([("slice", pa.int32()), ("place", pa.int32()), ("piece", pa.int64()), ("content", pa.binary())])
-"""Rows of slices: the slice, the place of the file among all, the piece of it, and what that holds."""
+"""Pieces cut at slices: the number of the slice, the file's position, the piece's number, and its content."""
 PIECES_DDL = "slice int, place int, piece bigint, content binary"
 OUTCOMES = pa.schema([("outcome", pa.binary())])
-"""Rows of what became of slices: an `Outcome`, of the JSON of a `WrittenPart`."""
+"""The outcomes of slices: pickled `Outcome`s of a `WrittenPart` as JSON."""
 OUTCOMES_DDL = "outcome binary"
 Batches = Iterable[pa.RecordBatch]
 Task = Callable[[Batches], Iterator[pa.RecordBatch]]
@@ -47,18 +47,18 @@ Task = Callable[[Batches], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True, slots=True)
 class WindowTask:
-    """A window, and all that it takes to write a part of it.
+    """A window, and everything needed to write a part of it.
 
     Attributes:
         catalog: The catalog of its table.
-        branch: The branch that is loaded; None: what readers get.
+        branch: The branch to load to; None: main.
         measurement: The measurement.
-        schema: Its columns, as its table gets them.
+        schema: The columns of its table.
         context: The load.
-        identities: The identities of its sources, its own first, where there are several.
-        with_nanoseconds: Whether the table is given the column for whole times.
-        source: Where the rows are read from, where they are not shuffled.
-        declared: What is known of the measurement, where they are.
+        identities: The identities of its sources, its own first, where it has several.
+        with_nanoseconds: Whether the table gets the column of nanoseconds.
+        source: The source that executors read; None where rows are shuffled.
+        declared: The measurement's names, tags and fields, where rows are shuffled.
         slices: The slices.
     """
 
@@ -78,11 +78,11 @@ class WindowTask:
 
         Args:
             number: Its number.
-            plain: Where its rows are.
+            plain: The source of its rows.
         """
         context = self.context
         source = transformed(plain, self.measurement, context)
-        # What the driver was told of its columns is asked once more: a plan of transforms is made of it.
+        # The transforms are planned from the source's columns, as on the driver.
         source.schema(self.measurement.name)
         load = load_of(
             source,
@@ -99,11 +99,11 @@ class WindowTask:
 
 
 def slicing(places: Mapping[int, int], bounds: Sequence[int]) -> Task:
-    """What a task does before the shuffle: cuts pieces where slices begin.
+    """The task before the shuffle: cuts pieces at the bounds of slices.
 
     Args:
-        places: The place of each file among all, by what the file is called here; pieces of others are left out.
-        bounds: Where the slices begin, and where the last one ends, in nanoseconds since 1970.
+        places: The position of each file by its number in the rows; pieces of other files are left out.
+        bounds: The starts of the slices and the end of the last one, in nanoseconds since 1970.
     """
 
     def cut(rows: Batches) -> Iterator[pa.RecordBatch]:
@@ -121,7 +121,7 @@ def slicing(places: Mapping[int, int], bounds: Sequence[int]) -> Task:
 
 
 def writing_shuffled(shipment: bytes) -> Task:
-    """What a task does after the shuffle: writes the slices whose pieces it gets, one after the other.
+    """The task after the shuffle: writes the slices whose pieces it gets, one after the other.
 
     Args:
         shipment: The `WindowTask`, shipped.
@@ -129,13 +129,13 @@ def writing_shuffled(shipment: bytes) -> Task:
 
     def write(rows: Batches) -> Iterator[pa.RecordBatch]:
         for number, pieces in groupby(_pieces(rows), key=itemgetter(0)):
-            come = ((place, content) for _, place, content in pieces)
+            contents = ((place, content) for _, place, content in pieces)
 
-            def work(number: int = number, come: Iterator[tuple[int, bytes]] = come) -> bytes:
+            def work(number: int = number, contents: Iterator[tuple[int, bytes]] = contents) -> bytes:
                 task: WindowTask = received(shipment)
                 assert task.declared is not None
                 with tempfile.TemporaryDirectory(prefix="influx-lake-spark-") as folder:
-                    units = units_of(come, task.declared, Path(folder))
+                    units = units_of(contents, task.declared, Path(folder))
                     return task.write(number, PointsSource(ShuffledPoints(task.declared, units)))
 
             yield _outcome(Outcome.of(work))
@@ -144,7 +144,7 @@ def writing_shuffled(shipment: bytes) -> Task:
 
 
 def writing_read(shipment: bytes) -> Task:
-    """What a task does where nothing is shuffled: reads its slices of the window, and writes them.
+    """The task without a shuffle: reads its slices of the window and writes them.
 
     Args:
         shipment: The `WindowTask`, shipped.
@@ -179,7 +179,7 @@ def _outcome(outcome: Outcome) -> pa.RecordBatch:
 
 @lru_cache(maxsize=8)
 def _catalog(config: bytes, branch: str | None) -> Catalog:
-    """The catalog, opened once in a process."""
-    told: CatalogConfig = received(config)
-    catalog = open_catalog(told.name, told.properties(), told.lock_timeout)
+    """The catalog, opened once in each process."""
+    opened_by: CatalogConfig = received(config)
+    catalog = open_catalog(opened_by.name, opened_by.properties(), opened_by.lock_timeout)
     return catalog if branch is None else on_branch(catalog, branch)

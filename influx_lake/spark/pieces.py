@@ -1,4 +1,4 @@
-"""Pieces of a unit: values of one measurement in a stretch of time, each with what their numbers stand for."""
+"""Pieces of a unit: values of one measurement in an interval of time, each with the names of its series and fields."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Piece(NamedTuple):
     Attributes:
         measurement: The name of the measurement.
         first: Its first time, in nanoseconds since 1970.
-        last: Its last one.
-        number: Its place: of two values for one field of a point that of the later piece counts.
-        content: All of it, for `added`.
+        last: Its last time.
+        number: Its number in the unit: the later piece wins where two have a value for one field of a point.
+        content: The encoded piece, for `added`.
     """
 
     measurement: str
@@ -39,7 +39,7 @@ class Piece(NamedTuple):
 
 
 def pieces_of(unit: Unit) -> Iterator[Piece]:
-    """The pieces of a unit, in the order in which they count."""
+    """Yield the pieces of a unit, in the order of their numbers."""
     series: dict[int, dict[int, Tags]] = {}
     for number in range(len(unit.chunks["rows"])):
         owner = int(unit.chunks["measurement"][number])
@@ -54,11 +54,11 @@ def pieces_of(unit: Unit) -> Iterator[Piece]:
 
 
 def sliced(content: bytes, bounds: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    """A piece in parts, each with the number of the slice of time that it is in.
+    """Cut a piece at slices of time; yields each part with the number of its slice.
 
     Args:
         content: The piece.
-        bounds: Where the slices begin, and where the last one ends, in nanoseconds since 1970.
+        bounds: The starts of the slices and the end of the last one, in nanoseconds since 1970.
     """
     batch = _read(content)
     time = batch.column("time").to_numpy()
@@ -71,7 +71,7 @@ def sliced(content: bytes, bounds: Sequence[int]) -> Iterator[tuple[int, bytes]]
 
 
 def added(content: bytes, writer: UnitWriter, wanted: Sequence[MeasurementKey]) -> None:
-    """Put a piece into another unit, where it is of a measurement that is wanted."""
+    """Add a piece to another unit, if its measurement is wanted."""
     batch = _read(content)
     header = _Header.read(batch.schema)
     if header.key not in wanted:
@@ -94,7 +94,7 @@ def added(content: bytes, writer: UnitWriter, wanted: Sequence[MeasurementKey]) 
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """What the numbers of a piece stand for.
+    """The names that a piece's numbers refer to.
 
     Attributes:
         key: Its measurement.
@@ -117,7 +117,7 @@ class _Header:
         return cls(key, [series[number] for number in there.tolist()], fields, there)
 
     def applied(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch with the numbers of the piece."""
+        """The batch with the series numbered as in the piece."""
         series = np.searchsorted(self.numbers, batch.column("series").to_numpy()).astype(np.int32)
         return batch.set_column(0, batch.schema.field(0), pa.array(series))
 
@@ -133,10 +133,10 @@ class _Header:
 
     @classmethod
     def read(cls, schema: pa.Schema) -> _Header:
-        told = json.loads(schema.metadata[_HEADER])
-        *context, name = told["measurement"]
-        series = [tuple((tag, value) for tag, value in tags) for tags in told["series"]]
-        fields = {number: (field, ColumnType(kind)) for number, field, kind in told["fields"]}
+        header = json.loads(schema.metadata[_HEADER])
+        *context, name = header["measurement"]
+        series = [tuple((tag, value) for tag, value in tags) for tags in header["series"]]
+        fields = {number: (field, ColumnType(kind)) for number, field, kind in header["fields"]}
         return cls(MeasurementKey(Context(*context), name), series, fields, np.arange(len(series), dtype=np.int32))
 
 

@@ -1,4 +1,4 @@
-"""Getting hold of Spark, as lake.yaml says."""
+"""Opens a Spark session by the options of lake.yaml."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 _MASTER = "local[*]"
 _ROWS_AT_ONCE = "8"
 PYTHON = "PYSPARK_PYTHON"
-"""The variable by which Spark is told the Python of executors."""
+"""The environment variable that names the executors' Python to Spark."""
 _OURS = {
-    # Rows hold pieces of a megabyte and more: by Spark's defaults, ten thousand of them would be in memory at once.
+    # A row holds a piece of a megabyte or more: Spark's default would hold 10,000 of them in memory at once.
     "spark.sql.execution.arrow.maxRecordsPerBatch": _ROWS_AT_ONCE,
     "spark.sql.inMemoryColumnarStorage.batchSize": _ROWS_AT_ONCE,
-    # Which task writes which part is decided here.
+    # Each task writes the slice that this package assigns to it.
     "spark.sql.adaptive.enabled": "false",
 }
 
 _LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false"}
-"""Of a Spark in this process nobody else has any need."""
+"""A Spark in this process serves no other machine."""
 
 
 class SparkSource:
-    """A Spark session, started when it is first needed. Threads may share it.
+    """A Spark session, started on demand. Threads may share it.
 
     Args:
-        options: How it is got.
+        options: The options for starting it.
     """
 
     def __init__(self, options: SparkOptions) -> None:
@@ -53,22 +53,22 @@ class SparkSource:
         """
         with self._lock:
             if self._session is None:
-                with spark_errors("be started"):
+                with spark_errors("start"):
                     self._session = self._opened()
             return self._session
 
     def parallelism(self) -> int:
-        """How many tasks Spark does at once, about."""
+        """About how many tasks Spark runs at once."""
         return max(1, int(self.get().sparkContext.defaultParallelism))
 
     def spread_by(self, number: Any, count: int) -> Any:
-        """What rows are partitioned by, so that those of each number get a partition of their own.
+        """The column to partition rows by, so that those of each number get a partition of their own.
 
-        Spark partitions by hashes, and lets many numbers share a partition while others stay empty.
+        Spark partitions by hash, so several numbers may share a partition while others stay empty.
 
         Args:
             number: The column of the number, from 0 to `count`.
-            count: How many there are.
+            count: The number of partitions.
         """
         from pyspark.sql import functions
 
@@ -81,7 +81,7 @@ class SparkSource:
         return functions.array(*map(functions.lit, known))[number]
 
     def _numbers_by_partition(self, count: int) -> list[int]:
-        """For each partition a number whose hash is of it."""
+        """For each partition, a number whose hash falls into it."""
         from pyspark.sql import functions
 
         found: dict[int, int] = {}
@@ -95,7 +95,7 @@ class SparkSource:
         return [found[place] for place in range(count)]
 
     def close(self) -> None:
-        """Stop the session, where it was started here."""
+        """Stop the session, where this object started it."""
         with self._lock:
             if self._session is not None and self._is_ours:
                 self._session.stop()
@@ -107,7 +107,7 @@ class SparkSource:
             from pyspark.sql import SparkSession
         except ImportError as error:
             raise MissingExtra("loading by Spark", "spark") from error
-        # The active session is that of the thread that started it.
+        # `getActiveSession` only knows a session that this thread started.
         context = SparkContext._active_spark_context
         active = SparkSession.getActiveSession() or (SparkSession(context) if context is not None else None)
         self._is_ours = active is None
@@ -123,7 +123,7 @@ class SparkSource:
             "spark.archives": ",".join(options.archives),
             "spark.submit.pyFiles": ",".join(options.py_files),
         }
-        # Not by `spark.pyspark.python`, which only `spark-submit` looks at.
+        # Not by `spark.pyspark.python`, which only `spark-submit` reads.
         if options.python is not None or PYTHON not in os.environ:
             os.environ[PYTHON] = options.python or sys.executable
         master = options.master or (None if _is_submitted() else _MASTER)
@@ -143,5 +143,5 @@ class SparkSource:
 
 
 def _is_submitted() -> bool:
-    """Whether `spark-submit`, or a service that does what it does, started this process and says the master."""
+    """Whether `spark-submit`, or a service that works like it, started this process and sets the master."""
     return "PYSPARK_GATEWAY_PORT" in os.environ

@@ -1,4 +1,4 @@
-"""What goes from the driver to executors: secrets as references, files without the clients that open them."""
+"""Serializes values for executors: secrets as references, files without the clients that open them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from influx_lake.sources.files.place import stored_file
 
 
 def shipped(value: Any) -> bytes:
-    """A value for another process.
+    """Serialize a value for another process.
 
     Raises:
-        ConfigurationError: It holds a secret that is no reference, and stands in no lake.yaml.
+        ConfigurationError: It holds a secret that is not a reference, and that no lake.yaml holds.
     """
     buffer = io.BytesIO()
     _Shipping(buffer).dump(value)
@@ -23,11 +23,11 @@ def shipped(value: Any) -> bytes:
 
 
 def received(shipment: bytes, properties: Callable[[], Mapping[str, str]] = dict) -> Any:
-    """The value that was shipped.
+    """Deserialize a shipped value.
 
     Args:
-        shipment: What `shipped` made, in a process that is trusted.
-        properties: Tells how the store is reached that its files are in.
+        shipment: The result of `shipped`, from a trusted process.
+        properties: Returns the properties of the store that its files are in.
 
     Raises:
         ConfigurationError: A reference cannot be resolved here.
@@ -37,7 +37,7 @@ def received(shipment: bytes, properties: Callable[[], Mapping[str, str]] = dict
 
 class _Shipping(pickle.Pickler):
     def persistent_id(self, value: Any) -> Any:
-        """A file is told by its address: what opens it holds the keys of the store."""
+        """Serialize a file as its address: the client that opens it holds the keys of the store."""
         if isinstance(value, StoredFile):
             return value.uri, value.path, value.size, value.state
         return None
@@ -48,6 +48,6 @@ class _Receiving(pickle.Unpickler):
         super().__init__(stream)
         self._properties = properties
 
-    def persistent_load(self, told: Any) -> StoredFile:
-        uri, path, size, state = told
+    def persistent_load(self, address: Any) -> StoredFile:
+        uri, path, size, state = address
         return stored_file(uri, path, size, state, self._properties())

@@ -1,4 +1,4 @@
-"""In executors: the points of a slice, put together of the pieces that came for it, as a source like any other."""
+"""Builds a source from the shuffled pieces of a slice, in executors."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from influx_lake.spark.pieces import added
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the driver knows of a measurement, of all files of its source.
+    """A measurement as the driver knows it from all files of its source.
 
     Attributes:
         identity: The source's identity.
-        keys: What the measurement is called in the files.
+        keys: The measurement's keys in the files.
         tags: Its tags.
         fields: Its fields.
-        merges_numbers: Whether a field of floats may hold integers without being of two types.
-        max_bytes: How much a file may take up while it is put together.
-        files: What the files are called, by their places.
+        merges_numbers: Whether a field may hold both integers and floats as one column of floats.
+        max_bytes: The most bytes of a file's unit on disk.
     """
 
     identity: str
@@ -37,10 +36,10 @@ class Declared:
 
 
 class ShuffledPoints:
-    """The points of one slice of a window, out of all files that have some; an `Archive`.
+    """The points of a slice of a window, from all files that have some; an `Archive`.
 
     Args:
-        declared: What is known of their measurement.
+        declared: The measurement as the driver knows it.
         units: The files' points.
     """
 
@@ -61,7 +60,7 @@ class ShuffledPoints:
 
     def units(
         self,
-        window: Window | None,  # noqa: ARG002 - all are of the slice
+        window: Window | None,  # noqa: ARG002 - all units are of the slice
         measurement: str | None = None,  # noqa: ARG002 - and of one measurement
         left_out: frozenset[str] = frozenset(),  # noqa: ARG002
     ) -> Sequence[Unit]:
@@ -77,7 +76,7 @@ class ShuffledPoints:
         return sorted({key.name for key in self._declared.keys})
 
     def place_of(self, measurement: str, field: FieldName, value: int, time: int) -> None:
-        """Not known: of a piece only the file is."""
+        """None: pieces do not record lines."""
 
     def state(self) -> str:
         return f"{len(self._units):,} files"
@@ -89,16 +88,16 @@ class ShuffledPoints:
         return FileSurvey(self._units, len(self._units), [], "", "")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing."""
 
 
 def units_of(pieces: Iterable[tuple[int, bytes]], declared: Declared, folder: Path) -> list[Unit]:
-    """Put pieces together: a unit for each file.
+    """Build units from pieces, one for each file.
 
     Args:
-        pieces: The place of each one's file among all, and the piece; by file, and in the order in which they count.
-        declared: What is known of their measurement.
-        folder: An empty folder for them.
+        pieces: Each piece with its file's position, ordered by file and by number.
+        declared: The measurement as the driver knows it.
+        folder: An empty folder for the units.
     """
     units: list[Unit] = []
     current: tuple[int, UnitWriter] | None = None

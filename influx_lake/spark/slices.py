@@ -1,4 +1,4 @@
-"""The slices of time of a window, each written by one task."""
+"""Cuts a window into slices of time, each for one task."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from influx_lake.config.values.windows import EPOCH, Window
 
 Numbers = npt.NDArray[np.int64]
 _WORTH_A_TASK = 250_000
-"""Fewer rows than these are not spread over more tasks: each makes a file of its own."""
+"""Slices have no fewer rows for the sake of parallelism: each makes a data file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Where rows are in time.
+    """Where rows lie in time.
 
     Attributes:
-        first: The first time of some rows, in nanoseconds since 1970.
-        last: The last one.
-        rows: How many there are, about.
+        first: The first time of each group of rows, in nanoseconds since 1970.
+        last: The last time of each.
+        rows: The approximate number of rows of each.
     """
 
     first: Numbers
@@ -32,19 +32,19 @@ class Spans:
     rows: Numbers
 
     def within(self, window: Window) -> Self:
-        """Those that reach into a window."""
+        """The groups that overlap a window."""
         inside = (self.first < window.end_us * 1000) & (self.last >= window.start_us * 1000)
         return type(self)(self.first[inside], self.last[inside], self.rows[inside])
 
 
 def slices(window: Window, spans: Spans, rows_per_task: int, parallelism: int) -> list[Window]:
-    """Cut a window so that slices hold about as many rows.
+    """Cut a window into slices with about as many rows each.
 
     Args:
         window: The window.
-        spans: Where its rows are.
-        rows_per_task: How many rows a slice has at most, about.
-        parallelism: How many tasks there may be at once.
+        spans: Where its rows lie in time.
+        rows_per_task: About the most rows of a slice.
+        parallelism: How many tasks run at once.
     """
     inside = spans.within(window)
     rows = int(inside.rows.sum())

@@ -1,4 +1,4 @@
-"""The files of a source, as Spark loads from them: what the driver asks of them, and where a window's points are."""
+"""The files of a source for loads by Spark: a source for the driver, and the location of a window's points."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from influx_lake.spark.slices import Spans
 
 @dataclass(frozen=True, slots=True)
 class FoundPoints:
-    """Where the points of a window are.
+    """The points of a window, as executors get them.
 
     Attributes:
-        spans: Where they are in time.
-        source: What executors read them from; None where they are shuffled.
-        declared: What is known of the measurement, where they are.
-        frames: What is shuffled, each with the places of its files among all.
+        spans: Where they lie in time.
+        source: The source that executors read; None where points are shuffled.
+        declared: The measurement as the driver knows it, where points are shuffled.
+        frames: The frames to shuffle, each with the positions of its files by their numbers.
     """
 
     spans: Spans
@@ -46,33 +46,33 @@ class SparkFiles(Protocol):
 
     @property
     def source(self) -> Source:
-        """What the driver asks: it knows all but the rows."""
+        """The source for the driver, which reads everything but rows."""
         ...
 
     def found(self, measurement: str, window: Window, schema: MeasurementSchema) -> FoundPoints:
-        """Where the points of a window are.
+        """Find the points of a window.
 
         Args:
             measurement: The measurement.
             window: The window.
-            schema: The columns that its table gets.
+            schema: The columns of its table.
 
         Raises:
             SourceError: A file that the window needs cannot be read.
-            EngineError: Spark could not read it.
+            EngineError: Spark could not parse it.
         """
         ...
 
     def close(self) -> None:
-        """Let go of them."""
+        """Release them."""
         ...
 
 
 class PointFiles:
-    """Files of points: executors take them apart, and their points are shuffled by time.
+    """Files of points: executors parse them, and Spark shuffles the points by time.
 
     Args:
-        spark: The Spark.
+        spark: The Spark session.
         config: The source.
     """
 
@@ -93,7 +93,7 @@ class PointFiles:
         points = MeasurementPoints(units, wanted)
         first, last, values = points.spans()
         tags, fields = self.source.declared(measurement)
-        # As many values as fields make a row, about.
+        # A row has about as many values as there are fields.
         spans = Spans(first, last, np.maximum(values // max(1, len(points.fields)), 1))
         declared = Declared(
             self.source.identity, wanted, tags, fields, self._archive.merges_numbers, self._config.staging_limit
@@ -105,7 +105,7 @@ class PointFiles:
 
 
 class PersistedFiles:
-    """The files of an InfluxDB 3 Core: executors read the slices of a window themselves, as all of them are by time.
+    """The files of an InfluxDB 3 Core, sorted by time: each executor reads its slices itself.
 
     Args:
         config: The source.
@@ -128,11 +128,11 @@ def spark_files(spark: SparkSource, config: SourceConfig) -> SparkFiles:
     """The files of a source.
 
     Raises:
-        TypeError: It is none of files.
+        TypeError: It is not a source of files.
     """
     match config:
         case LandingZoneConfig() | LineProtocolConfig():
             return PointFiles(spark, config)
         case InfluxDB3ParquetConfig():
             return PersistedFiles(config)
-    raise TypeError(f"Spark loads from no {type(config).__name__}")
+    raise TypeError(f"Spark cannot load from {type(config).__name__}")

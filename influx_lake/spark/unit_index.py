@@ -1,4 +1,4 @@
-"""What is known of files that executors took apart: all but the values, kept on the driver's disk."""
+"""The indexes of files that executors parsed, everything but the values, on the driver's disk."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _FOLDER, _BAD = "spark", "bad_lines"
 
 
 class IndexedUnit(Unit):
-    """A unit whose values are elsewhere."""
+    """A unit without its values."""
 
     @property
     def has_values(self) -> bool:
-        """They are not here."""
+        """Always false."""
         return False
 
     def chunk(self, number: int) -> pa.RecordBatch:
-        """Not here."""
-        raise TypeError(f"chunk {number} of {self.facts['file']} was not kept")
+        """Always an error: the values are in Spark."""
+        raise TypeError(f"chunk {number} of {self.facts['file']} is not on the driver")
 
 
 @dataclass(frozen=True, slots=True)
 class UnitIndex:
-    """What is known of a file's points.
+    """The index of a file's points.
 
     Attributes:
-        files: The contents of the unit's files but for its values, by their names.
-        bad_lines: The lines that could not be read, as they are kept for people.
+        files: The contents of the unit's files, other than its values, by name.
+        bad_lines: The bad records, as JSON lines.
     """
 
     files: Mapping[str, bytes]
@@ -49,30 +49,30 @@ class UnitIndex:
 
     @classmethod
     def of(cls, unit: Unit) -> UnitIndex:
-        """That of a unit, with what was noted of it since it was written."""
+        """The index of a unit, with the facts added since it was written."""
         files = {name: (unit.folder / name).read_bytes() for name in INDEX}
         return cls({**files, FACTS: json.dumps(unit.facts).encode()}, bad_lines_in(unit.bad_file))
 
 
 def bad_lines_in(bad_file: Path) -> bytes:
-    """The lines that were kept aside; nothing where there were none."""
+    """The bad records in a file; empty where it does not exist."""
     return bad_file.read_bytes() if bad_file.is_file() else b""
 
 
 @dataclass(slots=True)
 class UnitIndexes:
-    """The folder of such indexes, in the staging folder of their source.
+    """The indexes in the staging folder of a source.
 
     Attributes:
         staging: The staging folder.
-        keep: How long one stays that nobody asks for.
+        keep: How long an unused index is kept.
     """
 
     staging: Path
     keep: timedelta
 
     def find(self, identity: str) -> IndexedUnit | None:
-        """The index of a file in some state; None where it was not taken apart, or long ago."""
+        """The index of a file in a given state; None where it was not parsed, or its index was removed since."""
         folder = self._folder(identity)
         if not (folder / FACTS).is_file():
             return None
@@ -81,7 +81,7 @@ class UnitIndexes:
             return IndexedUnit.open(folder, self.bad_file(identity))
 
     def put(self, identity: str, index: UnitIndex) -> IndexedUnit:
-        """Keep an index; where another process did meanwhile, it is the same.
+        """Store an index, or use the equal one that another process has stored meanwhile.
 
         Raises:
             StorageError: The disk is full, or fails.
@@ -103,7 +103,7 @@ class UnitIndexes:
             return IndexedUnit.open(folder, self.bad_file(identity))
 
     def put_bad_lines(self, identity: str, lines: bytes) -> None:
-        """Keep what could not be read where people look for it."""
+        """Store the bad records of a file in the source's staging folder, for people."""
         if lines:
             make_private(self.staging)
             file = self.bad_file(identity)
@@ -111,11 +111,11 @@ class UnitIndexes:
             replace_private_file(file, lines)
 
     def bad_file(self, identity: str) -> Path:
-        """Where the lines of a file are that could not be read."""
+        """The path of a file's bad records."""
         return self.staging / _BAD / f"{self._folder(identity).name}.jsonl"
 
     def clean(self) -> None:
-        """Remove what nobody asked for since long, and what a crash left."""
+        """Remove indexes that were not used for `keep`, and what a crash left."""
         oldest = time.time() - self.keep.total_seconds()
         for folder in (self.staging / _FOLDER).glob("*"):
             if folder.is_dir() and folder.stat().st_mtime < oldest:

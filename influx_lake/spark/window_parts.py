@@ -1,4 +1,4 @@
-"""The parts of a window, written by Spark's executors for the driver to commit."""
+"""Writes the parts of a window by Spark's executors, for the driver to commit."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WindowParts:
-    """Has the rows of a window written in parts; what `WindowLoad.written` is.
+    """Writes the rows of a window in parts; a `WindowLoad.written`.
 
     Attributes:
         spark: The Spark.
         files: The files of the source.
         catalog: The catalog of the table.
         measurement: The measurement.
-        schema: Its columns, as its table gets them.
+        schema: The columns of its table.
         context: The load.
-        identities: The identities of its sources, its own first, where there are several.
-        rows_per_task: How many rows a task writes at most, about.
+        identities: The identities of its sources, its own first, where it has several.
+        rows_per_task: About the most rows that a task writes.
     """
 
     spark: SparkSource
@@ -65,13 +65,13 @@ class WindowParts:
         """Write the window of a load.
 
         Raises:
-            LakeError: What a task failed with; what the others wrote is in no table, and maintenance removes it.
+            LakeError: A task failed; files of other tasks are orphans, which maintenance removes.
         """
         with load.progress.reading():
             found = self.files.found(self.measurement.name, load.window, self.schema)
         if not len(found.spans.within(load.window).rows):
             return [self._written_here(load)]
-        # Else each executor would make it, or add its columns.
+        # Create the table and its columns here, or each executor would try to.
         table_for(load.catalog, load.target, arrow_schema(self.schema), load.provenance)
         parallelism = self.spark.parallelism()
         parts = slices(load.window, found.spans, self.rows_per_task, parallelism)
@@ -87,7 +87,7 @@ class WindowParts:
             declared=found.declared,
             slices=tuple(parts),
         )
-        with spark_errors("write the files of a window"):
+        with spark_errors("write the files of the window"):
             rows = _written(self.spark, found, shipped(task), parts)
             outcomes = [unpacked(bytes(row["outcome"])) for row in rows.collect()]
         tell(outcomes)
@@ -97,7 +97,7 @@ class WindowParts:
         return written or [self._written_here(load)]
 
     def _written_here(self, load: WindowLoad) -> WrittenPart:
-        """The part without rows of a window that has none: its columns are known all the same."""
+        """A part without rows, for a window that has none: its columns are committed all the same."""
         return write_part(replace(load, written=None))
 
 

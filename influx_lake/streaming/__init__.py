@@ -1,1 +1,1 @@
-"""Points of topics of Kafka, added to tables seconds after they were written, each once."""
+"""Streams: adds the points of Kafka topics to tables within seconds, each once."""

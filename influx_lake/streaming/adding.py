@@ -1,4 +1,4 @@
-"""The points of some messages, into the table of a measurement."""
+"""Adds the points of messages to the table of a measurement."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MeasurementMessages:
-    """The points of a measurement that some messages hold, to be added to its table.
+    """The points of a measurement in some messages, to add to its table.
 
     Attributes:
-        config: The topics.
+        config: The source.
         units: The messages' points.
         catalog: The catalog of the table.
         measurement: The measurement.
-        position: How far the stream is with them.
-        before: The sequence of what was added to the table last; 0 where nothing was.
-        run_id: Who adds them; kept in the snapshot.
+        position: The stream's position after these messages.
+        before: The sequence that was last added to the table; 0 where there is none.
+        run_id: The run, recorded in the snapshot.
         declared: The identities of the sources that the table may hold rows of, its own first.
     """
 
@@ -65,17 +65,17 @@ class MeasurementMessages:
 
     @property
     def window(self) -> Window:
-        """The time that its points are in, without that from before anything is kept."""
+        """The time span of its points, from the first kept window on."""
         whole = self._whole
         return Window(max(whole.start, self._kept_since), whole.end)
 
     @property
     def is_outside(self) -> bool:
-        """Whether all of its points are from before anything is kept."""
+        """Whether all of its points are before the first kept window."""
         return self._whole.end <= self._kept_since
 
     def count_outside(self) -> int:
-        """How many points are from before anything is kept: these are left out."""
+        """The number of points before the first kept window: they are left out."""
         whole, since = self._whole, self._kept_since
         if since <= whole.start:
             return 0
@@ -97,25 +97,25 @@ class MeasurementMessages:
         """The measurement's table; None where there is none yet.
 
         Raises:
-            CatalogError: The catalog cannot tell.
+            CatalogError: The catalog cannot be reached or refuses.
         """
         return find_table(self.catalog, self.measurement.identifier, self.measurement.share)
 
     def is_added(self) -> bool:
-        """Whether the table has them already: a process added them before it ended.
+        """Whether the table has the messages already, because a process added them before it died.
 
         Raises:
-            CatalogError: The catalog cannot tell.
+            CatalogError: The catalog cannot be reached or refuses.
         """
         held = position_in(self.table(), self.position.stream)
         return held is not None and held.sequence >= self.position.sequence
 
     def add(self) -> WindowResult:
-        """Add them, in one commit.
+        """Add the points in one commit.
 
         Raises:
             StreamOvertaken: Another process has added these messages, or later ones.
-            LakeError: Of the class that says what can be done about it, naming the measurement; the table is unchanged.
+            LakeError: The table is unchanged; the error names the measurement, and its class tells what can be done.
         """
         with observed(self) as done, naming(self.measurement.name):
             progress = ProgressMeter()
@@ -136,7 +136,7 @@ class MeasurementMessages:
         source = transformed(plain, measurement, LoadContext(self.run_id, now))
         schema = source.schema(measurement.name)
         target = table_target(measurement, schema)
-        # A point that comes again, with other fields, is still one.
+        # A point that is sent again with other fields is still one point.
         write = target.write.model_copy(update={"mode": WriteMode.UPSERT, "merge_fields": True})
         window = self.window
 
@@ -151,7 +151,7 @@ class MeasurementMessages:
             provenance=Provenance(self.config.identity, self.run_id, measurement.adopt, self.declared),
             window=window,
             read=read,
-            # Nothing of it counts as loaded: later points may come.
+            # None of the window counts as loaded, since later points may arrive.
             complete_until=window.start,
             progress=progress,
             stream=self.position,

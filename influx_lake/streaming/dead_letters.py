@@ -1,4 +1,4 @@
-"""Messages that are no points, into the table of dead letters: each once."""
+"""Adds messages that are not points to the table of dead letters, each once."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 def add_dead_letters(place: LedgerTable, rows: pa.Table, position: StreamPosition) -> None:
-    """Add dead letters, unless the table has those of these messages already.
+    """Add dead letters, unless the table already has those of these messages.
 
     Args:
         place: The table.
         rows: The dead letters: rows of `DEAD_LETTERS`.
-        position: How far the stream is with them.
+        position: The stream's position after these messages.
 
     Raises:
-        LakeError: They cannot be added.
+        LakeError: The table cannot be written; its class tells what can be done.
     """
     held = position_in(place.table(), position.stream)
     if not len(rows) or (held is not None and held.sequence >= position.sequence):
@@ -58,4 +58,4 @@ def add_dead_letters(place: LedgerTable, rows: pa.Table, position: StreamPositio
 
 
 def _not_read(window: Window) -> AbstractContextManager[Rows]:
-    raise NotImplementedError(f"the dead letters of {window} are there")
+    raise NotImplementedError(f"the dead letters of {window} are written already")

@@ -1,4 +1,4 @@
-"""Which measurements of a lake the points of messages belong to."""
+"""Resolves the measurements of points in messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from influx_lake.config.values.patterns import NamePattern
 
 @dataclass(slots=True)
 class Routing:
-    """The measurements of a lake that a stream brings points of, by their names in messages.
+    """The measurements of a lake that a stream fills, by their names in messages.
 
     Attributes:
         lake: The lake.
@@ -24,9 +24,9 @@ class Routing:
     _known: dict[str, tuple[Measurement, ...]] = field(default_factory=dict)
 
     def measurements(self, names: Iterable[str]) -> dict[str, tuple[Measurement, ...]]:
-        """The measurements that points of some names belong to: none of some, and of one where it has several tables.
+        """The measurements of points by name: several where it has several tables, none where it has none.
 
-        A name that is new and that a pattern matches is a measurement from now on.
+        A new name that a pattern matches becomes a measurement.
         """
         names = list(names)
         if new := [name for name in names if name not in self._known]:
@@ -34,7 +34,7 @@ class Routing:
         return {name: self._known[name] for name in names}
 
     def discovered(self) -> dict[str, set[str]]:
-        """The names that patterns of each source match, of those that have come."""
+        """The names in messages that the patterns of each source match."""
         found: dict[str, set[str]] = {}
         for measurements in self._known.values():
             for each in measurements:
@@ -44,7 +44,7 @@ class Routing:
 
     @property
     def wanted(self) -> Wanted:
-        """Tells of a name whether a measurement may be meant."""
+        """A predicate for names that may be measurements."""
         listed = frozenset(each.name for each in self.lake.measurements if each.stream == self.stream)
         return Wanted(listed, tuple(each.text for each in self._patterns))
 
@@ -65,10 +65,10 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Tells whether a name may be that of a measurement of a lake; small, and sent to where names are met.
+    """A predicate for names that may be measurements of a lake; small, since it is sent to executors.
 
     Attributes:
-        names: The names.
+        names: The names of the stream's measurements.
         patterns: The patterns.
     """
 
@@ -76,5 +76,5 @@ class Wanted:
     patterns: tuple[str, ...]
 
     def __call__(self, name: str) -> bool:
-        """Whether it may be."""
+        """Whether a name may be a measurement."""
         return name in self.names or any(NamePattern(text).matches(name) for text in self.patterns)

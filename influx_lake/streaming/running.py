@@ -1,4 +1,4 @@
-"""A stream that runs: until it is stopped, or until all is added that there is; on from where it was after failures."""
+"""Runs a stream until it is stopped or has caught up; continues after transient failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE_SECONDS = 900.0
-"""How long failures that can pass are waited out, from the last step that was added on."""
+"""How long transient failures are retried, counted from the last step that was added, in seconds."""
 _LONGEST_WAIT = 60.0
 
 log = logging.getLogger("influx_lake.streaming")
@@ -31,10 +31,10 @@ class Running:
 
     Attributes:
         stream: The stream.
-        stopping: Set when it is to stop.
-        until_now: Whether to end once all is added that there is now.
-        accept_loss: Whether to go on where the topics no longer have messages that were not added.
-        tell: Told of each step, and of what is waited for.
+        stopping: An event that stops it.
+        until_now: Whether to end once the messages that exist now are added.
+        accept_loss: Whether to continue where topics no longer have messages that were not added.
+        tell: Receives a line for each step and for each failure that is retried.
     """
 
     stream: Stream
@@ -45,10 +45,11 @@ class Running:
     _progressed: float = 0.0
 
     def run(self) -> None:
-        """Run it.
+        """Run the stream.
 
         Raises:
-            LakeError: What cannot pass, or did not in a quarter of an hour; the next run finishes what was under way.
+            LakeError: A permanent failure, or one that lasted a quarter of an hour; the next run completes the messages
+                that were being added.
         """
         config = self.stream.config
         wanted = self.stream.routing.wanted if config.unmatched == "dead_letter" else None
@@ -66,7 +67,7 @@ class Running:
                     if not error.transient or time.monotonic() - self._progressed > PATIENCE_SECONDS:
                         raise
                     wait = 1.0 if self._progressed > before else min(_LONGEST_WAIT, wait * 2)
-                    self.tell(f"! {error} (tried again in {wait:g} s)")
+                    self.tell(f"! {error} (retried in {wait:g} s)")
                     self.stopping.wait(wait)
 
     def _once(self, topics: SparkTopics) -> None:

@@ -1,4 +1,4 @@
-"""The Spark that follows topics, and what it fails of in our words."""
+"""Starts the Spark session that follows topics, and converts Spark's failures."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SUBMITTED = "PYSPARK_GATEWAY_PORT"
-"""The variable that `spark-submit` gives to what it starts, and then says the master itself."""
+"""The environment variable of processes that `spark-submit` started; it then sets the master itself."""
 CONNECTOR = "org.apache.spark:spark-sql-kafka-0-10"
-"""Spark's source for Kafka, in Maven."""
+"""The Maven coordinates of Spark's source for Kafka, without Scala and version."""
 _CLASS = "org.apache.spark.sql.kafka010.KafkaSourceProvider"
 _JARS = ("spark.jars", "spark.jars.packages", "spark.driver.extraClassPath")
 _DEFAULTS = {
@@ -38,22 +38,22 @@ _DEFAULTS = {
     "spark.log.level": "ERROR",
     "spark.driver.maxResultSize": "2g",
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
-    # What was read before a kill is not believed: nothing is kept that a stop could leave half written.
+    # Checkpoints are not reused: the offsets are in our tables, and a kill could leave a checkpoint half written.
     "spark.sql.streaming.forceDeleteTempCheckpointLocation": "true",
 }
 
 
 @contextmanager
 def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
-    """A Spark with its source for Kafka.
+    """A context with a Spark session that has the source for Kafka.
 
     Args:
-        options: How it is got.
-        name: What the application is called.
+        options: The options for starting it.
+        name: The name of the application.
 
     Raises:
-        MissingExtra: Spark's client is not installed.
-        ConfigurationError: The source for Kafka is not there.
+        MissingExtra: PySpark is not installed.
+        ConfigurationError: This Spark has no source for Kafka.
         EngineError: Spark cannot be started.
     """
     try:
@@ -75,7 +75,7 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
 
 
 def settings(options: SparkOptions) -> dict[str, str]:
-    """Spark's properties."""
+    """The Spark properties for given options."""
     import pyspark
 
     stated = dict(options.conf)
@@ -97,7 +97,7 @@ def settings(options: SparkOptions) -> dict[str, str]:
     if "spark.master" not in found and SUBMITTED not in os.environ:
         found["spark.master"] = "local[*]"
     if found.get("spark.master", "").startswith("local"):
-        # Nobody else has business with it.
+        # A Spark in this process serves no other machine.
         found = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1", **found}
     return found
 
@@ -106,7 +106,7 @@ def _check_connector(session: SparkSession) -> None:
     try:
         session._jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(_CLASS)
     except Exception as error:
-        # py4j is there with pyspark only, and tells of what Java threw by text.
+        # py4j, which comes with pyspark, reports Java's exceptions as text.
         if "ClassNotFoundException" not in str(error):
             raise
         raise ConfigurationError(
@@ -118,13 +118,13 @@ def _check_connector(session: SparkSession) -> None:
 
 @contextmanager
 def spark_errors(doing: str) -> Iterator[None]:
-    """Tell what Spark fails of in our words.
+    """A context that converts failures of Spark.
 
     Args:
-        doing: What is done, as the end of "could not ...".
+        doing: The work under way, after "could not".
 
     Raises:
-        LakeError: What failed.
+        LakeError: Spark failed.
     """
     try:
         yield
@@ -170,17 +170,17 @@ _NAMED: tuple[tuple[tuple[str, ...], type[LakeError], str], ...] = (
         "of a version that Maven has, or `spark: {conf: {spark.jars: <its jars>}}`",
     ),
 )
-"""What texts of Spark's failures say, what it is for us, and what can be done."""
+"""Fragments of Spark's messages, with the class of error and the remedy."""
 
 
 def spark_failure(error: BaseException, doing: str) -> LakeError:
-    """The error for a failure of Spark's."""
+    """The error for a failure of Spark."""
     text = redact(str(error))
     causes = [(match[1].rpartition(".")[2], (match[2] or "").strip()) for match in _CAUSE.finditer(text)]
-    # The last cause is where it began.
-    told = [said or name for name, said in causes if said] or [name for name, _ in causes]
-    message = f"could not {doing}: {told[-1] if told else text.strip().partition(chr(10))[0]}"
+    # The last one is the root cause.
+    causes_with_text = [said or name for name, said in causes if said] or [name for name, _ in causes]
+    message = f"could not {doing}: {causes_with_text[-1] if causes_with_text else text.strip().partition(chr(10))[0]}"
     for marks, kind, remedy in _NAMED:
         if any(mark in text for mark in marks):
             return kind(message, remedy=remedy)
-    return EngineError(message, remedy="Spark's own log says more: `spark: {conf: {spark.log.level: WARN}}`")
+    return EngineError(message, remedy="See Spark's own log: `spark: {conf: {spark.log.level: WARN}}`")

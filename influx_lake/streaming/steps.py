@@ -1,4 +1,4 @@
-"""Messages that are added together: where they are read from, and what they hold."""
+"""A step of a stream: messages that are read and added together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from influx_lake.sources.points.staged_file import Unit
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Messages that were read and taken apart, to be added together.
+    """Parsed messages to add together.
 
     Attributes:
         units: Their points, in the order in which they count.
-        reads: What was read, of each partition.
-        dead: Those that are no points: rows of `DEAD_LETTERS`.
+        reads: The messages read from each partition.
+        dead: The messages that are not points: rows of `DEAD_LETTERS`.
     """
 
     units: Sequence[Unit]
@@ -36,20 +36,20 @@ class Topics(Protocol):
         ...
 
     def begins(self, partitions: Mapping[str, Sequence[int]]) -> Offsets:
-        """The offset of the first message of each partition that is still there."""
+        """The offset of the first message that each partition still has."""
         ...
 
     def ends(self, partitions: Mapping[str, Sequence[int]]) -> Offsets:
-        """The offset behind the last message of each partition."""
+        """The offset after the last message of each partition."""
         ...
 
     def between(self, begin: Offsets, end: Offsets, add: Callable[[Step], None]) -> None:
-        """Read the messages between offsets, and have them added."""
+        """Read the messages between offsets, and pass them to `add`."""
         ...
 
 
 def in_pieces(begin: Offsets, end: Offsets, most: int) -> Iterator[tuple[Offsets, Offsets]]:
-    """The messages between offsets, in pieces of about so many."""
+    """Cut a range of offsets into pieces of about a given number of messages."""
     at = {topic: dict(found) for topic, found in begin.items()}
     step = max(1, most // max(1, sum(map(len, at.values()))))
 
@@ -67,7 +67,7 @@ def in_pieces(begin: Offsets, end: Offsets, most: int) -> Iterator[tuple[Offsets
 
 
 def begin_of(step: Step) -> dict[str, dict[int, int]]:
-    """The offset of the first of the messages, in each partition."""
+    """The offset of the first message of a step, in each partition."""
     begin: dict[str, dict[int, int]] = {}
     for each in step.reads:
         known = begin.setdefault(each.topic, {})

@@ -1,8 +1,8 @@
-"""A stream: which messages its tables have, and how the next ones are added to all of them, whenever it is killed.
+"""A stream: the position of its tables in the topics, and how messages are added exactly once, whatever dies.
 
-Messages are added in steps, each with a higher sequence. The ledger says which messages are under way before any table
-gets some, and that they are done after all have: a step that a kill cut short is done again, for those tables that do
-not say in their own commits that they have it.
+Messages are added in steps, each with a higher sequence. The ledger records which messages are under way before any
+table gets them, and that they are done after all tables have them. After a kill, the step is repeated for the tables
+whose own commits do not record it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 MOST_NAMES = 100
-"""How many measurements that lake.yaml does not have are counted by name."""
+"""How many names without a measurement in lake.yaml are counted one by one."""
 _OTHERS = "(others)"
 
 log = logging.getLogger("influx_lake.streaming")
@@ -43,11 +43,11 @@ log = logging.getLogger("influx_lake.streaming")
 
 @dataclass(slots=True)
 class Replay:
-    """A table that was rolled back, and gets again what it had.
+    """A table that was rolled back, and gets its earlier messages again.
 
     Attributes:
         table: The table, or the measurement of a shared one.
-        offsets: How far it is.
+        offsets: Its position.
     """
 
     table: str
@@ -62,9 +62,9 @@ class Stream:
         lake: The lake.
         catalog: Its catalog.
         name: The stream's name: that of its source.
-        run_id: Who adds; kept in the snapshots.
-        identities: Tells the identities of the sources of a measurement, its own first.
-        found: Told of names of measurements that patterns match and that are new, by source.
+        run_id: The run, recorded in the snapshots.
+        identities: Returns the identities of a measurement's sources, its own first.
+        found: Receives the new names that patterns match, by source.
     """
 
     lake: Lake
@@ -87,20 +87,20 @@ class Stream:
 
     @property
     def ledger(self) -> Ledger:
-        """What is known of the stream, once it was opened."""
+        """The ledger of the opened stream."""
         assert self._ledger is not None
         return self._ledger
 
     def open(self, topics: Topics, *, accept_loss: bool = False) -> None:
-        """Find out how far the stream is, and finish what a process did not that was ended.
+        """Read the stream's position, and complete what a process left undone that was killed.
 
         Args:
             topics: The topics.
-            accept_loss: Whether to go on where the topics no longer have messages that were not added.
+            accept_loss: Whether to continue where topics no longer have messages that were not added.
 
         Raises:
-            PermanentSourceError: They do not.
-            LakeError: Of the class that says what can be done about it.
+            PermanentSourceError: Topics no longer have such messages, and `accept_loss` is not set.
+            LakeError: The class tells what can be done.
         """
         self._table.ensure()
         partitions = topics.partitions()
@@ -117,23 +117,23 @@ class Stream:
             self._replay(topics, begins, Replay(name, held.offsets if held else {}))
 
     def starts(self, partitions: Mapping[str, Sequence[int]]) -> dict[str, dict[int, int]]:
-        """Where to go on in each partition; -2, the oldest message, in one that is new (Spark's and Kafka's number)."""
+        """Where to continue in each partition; in a new one at -2, the oldest message (Kafka's and Spark's number)."""
         known = self.ledger.position.offsets
         return {
             topic: {each: known.get(topic, {}).get(each, -2) for each in found} for topic, found in partitions.items()
         }
 
     def add(self, step: Step, replay: Replay | None = None) -> None:
-        """Add messages to the tables, and note that they are there.
+        """Add messages to the tables, and record that in the ledger.
 
         Args:
             step: The messages.
-            replay: The table that gets them, where it alone had been rolled back; None: all get them.
+            replay: The rolled back table that alone gets the messages; None: all tables get them.
 
         Raises:
             StreamOvertaken: Another process of the stream runs.
             StreamSetBack: A table was rolled back meanwhile.
-            LakeError: Of the class that says what can be done about it; what is under way is done again later.
+            LakeError: The class tells what can be done; the step under way is repeated later.
         """
         if not step.reads:
             return
@@ -188,7 +188,7 @@ class Stream:
         )
 
     def note_lag(self, topics: Topics) -> None:
-        """Note how far the stream is behind, and that it is not where it has added all that there is.
+        """Record the lag of each partition, and the present time where there is none.
 
         Raises:
             LakeError: The brokers or the catalog fail.
@@ -199,7 +199,7 @@ class Stream:
         lags: dict[str, dict[int, PartitionLag]] = {}
         for topic, found in ends.items():
             for each, end in found.items():
-                # Of a partition that is new all messages are to be added.
+                # All messages of a new partition are to be added.
                 start = starts.get(topic, {}).get(each, 0)
                 known = self.ledger.lags.get(topic, {}).get(each, PartitionLag(0))
                 lags.setdefault(topic, {})[each] = replace(known, messages=max(0, end - start))
@@ -212,12 +212,12 @@ class Stream:
         return self._ledger
 
     def _first_position(self, begins: Offsets, ends: Offsets) -> StreamPosition:
-        """Where a stream begins that has no ledger: where its tables are, or where the source says."""
+        """The start of a stream without a ledger: the position of its tables, else that of `start`."""
         held = [position for each in self._streamed() if (position := self._held(each)) is not None]
         start = begins if self.config.start == "earliest" else ends
         if not held:
             return StreamPosition(self.name, 0, {topic: dict(found) for topic, found in start.items()})
-        log.warning("%s: its dead letters are gone: it goes on where the last of its tables is", self.name)
+        log.warning("%s: its ledger is missing: it continues where the table furthest behind is", self.name)
         offsets = {
             topic: {each: min(one.offsets.get(topic, {}).get(each, at) for one in held) for each, at in found.items()}
             for topic, found in begins.items()
@@ -225,10 +225,10 @@ class Stream:
         return StreamPosition(self.name, max(each.sequence for each in held), offsets)
 
     def _check_there(self, begins: Offsets, ends: Offsets, *, accept_loss: bool) -> None:
-        """Make sure that the topics have the messages that are to be added next.
+        """Check that the topics have the next messages to add.
 
         Raises:
-            PermanentSourceError: They do not.
+            PermanentSourceError: They do not, and `accept_loss` is not set.
         """
         under_way = self.ledger.under_way
         position = {**self.ledger.position.offsets, **(under_way.begin if under_way else {})}
@@ -239,7 +239,7 @@ class Stream:
                 if begin is None or end is None:
                     continue
                 if at < begin or at > end:
-                    why = f"{begin - at:,} messages before offset {begin:,}" if at < begin else "it was made anew"
+                    why = f"{begin - at:,} messages before offset {begin:,}" if at < begin else "it was recreated"
                     lost.append(f"{topic}, partition {each}: {why}")
                     kept.setdefault(topic, {})[each] = begin
         if not lost:
@@ -249,26 +249,26 @@ class Stream:
             raise PermanentSourceError(
                 message,
                 remedy="Load the windows of that time from a database or from files, and start the stream with "
-                "--accept-loss: it goes on with what is there",
+                "--accept-loss: it continues with the messages that exist",
             )
         log.warning("%s (accepted)", message)
         position_now = replace(self.ledger.position, offsets=kept)
         self._keep(replace(self.ledger, position=position_now, under_way=None))
 
     def _finish(self, topics: Topics) -> None:
-        """Add messages that were being added when a process ended to the tables that lack them."""
+        """Add the messages of an interrupted step to the tables that lack them."""
         under_way = self.ledger.under_way
         if under_way is None:
             return
-        log.info("%s: messages that were being added are added to the tables that lack them", self.name)
+        log.info("%s: messages of an interrupted step are added to the tables that lack them", self.name)
         topics.between(under_way.begin, under_way.end.offsets, self.add)
         if self.ledger.under_way is not None:
-            # Of the messages none is left.
+            # The topics no longer have any of the messages.
             self._keep(replace(self.ledger, position=under_way.end, under_way=None))
 
     def _replay(self, topics: Topics, begins: Offsets, replay: Replay) -> None:
-        """Add again what a table had that was rolled back, as far as the topics have it."""
-        log.warning("%s: %s was rolled back, and gets again what it had", self.name, replay.table)
+        """Add the earlier messages of a rolled back table again, as far as the topics have them."""
+        log.warning("%s: %s was rolled back, and gets its earlier messages again", self.name, replay.table)
         end = self.ledger.position.offsets
         begin = {
             topic: {each: max(at, replay.offsets.get(topic, {}).get(each, at)) for each, at in found.items()}
@@ -283,7 +283,7 @@ class Stream:
         self._keep(replace(self.ledger, tables=tables, replayed=self.ledger.replayed - {replay.table}))
 
     def _set_back(self) -> dict[str, StreamPosition | None]:
-        """The tables that lack what was added to them, and how far they are."""
+        """The tables that lack messages which were added to them, with their positions."""
         found: dict[str, StreamPosition | None] = {}
         for each in self._streamed():
             if last := self.ledger.tables.get(each.full_name, 0):
@@ -293,14 +293,14 @@ class Stream:
         return found
 
     def _held(self, measurement: Measurement) -> StreamPosition | None:
-        """How far the stream is in a table."""
+        """The stream's position in a table."""
         return position_in(find_table(self.catalog, measurement.identifier, measurement.share), self.name)
 
     def _streamed(self) -> list[Measurement]:
         return [each for each in self.lake.measurements if each.stream == self.name]
 
     def _end_of(self, step: Step, replay: Replay | None) -> StreamPosition:
-        """How far the stream is with some messages; a table that is replayed, how far it is."""
+        """The position after some messages: of the stream, or of the table that is replayed."""
         ledger = self.ledger
         if ledger.under_way is not None and replay is None:
             return ledger.under_way.end
@@ -313,14 +313,14 @@ class Stream:
 
 
 def _add(messages: MeasurementMessages, repeated: bool) -> int:
-    """Add the points of a measurement, and return how many rows they were."""
+    """Add the points of a measurement; returns the number of rows."""
     if repeated and messages.is_added():
         return 0
     return messages.add().rows
 
 
 def _count(config: KafkaConfig, step: Step, name: str) -> int:
-    """How many points messages have of a measurement."""
+    """The number of points of a measurement in some messages."""
     everything = Window(datetime(1677, 9, 22, tzinfo=UTC), datetime(2262, 4, 11, tzinfo=UTC))
     return batch_source(config, step.units).count(name, everything)
 

@@ -1,4 +1,4 @@
-"""Topics as Spark reads them: its tasks take messages apart, and this process adds what they hold."""
+"""Topics read by Spark: its tasks parse messages, and this process adds the points."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TAKEN = pa.schema(
         ("data", pa.binary()),
     ]
 )
-"""What tasks give back: where it begins, and units, dead letters and what was read."""
+"""Results of tasks: the first offset, and units, dead letters and reads."""
 _TAKEN_IN_SPARK = "topic string, partition int, first bigint, kind string, data binary"
 _LOOK_SECONDS = 1.0
 
@@ -46,10 +46,10 @@ class SparkTopics:
     """The topics of a source.
 
     Attributes:
-        session: Spark.
+        session: The Spark session.
         config: The source.
-        brokers: What is asked about the topics.
-        wanted: Tells which measurements are meant, where the others are dead letters.
+        brokers: Queries the topics' partitions and offsets.
+        wanted: A predicate for measurements, where messages of others are dead letters; None: they are not.
     """
 
     session: SparkSession
@@ -74,7 +74,7 @@ class SparkTopics:
         """Read the messages between offsets, as one step.
 
         Raises:
-            SourceError: They cannot be read.
+            SourceError: The messages cannot be read.
         """
         starts = {topic: dict(found) for topic, found in begin.items() if found}
         ends = {
@@ -103,17 +103,17 @@ class SparkTopics:
         *,
         until_now: bool,
     ) -> None:
-        """Read what comes, and have it added, until it is to stop: between two steps.
+        """Read messages as they arrive, and pass them to `add`, until it is stopped between two steps.
 
         Args:
             starts: Where to begin.
             add: Adds a step.
-            idle: Called between steps, every minute at least, and after each.
-            stopping: Set when it is to stop.
-            until_now: Whether to end once all is added that there is now.
+            idle: Called after each step, and every minute without one.
+            stopping: An event that stops it.
+            until_now: Whether to end once the messages that exist now are added.
 
         Raises:
-            LakeError: What `add` or `idle` raised, or why topics cannot be read.
+            LakeError: `add` or `idle` raised it, or the topics cannot be read.
         """
         failures: list[BaseException] = []
         context = copy_context()
@@ -126,7 +126,7 @@ class SparkTopics:
                 try:
                     context.copy().run(self._add, frame, add)
                 except BaseException as error:
-                    # Told by this process: Spark would write all of its own stack.
+                    # Raised by `follow`: Spark would log its whole stack trace.
                     failures.append(error)
                 finally:
                     done.set()
@@ -181,7 +181,7 @@ class SparkTopics:
 
     @property
     def _bare(self) -> KafkaConfig:
-        """The source without what executors need not know."""
+        """The source without credentials, which executors do not need."""
         return self.config.model_copy(update={"username": None, "password": None, "tls": None})
 
     def _options(self) -> dict[str, str]:
@@ -194,17 +194,17 @@ class SparkTopics:
 
 
 _IDLE_SECONDS = 60.0
-"""How often it is looked how far behind the stream is, while nothing comes."""
+"""The interval for recording the lag while no messages arrive, in seconds."""
 
 
 def take_batches(
     config: KafkaConfig, wanted: Wanted | None, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Take the messages of a task apart.
+    """Parse the messages of a task.
 
     Args:
-        config: What they are.
-        wanted: Tells which measurements are meant, where the others are dead letters.
+        config: The source.
+        wanted: A predicate for measurements, where others are dead letters.
         batches: The messages: topic, partition, offset, time in milliseconds, value.
     """
     messages = (found for batch in batches for found in _messages(batch))
@@ -212,7 +212,7 @@ def take_batches(
 
 
 def step_of(rows: Sequence[Mapping[str, Any]], folder: Path) -> Step:
-    """What tasks gave back, as a step; its units are in a folder."""
+    """Build a step from the results of tasks; its units are in a folder."""
     ordered = sorted(rows, key=lambda row: (row["topic"], row["partition"], row["first"]))
     units, reads, dead = [], list[Read](), list[pa.Table]()
     for number, row in enumerate(ordered):
@@ -227,7 +227,7 @@ def step_of(rows: Sequence[Mapping[str, Any]], folder: Path) -> Step:
 
 
 def _messages(batch: pa.RecordBatch) -> Iterator[Messages]:
-    """The messages of a batch, those of each partition."""
+    """The messages of a batch, by partition."""
     topics, partitions, offsets, times, values = (column.to_pylist() for column in batch.columns)
     begin = 0
     for place in range(1, len(topics) + 1):
@@ -257,7 +257,7 @@ def _rows(taken: TakenApart) -> Iterator[pa.RecordBatch]:
 
 
 def java_settings(config: KafkaConfig) -> dict[str, str]:
-    """The settings of Kafka's client for Java.
+    """The settings of Kafka's Java client.
 
     Raises:
         ConfigurationError: The password, or a file of `tls`, cannot be read.

@@ -1,4 +1,4 @@
-"""Shapes the rows of a measurement on their way from its source to its table."""
+"""Transforms the rows of a measurement between its source and its table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of another type: exactly the same ones, or what `on_cast_error` says."""
+"""Casts values to another type: exactly, or by `on_cast_error`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Makes values of one type of those of another.
+    """A cast of a column to another type.
 
     Attributes:
         column: The column, for messages.
-        iceberg_type: The Iceberg type of what is made.
-        format: How texts are written; None: see `exact_cast`, and times as ISO 8601.
+        iceberg_type: The Iceberg type of the result.
+        format: The format of strings; None: that of `exact_cast`, and ISO 8601 for times.
         on_error: What happens to a value that does not fit.
     """
 
@@ -36,14 +36,14 @@ class Cast:
 
     @property
     def reason(self) -> str:
-        """Why rows go to the quarantine."""
+        """The reason that is recorded for rows in quarantine."""
         return f"{self.column!r} could not become {self.iceberg_type} exactly"
 
     def type_of(self, kind: pa.DataType) -> pa.DataType:
-        """The type of what is made.
+        """The type of the result.
 
         Raises:
-            SchemaConflict: No value of the type that comes may be one of it.
+            SchemaConflict: No value of the input type can be cast to it.
         """
         made = arrow_type(self.iceberg_type)
         if not check_format(self.column, plain(kind), made, self._format):
@@ -51,10 +51,10 @@ class Cast:
         return kind if plain(kind) == made else made
 
     def apply(self, values: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-        """Cast values.
+        """Cast values; returns them, and with `quarantine` the strings of those that do not fit.
 
         Raises:
-            DataRefused: One does not fit, and `on_error` is `fail`.
+            DataRefused: A value does not fit, and `on_error` is `fail`.
         """
         made = arrow_type(self.iceberg_type)
         if plain(values.type) == made and self.format is None:
@@ -63,7 +63,7 @@ class Cast:
             return self._cast(values, made), None
         except DataRefused as error:
             if self.on_error is OnCastError.FAIL:
-                raise self._naming(values, error) from None
+                raise self._with_value(values, error) from None
         distinct = values.dictionary_encode() if not pa.types.is_dictionary(values.type) else values
         unfit = _unfit(distinct.dictionary, lambda part: self._cast(part, made))
         texts = distinct.dictionary.cast(pa.string())
@@ -85,21 +85,21 @@ class Cast:
             return found
         return exact_cast(self.column, values, made)
 
-    def _naming(self, values: pa.Array, error: DataRefused) -> DataRefused:
-        """The error with the first value that does not fit."""
+    def _with_value(self, values: pa.Array, error: DataRefused) -> DataRefused:
+        """The error, naming the first value that does not fit."""
         distinct = values.dictionary if pa.types.is_dictionary(values.type) else values.unique()
         unfit = _unfit(distinct, lambda part: self._cast(part, arrow_type(self.iceberg_type)), most=1)
         shown = str(distinct.filter(unfit)[0].as_py())[:_SHOWN]
         return DataRefused(
             f"column {self.column!r} has the value {shown!r}, which cannot become {self.iceberg_type} exactly: "
             f"{error.message}",
-            remedy="Give the column a wider type in `types`, say in `formats` how it is written, or set on_cast_error: "
+            remedy="Give the column a wider type in `types`, set its format in `formats`, or set on_cast_error: "
             "null or quarantine",
         )
 
 
 def _unfit(values: pa.Array, cast: Callable[[pa.Array], pa.Array], most: int | None = None) -> pa.Array:
-    """Which of some values do not fit: halves that fail are halved again."""
+    """The mask of values that do not fit, found by bisection."""
     found: list[int] = []
     waiting = [(0, len(values))]
     while waiting and (most is None or len(found) < most):

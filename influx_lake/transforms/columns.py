@@ -1,4 +1,4 @@
-"""Columns on their way: what they are called, of which type they are, and what they are made of."""
+"""Columns of transformed rows: names, types, and the source's columns that they are made of."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _TYPES = (
 
 
 def column_type(kind: pa.DataType) -> ColumnType:
-    """The type that a column of some Arrow type counts as where values are compared."""
+    """The column type for which values of an Arrow type are compared."""
     return next((found for matches, found in _TYPES if matches(kind)), ColumnType.STRING)
 
 
 TAGS_TYPE = pa.map_(pa.string(), pa.field("value", pa.string(), nullable=False))
-"""The tags of a point, in one column."""
+"""The type of the column with all tags of a point."""
 
 
 def arrow_type_of(column: Column) -> pa.DataType:
-    """The Arrow type of a column on its way."""
+    """The Arrow type of a column between source and table."""
     if column.type is ColumnType.MAP:
         return TAGS_TYPE
     return ARROW_TYPES[column.type] if column.iceberg_type is None else arrow_type(column.iceberg_type)
 
 
 def arrow_field(column: Column) -> pa.Field:
-    """A column of the rows that a transformed source gives."""
+    """A column of the rows that a transformed source returns."""
     found = with_doc(pa.field(column.name, arrow_type_of(column), nullable=column.role is not Role.TIME), column.doc)
     more = {} if column.variant_of is None else {VARIANT_OF.encode(): column.variant_of.encode()}
     more |= {} if column.made_of is None else {MADE_OF.encode(): json.dumps(column.made_of).encode()}
@@ -48,12 +48,12 @@ def arrow_field(column: Column) -> pa.Field:
 
 
 def arrow_schema(schema: MeasurementSchema) -> pa.Schema:
-    """The columns of a measurement as Arrow has them."""
+    """A measurement's schema in Arrow."""
     return pa.schema([arrow_field(column) for column in schema.columns])
 
 
 def renamed(columns: Iterable[Column], names: dict[str, str]) -> list[Column]:
-    """Columns of a source under the names that they have in the table."""
+    """Columns of a source, under their names in the table."""
     found = []
     for column in columns:
         name, first = names[column.name], column.variant_of and names[column.variant_of]
@@ -66,5 +66,5 @@ def renamed(columns: Iterable[Column], names: dict[str, str]) -> list[Column]:
 
 
 def kind_changed(column: Column, kind: pa.DataType, iceberg_type: str | None) -> Column:
-    """A column with values of another type."""
+    """A column with the type of cast values."""
     return replace(column, type=column_type(kind), iceberg_type=iceberg_type, made_of=column.sources)

@@ -1,4 +1,4 @@
-"""Of points that cannot be told apart any more, the one whose values sort last."""
+"""Merges points that differ only in left out tags: keeps the one whose values sort last."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from influx_lake.iceberg.sort.external_sort import sorted_batches
 
 
 def last_of_each(batches: Iterable[pa.RecordBatch], schema: pa.Schema, key: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """One row for each key: the last one in the order of all columns. Rows come out sorted by their keys.
+    """Yield one row for each key, sorted by key: the last one in the order of all columns.
 
-    InfluxDB knows no order among points of different series at the same time, so their values decide: at each load the
-    same row stays. Memory does not depend on how many rows there are; they wait on disk.
+    InfluxDB does not order points of different series at the same time, so the values decide: each load keeps the same
+    row. Memory does not depend on the number of rows, since they are sorted on disk.
 
     Args:
         batches: The rows.
         schema: Their schema.
-        key: The columns that tell rows apart.
+        key: The columns of the key.
     """
     names = [*key, *(name for name in schema.names if name not in key)]
     held: pa.RecordBatch | None = None
@@ -29,7 +29,7 @@ def last_of_each(batches: Iterable[pa.RecordBatch], schema: pa.Schema, key: Sequ
             continue
         if held is not None and not _same(held, batch, key):
             yield _of_schema(held, schema)
-        # Whether the last row is the last of its key, the next batch tells.
+        # The next batch decides whether the last row is the last one of its key.
         if len(kept := batch.slice(0, len(batch) - 1).filter(_is_last(batch, key))):
             yield _of_schema(kept, schema)
         held = batch.slice(len(batch) - 1)
@@ -38,7 +38,7 @@ def last_of_each(batches: Iterable[pa.RecordBatch], schema: pa.Schema, key: Sequ
 
 
 def _is_last(batch: pa.RecordBatch, key: Sequence[str]) -> pa.Array:
-    """Of each row but the last, whether the next one has another key."""
+    """The mask of rows whose next row has another key; without the last row."""
     differs = pa.repeat(pa.scalar(False), max(0, len(batch) - 1))
     for name in key:
         column = batch.column(name)
@@ -51,17 +51,17 @@ def _is_last(batch: pa.RecordBatch, key: Sequence[str]) -> pa.Array:
 
 
 def _same(one: pa.RecordBatch, batch: pa.RecordBatch, key: Sequence[str]) -> bool:
-    """Whether a row and the first one of a batch have the same key."""
+    """Whether a row has the same key as the first row of a batch."""
     return all(_first(one.column(name)) == _first(batch.column(name)) for name in key)
 
 
 def _first(column: pa.Array) -> object:
-    # Python's times have no nanoseconds.
+    # Python's datetime has no nanoseconds.
     return (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column)[0].as_py()
 
 
 def _of_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The rows with the encodings that they came with."""
+    """The rows, encoded as in the schema."""
     columns = [
         column if column.type == each.type else _encoded(column, each.type)
         for each, column in zip(schema, batch.columns, strict=True)

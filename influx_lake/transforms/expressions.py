@@ -1,4 +1,4 @@
-"""Columns and conditions that are SQL expressions over the columns of a row, computed by DuckDB batch by batch."""
+"""SQL expressions over a row's columns, for computed columns and row filters, evaluated by DuckDB batch by batch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TYPES = {
     "BOOLEAN": pa.bool_(),
     "VARCHAR": pa.string(),
     "DATE": pa.date32(),
-    # The times of InfluxDB have no zone and are UTC's.
+    # InfluxDB's times have no zone and are in UTC.
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS"), pa.timestamp("us", "UTC")),
     "TIMESTAMP_NS": pa.timestamp("ns", "UTC"),
     "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
@@ -49,7 +49,7 @@ class Expression:
     """A SQL expression.
 
     Attributes:
-        name: The column that it makes, or the option that holds it.
+        name: The computed column, or the option that holds the expression.
         text: The expression.
     """
 
@@ -58,14 +58,14 @@ class Expression:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that it names, as it writes them, each once."""
+        """The columns that it names, as written, each once."""
         return tuple(dict.fromkeys(each.name for each in column_references(self.text)))
 
     def over(self, names: Callable[[str], str]) -> str:
         """The expression with other names for its columns.
 
         Args:
-            names: What takes the place of a name as it is written.
+            names: Returns the replacement of a name as written.
         """
         text, made, done = self.text.encode(), b"", 0
         for each in column_references(self.text):
@@ -82,7 +82,7 @@ class Computation:
         expressions: The expressions; one may use those before it.
         incoming: The schema of the batches.
         measurement: The measurement, for messages.
-        types: The Arrow types of what is computed.
+        types: The Arrow types of the results.
     """
 
     expressions: Sequence[Expression]
@@ -112,9 +112,9 @@ class Computation:
         object.__setattr__(self, "types", self._described())
 
     def compute(self, batches: Sequence[pa.RecordBatch]) -> list[list[pa.Array]]:
-        """The values of the expressions for each batch, one for each row.
+        """Evaluate the expressions; returns the results of each batch, one array for each expression.
 
-        DuckDB takes milliseconds for a query, however few rows there are: it is asked once for all of the batches.
+        A query takes DuckDB milliseconds, however few the rows, so one query evaluates all batches.
 
         Raises:
             DataRefused: An expression fails for a row.
@@ -137,7 +137,7 @@ class Computation:
         ]
 
     def _rows(self, batches: Sequence[pa.RecordBatch]) -> pa.Table:
-        """The columns that are used; with none, one that tells how many rows there are."""
+        """The columns that are used; where none is, a column of nulls with the number of rows."""
         if not self._inputs:
             return pa.table({"c0": pa.nulls(sum(map(len, batches)), pa.bool_())})
         columns = [pa.chunked_array([aligned(batch.column(name)) for batch in batches]) for name in self._inputs]
@@ -147,7 +147,7 @@ class Computation:
         wanted = self._selected if only is None else self._selected[: only + 1]
         self._connection.register("incoming", rows.to_reader())
         try:
-            query = f"SELECT {', '.join(wanted)} FROM incoming"  # noqa: S608 - each was checked to be one expression
+            query = f"SELECT {', '.join(wanted)} FROM incoming"  # noqa: S608 - each is checked to be one expression
             return self._connection.execute(query).to_arrow_table()
         finally:
             self._connection.unregister("incoming")
@@ -156,7 +156,7 @@ class Computation:
         """The types of the expressions.
 
         Raises:
-            ConfigurationError: DuckDB cannot take an expression over columns of these types, or no column holds it.
+            ConfigurationError: DuckDB rejects an expression for these types, or no column holds its result.
         """
         import duckdb
 
@@ -164,13 +164,13 @@ class Computation:
         try:
             return self._types_of(len(self.expressions))
         except duckdb.Error:
-            # The first one that DuckDB does not take is told.
+            # Find the first expression that DuckDB rejects.
             for number, expression in enumerate(self.expressions, start=1):
                 try:
                     self._types_of(number)
                 except duckdb.Error as error:
                     raise ConfigurationError(
-                        f"{expression.name}: {expression.text!r} cannot be computed over {self._told(expression)}: "
+                        f"{expression.name}: {expression.text!r} cannot be computed over {self._types_in(expression)}: "
                         f"{_reason(error)}",
                         remedy="Correct the expression in lake.yaml",
                         measurement=self.measurement,
@@ -178,10 +178,10 @@ class Computation:
             raise
 
     def _types_of(self, number: int) -> tuple[pa.DataType, ...]:
-        """The types of the first few expressions over the columns that are registered."""
+        """The types of the first few expressions over the registered columns."""
         query = f"DESCRIBE SELECT {', '.join(self._selected[:number])} FROM incoming"  # noqa: S608 - as in `_query`
-        told = self._connection.execute(query).fetchall()
-        pairs = zip(self.expressions, told, strict=False)
+        described = self._connection.execute(query).fetchall()
+        pairs = zip(self.expressions, described, strict=False)
         return tuple(self._arrow_type(expression, str(each[1])) for expression, each in pairs)
 
     def _arrow_type(self, expression: Expression, kind: str) -> pa.DataType:
@@ -192,23 +192,23 @@ class Computation:
             return pa.string()
         if kind not in _TYPES:
             raise ConfigurationError(
-                f"{expression.name}: {expression.text!r} is {kind}, which no column of the table holds",
+                f"{expression.name}: {expression.text!r} is {kind}, which no column of a table can hold",
                 remedy=f"Cast it, for instance ({expression.text})::VARCHAR",
                 measurement=self.measurement,
             )
         return _TYPES[kind]
 
-    def _told(self, expression: Expression) -> str:
+    def _types_in(self, expression: Expression) -> str:
         types = [
             f"{name} ({plain(self.incoming.field(name).type)})" for name in expression.columns if name in self._inputs
         ]
         return ", ".join(types) or "no column of the rows"
 
     def _refuse(self, batch: pa.RecordBatch) -> None:
-        """Find the first expression and the first row of a batch that fail, where there are any.
+        """Find the first expression and the first row of a batch that fail.
 
         Raises:
-            DataRefused: Naming both.
+            DataRefused: Names both.
         """
         rows = self._rows([batch])
         for number, expression in enumerate(self.expressions):
@@ -251,7 +251,7 @@ class Compute:
 
     Attributes:
         computation: The expressions.
-        fields: The columns; their types are those that are computed.
+        fields: The columns; they get the types of the results.
     """
 
     computation: Computation
@@ -263,7 +263,7 @@ class Compute:
         object.__setattr__(self, "schema", pa.schema([*self.computation.incoming, *made]))
 
     def apply(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-        """Change batches."""
+        """Apply the step."""
         computed = self.computation.compute(batches)
         return [
             pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=self.schema)
@@ -273,11 +273,11 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A step that keeps the rows for which a condition is true, and those that go to the quarantine.
+    """A step that keeps the rows for which a condition is true, and rows for the quarantine.
 
     Attributes:
-        computation: The condition alone.
-        misfits: The columns that hold what could not be cast.
+        computation: The condition.
+        misfits: The columns with the strings of values that could not be cast.
     """
 
     computation: Computation
@@ -285,11 +285,11 @@ class Filter:
 
     @property
     def schema(self) -> pa.Schema:
-        """What comes out is as it came."""
+        """The schema, which does not change."""
         return self.computation.incoming
 
     def apply(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-        """Change batches."""
+        """Apply the step."""
         computed = self.computation.compute(batches)
         return [self._kept(batch, wanted) for batch, [wanted] in zip(batches, computed, strict=True)]
 
@@ -303,10 +303,10 @@ class Filter:
 
 
 def resolved_name(name: str, known: Sequence[str], expression: Expression, measurement: str) -> str:
-    """The column that an expression means: of its very name, else of one that differs in case only, as in SQL.
+    """The column that a name refers to: an exact match, else a match that ignores case, as in SQL.
 
     Raises:
-        ConfigurationError: There is none, or there are several.
+        ConfigurationError: No column matches, or several do.
     """
     if name in known:
         return name
@@ -314,7 +314,7 @@ def resolved_name(name: str, known: Sequence[str], expression: Expression, measu
     if len(alike) == 1:
         return alike[0]
     guess = suggestion(name, known) or f"; there are {', '.join(known)}"
-    what = f"there are {' and '.join(alike)}, which differ in case only" if alike else f"no column is called so{guess}"
+    what = f"there are {' and '.join(alike)}, which differ in case only" if alike else f"no column has this name{guess}"
     raise ConfigurationError(
         f"{expression.name}: {expression.text!r} names {name}, and {what}",
         remedy="Name columns as the table has them, in double quotes where case matters",
@@ -332,7 +332,7 @@ def _empty(schema: pa.Schema) -> pa.RecordBatch:
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """A connection for one thread, without files, network, extensions or settings of its own.
+    """A DuckDB connection for one thread, without files, network, extensions or changeable settings.
 
     Raises:
         MissingExtra: DuckDB is not installed.
@@ -345,7 +345,7 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
-    """An empty database for all; each user has a cursor of its own, which threads do not share."""
+    """An empty database for the process; each user gets its own cursor, since threads cannot share one."""
     import duckdb
 
     database = duckdb.connect(":memory:", config=_SETTINGS)

@@ -1,4 +1,4 @@
-"""A source whose values are rows of a long table."""
+"""A source that returns each value of a measurement as a row of a long table."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ log = logging.getLogger("influx_lake.replication")
 
 
 class LongSource:
-    """A source of one measurement, each of whose values is a row.
+    """A source of one measurement, with a row for each value.
 
     Args:
-        wide: The source, its rows shaped as the other options say.
-        measurement: The measurement, whose layout says which values have columns of their own.
+        wide: The source of wide rows, transformed by the other options.
+        measurement: The measurement, whose layout decides which types of values have their own columns.
     """
 
     def __init__(self, wide: TransformedSource, measurement: Measurement) -> None:
@@ -42,12 +42,12 @@ class LongSource:
 
     @property
     def plain(self) -> Source:
-        """Where the rows come from."""
+        """The untransformed source."""
         return self._wide.plain
 
     @property
     def declared(self) -> MeasurementSchema | None:
-        """The columns that its source had when it was asked for them last; None before that."""
+        """The columns that the source last declared; None before it was asked."""
         return self._wide.declared
 
     @property
@@ -68,11 +68,11 @@ class LongSource:
         return self._wide.measurements()
 
     def schema(self, measurement: str) -> MeasurementSchema:
-        """The columns that the long table gets.
+        """The columns of the long table.
 
         Raises:
             MeasurementNotFound: The source has no such measurement.
-            ConfigurationError: What is asked for cannot be done with the columns that it has; see `long_table`.
+            ConfigurationError: Options do not fit the source's columns; see `long_table`.
             SchemaConflict: See `resolve`.
         """
         return self._long(measurement).schema
@@ -94,8 +94,8 @@ class LongSource:
         return self.counts(measurement, [window])[0]
 
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
-        """How many values there are in each window: the source counts those of each field, where it can and none was
-        erased.
+        """The number of values in each window. The source counts each field, unless values were erased; then rows are
+        read.
         """
         table = self._long(measurement)
         if self._measurement.wanted_values is not None:
@@ -114,18 +114,18 @@ class LongSource:
         return self._wide.first_time(measurement)
 
     def version(self, *, newest: bool) -> Source:
-        """The same with the values that were written last, or first."""
+        """This source with the values that were written last, or first."""
         return LongSource(self._wide.version(newest=newest), self._measurement)
 
     def outside(self, measurement: str, reach: Window) -> Outside | None:
-        """The points of a measurement outside of a range, where the source has read such."""
+        """The points of a measurement outside of a range, where the source has found such."""
         return self._wide.outside(measurement, reach)
 
     def close(self) -> None:
         self._wide.close()
 
     def _stored(self, batches: Iterator[pa.RecordBatch], layout: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """The rows but for those that were erased."""
+        """The rows without erased ones."""
         wanted = self._measurement.wanted_values
         if wanted is None:
             return batches
@@ -146,9 +146,9 @@ class LongSource:
 
 @lru_cache(maxsize=1024)
 def _tell_left_out(measurement: str, table: str, fields: tuple[str, ...]) -> None:
-    """Say, once, which fields are not in a table."""
+    """Warn, once, of fields that are not in a table."""
     log.warning(
-        "%s: texts are not in %s: %s. To have them in a column of their own: layout: {long: {texts: true}}",
+        "%s: string fields are left out of %s: %s. To load them into a column: layout: {long: {texts: true}}",
         measurement,
         table,
         ", ".join(fields),

@@ -1,4 +1,4 @@
-"""Rows of a measurement as rows of a long table: one for each value, with its name and the tags of its point."""
+"""Converts rows of a measurement to a long table: a row for each value, with its field and the tags of its point."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from influx_lake.transforms.columns import TAGS_TYPE, arrow_field
 
 _NAMES = pa.dictionary(pa.int32(), pa.string())
 _EXACT = 2**53
-"""Up to here every integer is a double."""
+"""Up to this one, every integer is exact as a double."""
 _TYPES = {VALUE: pa.float64(), INTEGER: pa.int64(), BOOLEAN: pa.bool_(), TEXT: pa.string()}
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A column of the rows whose values become rows of their own.
+    """A column whose values become rows.
 
     Attributes:
         column: The column.
-        metric: What `metric_name` says of them: the name of the field.
-        into: The column that they go to.
+        metric: The value of `metric_name`: the name of the field.
+        into: The column that gets the values.
     """
 
     column: Column
@@ -46,18 +46,18 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class LongTable:
-    """How rows of a measurement become rows of a long table.
+    """The conversion of a measurement's rows to a long table.
 
-    A value that is not there makes no row. Of each batch the rows come field by field, in the order of the columns.
+    Nulls make no rows. The rows of a batch are ordered by field, in the order of the columns.
 
     Attributes:
         measurement: The measurement's name.
-        options: Which values have columns of their own.
-        time: The column of the time.
-        tags: Those of the tags, by name.
-        values: Those whose values become rows.
-        kept: Those that stay columns, beside: constants, and where rows come from.
-        left_out: The fields that are not in the table: texts, unless they have a column.
+        options: The options of the layout.
+        time: The time column.
+        tags: The tag columns.
+        values: The columns whose values become rows.
+        kept: The columns that stay columns: constants and metadata columns.
+        left_out: The fields that are left out: strings, without `texts`.
     """
 
     measurement: str
@@ -70,7 +70,7 @@ class LongTable:
 
     @property
     def wide(self) -> MeasurementSchema:
-        """The columns of the rows that it is made of."""
+        """The columns of the wide rows."""
         columns = (self.time, *self.tags, *(value.column for value in self.values), *self.kept)
         return MeasurementSchema(self.measurement, columns)
 
@@ -97,10 +97,10 @@ class LongTable:
         return MeasurementSchema(self.measurement, columns)
 
     def layout(self, rows: pa.Schema) -> pa.Schema:
-        """The columns of the rows that `apply` makes.
+        """The schema of the rows that `apply` returns.
 
         Args:
-            rows: The columns of those that it is given.
+            rows: The schema of its input.
         """
         kinds = {name: rows.field(name).type for name in (self.time.name, *(column.name for column in self.kept))}
         kinds |= {MEASUREMENT: _NAMES, METRIC: _NAMES}
@@ -108,10 +108,10 @@ class LongTable:
         return pa.schema([field.with_type(kinds.get(field.name, field.type)) for field in fields])
 
     def apply(self, batch: pa.RecordBatch, layout: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """The rows for the values of a batch, those of a field at once.
+        """Yield the rows for the values of a batch, a batch for each field.
 
         Raises:
-            DataRefused: An integer has no place: no double is equal to it, or it is beyond a long.
+            DataRefused: No column can hold an integer exactly: it is not exact as a double, or exceeds a long.
         """
         whole = {TAGS: _maps(batch, [column.name for column in sorted(self.tags, key=lambda column: column.name)])}
         whole |= {name: batch.column(name) for name in (self.time.name, *(column.name for column in self.kept))}
@@ -143,17 +143,17 @@ class LongTable:
 def long_table(
     measurement: str, options: LongOptions, columns: Sequence[Column], beside: Sequence[Column], table: str
 ) -> LongTable:
-    """Decide how rows become rows of a long table.
+    """Resolve the conversion to a long table.
 
     Args:
         measurement: The measurement's name.
-        options: Which values have columns of their own.
-        columns: The columns of the rows.
-        beside: Those of them that are no values of points.
+        options: The options of the layout.
+        columns: The columns of the wide rows.
+        beside: Those of them that are constants or metadata columns.
         table: The table, for messages.
 
     Raises:
-        ConfigurationError: A column has no place in the table, or no field has.
+        ConfigurationError: The table has no column for a field, or for any field, or two columns of one name.
     """
     aside = {column.name for column in beside}
     values: list[Value] = []
@@ -167,10 +167,10 @@ def long_table(
         else:
             values.append(Value(column, column.variant_of or column.name, into))
     if not values:
-        texts = f": its fields are texts ({', '.join(left_out)})" if left_out else ""
+        texts = f": its fields are strings ({', '.join(left_out)})" if left_out else ""
         raise ConfigurationError(
             f"no field of the measurement has a place in the long table {table}{texts}",
-            remedy="Write layout: {long: {texts: true}}, or give it a wide table of its own",
+            remedy="Set layout: {long: {texts: true}}, or give it a wide table of its own",
             measurement=measurement,
         )
     kept = [column for column in beside if column.name != MEASUREMENT]
@@ -178,8 +178,8 @@ def long_table(
     for column in (time, *kept):
         if column.name in options.columns:
             raise ConfigurationError(
-                f"{column.name!r} is a column of the long layout, and of what is to stand beside it in {table}",
-                remedy="Give that one another name",
+                f"{column.name!r} is a column of the long layout, and a constant or metadata column of {table}",
+                remedy="Give the constant or metadata column another name",
                 measurement=measurement,
             )
     tags = tuple(column for column in columns if column.role is Role.TAG)
@@ -200,13 +200,13 @@ def _into(column: Column, options: LongOptions, measurement: str) -> str | None:
         case _:
             raise ConfigurationError(
                 f"the long layout has no column for {column.name!r}, which is a {column.type}",
-                remedy="Leave it out (`fields: {exclude: [...]}`), or take its type out of `types`",
+                remedy="Leave it out (`fields: {exclude: [...]}`), or remove it from `types`",
                 measurement=measurement,
             )
 
 
 def _converted(values: pa.Array, value: Value) -> pa.Array:
-    """Values, none of them null, as their column has them."""
+    """Non-null values in the type of their column."""
     if value.into == INTEGER:
         return _as_long(values, value.column.name)
     if value.into == VALUE:
@@ -228,8 +228,8 @@ def _as_double(values: pa.Array, name: str) -> pa.Array:
         unequal = np.flatnonzero(large & ((doubles >= beyond) | (back != whole)))
         if len(unequal):
             raise DataRefused(
-                f"the field {name!r} holds {whole[unequal[0]]}, an integer that no double is equal to",
-                remedy="Put integers in a column of their own: layout: {long: {integers: true}}",
+                f"the field {name!r} holds {whole[unequal[0]]}, an integer that is not exact as a double",
+                remedy="Load integers into a column of their own: layout: {long: {integers: true}}",
             )
     return pa.array(doubles)
 
@@ -239,7 +239,7 @@ def _as_long(values: pa.Array, name: str) -> pa.Array:
         return values.cast(pa.int64())
     except pa.ArrowInvalid:
         raise DataRefused(
-            f"the field {name!r} holds {pc.max(values).as_py()}, an unsigned integer that no long holds",
+            f"the field {name!r} holds {pc.max(values).as_py()}, an unsigned integer that exceeds a long",
             remedy="Leave the field out (`fields: {exclude: [...]}`), or give the measurement a wide table",
         ) from None
 
@@ -249,7 +249,7 @@ def _repeated(text: str, count: int) -> pa.DictionaryArray:
 
 
 def _maps(batch: pa.RecordBatch, tags: Sequence[str]) -> pa.Array:
-    """The tags that each row has, by name."""
+    """The tags of each row, as maps."""
     encoded = [_encoded(batch.column(name)) for name in tags]
     there = np.column_stack([np.asarray(each.is_valid()) for each in encoded]) if tags else _none(batch, bool)
     begins = np.cumsum([0, *(len(each.dictionary) for each in encoded)])[:-1]

@@ -1,4 +1,4 @@
-"""Which columns of a measurement its table gets, and what they are called there."""
+"""Selects the columns of a measurement that its table gets, and names them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from influx_lake.errors import ConfigurationError, SchemaConflict
 
 
 def chosen(schema: MeasurementSchema, measurement: Measurement) -> list[Column]:
-    """The columns that `fields` and `tags` leave.
+    """The columns that `fields` and `tags` select.
 
     Raises:
-        ConfigurationError: No field is left, or a tag is left out and nothing says what becomes of points that it told
-            apart.
+        ConfigurationError: No field is selected, or a tag is left out and `duplicates` is not set for points that it
+            distinguishes.
     """
     options = measurement.transforms
     fields = {column.variant_of or column.name: None for column in schema.columns if column.role is Role.FIELD}
@@ -29,9 +29,9 @@ def chosen(schema: MeasurementSchema, measurement: Measurement) -> list[Column]:
     left = [tag for tag in schema.tags if tag not in kept_tags]
     if left and options.duplicates is None:
         raise ConfigurationError(
-            f"`tags` of {measurement.key} leaves out {_listed(left)}, without which points of the same time may not be "
-            "told apart",
-            remedy="Set `duplicates: keep` to have all of them as rows, or `duplicates: last` to have one of each",
+            f"`tags` of {measurement.key} leaves out {_listed(left)}, without which points at the same time may not be "
+            "distinguishable",
+            remedy="Set `duplicates: keep` to keep them all, or `duplicates: last` to keep one of each",
             measurement=measurement.name,
         )
     kept = {Role.TAG: kept_tags, Role.FIELD: kept_fields}
@@ -43,7 +43,7 @@ def chosen(schema: MeasurementSchema, measurement: Measurement) -> list[Column]:
 
 
 def table_names(columns: Sequence[Column], measurement: Measurement) -> dict[str, str]:
-    """What some columns of a measurement are called in its table.
+    """The names of columns in the measurement's table.
 
     Raises:
         SchemaConflict: Two of them would have one name.
@@ -61,13 +61,13 @@ def table_names(columns: Sequence[Column], measurement: Measurement) -> dict[str
     return names
 
 
-def said_of(source: str, name: str, options: Mapping[str, str], there: Collection[str]) -> str | None:
-    """What options say of a column, by its name in the table, or by that in the source if no column is called so there.
+def option_for(source: str, name: str, options: Mapping[str, str], there: Collection[str]) -> str | None:
+    """The option for a column, by its name in the table, else by that in the source if no column of the table has it.
 
     Args:
         source: Its name in the source.
         name: Its name in the table.
-        options: What is said, by columns.
+        options: The options by column.
         there: The names of all columns of the table.
     """
     return options.get(name, None if source in there else options.get(source))

@@ -1,4 +1,4 @@
-"""What is done with the rows of a measurement, decided once for the columns that its source has."""
+"""Plans the transforms of a measurement, once for given columns of its source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from influx_lake.sql_quoting import identifier
 from influx_lake.transforms.casts import Cast
 from influx_lake.transforms.columns import arrow_field, kind_changed, renamed
 from influx_lake.transforms.expressions import Computation, Compute, Expression, Filter, resolved_name
-from influx_lake.transforms.naming import chosen, said_of, table_names
+from influx_lake.transforms.naming import chosen, option_for, table_names
 from influx_lake.transforms.provenance import LoadContext, constant_text, fixed_text, metadata_column, metadata_values
 from influx_lake.transforms.pushdown import condition_of
 from influx_lake.transforms.steps import AddColumns, Arrange, Conversion, Made, Make, Step
@@ -28,22 +28,22 @@ from influx_lake.transforms.value_map import ValueMap, check_mappable
 
 WHERE = "where"
 ERASED = "erased (influx-lake.erased of the table)"
-"""Where the conditions of erased rows are from, for messages."""
+"""The origin of conditions for erased rows, for messages."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done with the rows of a measurement.
+    """The transforms of a measurement's rows.
 
     Attributes:
         measurement: The measurement.
-        asked: The columns that the source is asked for.
-        schema: The columns that the table gets.
-        made: The columns that are made of one of the source's each.
-        added: The names of constants and metadata columns.
+        asked: The columns that are read from the source.
+        schema: The columns of the table.
+        made: The columns that are made of one column of the source each.
+        added: The constants and metadata columns.
         computed: The computed columns.
-        filters: The row filter, in parts: what is wanted, and what was not erased.
-        condition: What of the row filter a source may be asked for; None where it cannot be.
+        filters: The row filter, in parts: `where`, and the rows that were not erased.
+        condition: The row filter for the source; None where the source cannot apply it.
     """
 
     measurement: Measurement
@@ -57,16 +57,16 @@ class Plan:
 
     @property
     def plain(self) -> dict[str, str]:
-        """The columns whose values come into the table as they are: their names in the source by those in the table."""
+        """The columns whose values do not change: their names in the source, by those in the table."""
         return {each.output.name: each.input for each in self.made if not each.conversions}
 
     def steps(self, rows: pa.Schema, window: Window, load: LoadContext, *, filtered: bool) -> list[Step]:
-        """The steps for rows of a window.
+        """The steps for the rows of a window.
 
         Args:
             rows: The rows' schema.
             window: The window.
-            load: The load that they are for.
+            load: The load.
             filtered: Whether the source has applied the row filter.
         """
         name, options = self.measurement.name, self.measurement.transforms
@@ -86,7 +86,7 @@ class Plan:
         return steps
 
     def fixed(self, window: Window) -> dict[str, str]:
-        """The texts that are the same in all rows of a window, at every load, by their columns."""
+        """The strings of columns that are the same in all rows of a window and at every load, by column."""
         options, types = self.measurement.transforms, self.measurement.types.types
         found = {name: text for name, text in options.constants.items() if name not in types}
         for name, kind in _metadata_names(self.measurement, self.asked).items():
@@ -110,21 +110,21 @@ class Plan:
         ]
 
     def _is_early(self, filter_: Expression) -> bool:
-        """Whether a filter looks at no computed column."""
+        """Whether a filter uses no computed column."""
         computed = {column.name.lower() for column in self.computed}
         return not computed & {name.lower() for name in filter_.columns}
 
 
 def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
-    """Decide what is done with the rows of a measurement.
+    """Plan the transforms of a measurement.
 
     Args:
-        declared: The columns that its source has.
+        declared: The source's columns.
         measurement: The measurement.
 
     Raises:
-        ConfigurationError: Its options ask for what cannot be done with these columns.
-        SchemaConflict: Two columns would have one name, or a type does not hold the values of a column.
+        ConfigurationError: Its options do not fit these columns.
+        SchemaConflict: Two columns would have one name, or a type cannot hold the values of a column.
     """
     options = measurement.transforms
     of_source = chosen(declared, measurement)
@@ -167,13 +167,14 @@ def _filters(
     where = measurement.transforms.where
     wanted = (Expression(WHERE, where),) if where else ()
     kept = None if measurement.layout else wanted_rows(None, measurement.erased, measurement.time_column)
-    return (*wanted, *([_over_there(Expression(ERASED, kept), schema, declared)] if kept else []))
+    return (*wanted, *([_with_nulls(Expression(ERASED, kept), schema, declared)] if kept else []))
 
 
-def _over_there(erased: Expression, schema: MeasurementSchema, declared: MeasurementSchema) -> Expression:
-    """The condition of erased rows, in which a column is null that the source does not have any more.
+def _with_nulls(erased: Expression, schema: MeasurementSchema, declared: MeasurementSchema) -> Expression:
+    """The condition of erased rows, with null for columns that the source no longer has.
 
-    One that it has, and that has another name in the table or is left out by now, stays: nobody can tell then.
+    A column that the source has, but the table does not (renamed or left out), stays in the condition, which then fails
+    to resolve: its values are unknown.
     """
     there = {column.name.lower() for each in (schema, declared) for column in each.columns}
     lacking = {name for name in erased.columns if name.lower() not in there}
@@ -198,12 +199,12 @@ def _conversions(source: Column, column: Column, measurement: Measurement, there
 
 
 def _cast(source: str, name: str, measurement: Measurement, there: Set[str] = frozenset()) -> Cast | None:
-    """The cast that `types` asks for, of a column by its name in the table, which has those `there`, or the source."""
+    """The cast in `types` for a column, by its name in the table with the columns `there`, or in the source."""
     options = measurement.transforms
-    kind = said_of(source, name, measurement.types.types, there)
+    kind = option_for(source, name, measurement.types.types, there)
     if kind is None:
         return None
-    return Cast(name, kind, said_of(source, name, options.formats, there), options.on_cast_error)
+    return Cast(name, kind, option_for(source, name, options.formats, there), options.on_cast_error)
 
 
 def _made(source: str, output: pa.Field, conversions: Sequence[Conversion]) -> Made:
@@ -213,7 +214,7 @@ def _made(source: str, output: pa.Field, conversions: Sequence[Conversion]) -> M
 
 
 def _metadata_names(measurement: Measurement, declared: MeasurementSchema) -> dict[str, Metadata]:
-    """The metadata columns by their names in the table: `rename` names those that no column of the source is called."""
+    """The metadata columns by their names in the table; `rename` applies where the source has no such column."""
     options = measurement.transforms
     there = {column.name for column in declared.columns}
     return {
@@ -266,18 +267,18 @@ def _filter(filter_: Expression, rows: pa.Schema, measurement: Measurement) -> F
             measurement=measurement.name,
         )
     if filter_.name == ERASED:
-        # Which rows were erased is null where a value could not be cast, unless other columns decide.
+        # The condition is null where a value could not be cast, unless other columns decide it.
         return Filter(computation)
-    # A value that could not be cast decides nothing; rows that other columns leave out are left out, as by a source.
-    undecided = {f"{name} as it came" for name in _looked_at(filter_, rows.names, measurement)}
+    # A value that could not be cast leaves the condition undecided; other columns may still decide it, as in a source.
+    undecided = {f"{name} as it came" for name in _columns_used(filter_, rows.names, measurement)}
     return Filter(
         computation,
         [each.name for each in rows if MISFIT.encode() in (each.metadata or {}) and each.name in undecided],
     )
 
 
-def _looked_at(filter_: Expression, names: Sequence[str], measurement: Measurement) -> set[str]:
-    """The columns that a filter looks at, also by way of computed ones."""
+def _columns_used(filter_: Expression, names: Sequence[str], measurement: Measurement) -> set[str]:
+    """The columns that a filter uses, also through computed columns."""
     computed = measurement.transforms.computed
     found: set[str] = set()
     waiting = [filter_]
@@ -305,13 +306,13 @@ def _check_names(schema: MeasurementSchema, measurement: Measurement) -> None:
 def _check_maps(
     schema: MeasurementSchema, columns: Sequence[Column], names: Mapping[str, str], measurement: Measurement
 ) -> None:
-    """Columns that are not there may come later; those that are made here are not mapped."""
+    """Check that `map` names columns of the source by their names in the table; unknown ones may appear later."""
     there = {column.name for column in schema.columns}
     former = next((name for name in measurement.transforms.map if name in names and name not in there), None)
     if former is not None:
         raise ConfigurationError(
             f"`map` names {former}, which is called {names[former]} in {measurement.table_name}",
-            remedy=f"Write {names[former]}: options name columns as the table has them",
+            remedy=f"Write {names[former]}: options use the names of the table",
             measurement=measurement.name,
         )
     made = there - {column.name for column in columns}
@@ -319,7 +320,7 @@ def _check_maps(
     if wrong is not None:
         raise ConfigurationError(
             f"`map` names {wrong}, which is not a tag or a field of the source",
-            remedy="Map the column that it is made of, or compute it with case when",
+            remedy="Map the source's column, or compute it with case when",
             measurement=measurement.name,
         )
 

@@ -1,4 +1,4 @@
-"""Columns that are the same in every row, or tell where a row comes from."""
+"""Constant columns, and metadata columns with the origin of rows."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class LoadContext:
     """The load that rows are read for.
 
     Attributes:
-        run_id: Who does it.
-        loaded_at: When it was begun.
+        run_id: The run.
+        loaded_at: When the load began.
     """
 
     run_id: str = ""
@@ -39,7 +39,7 @@ class LoadContext:
 
 
 def metadata_column(name: str, kind: Metadata) -> Column:
-    """A column that tells where a row comes from."""
+    """A metadata column."""
     is_time = kind in (Metadata.WINDOW_START, Metadata.LOADED_AT)
     return Column(
         name,
@@ -55,7 +55,7 @@ def metadata_column(name: str, kind: Metadata) -> Column:
 def metadata_values(
     kind: Metadata, measurement: Measurement, window: Window, load: LoadContext
 ) -> tuple[pa.DataType, Make]:
-    """What makes the values of such a column for batches of a window, and their type."""
+    """The type and the values of a metadata column, for batches of a window."""
     match kind:
         case Metadata.WINDOW_START:
             return TIMESTAMP, _window_starts(measurement, window)
@@ -69,7 +69,7 @@ def metadata_values(
 
 
 def fixed_text(kind: Metadata, measurement: Measurement, window: Window) -> str | None:
-    """What such a column says in all rows of a window, where that is a text which is the same at every load."""
+    """The value of a metadata column in a window, where it is a string that is the same at every load."""
     match kind:
         case Metadata.DATABASE:
             return measurement.database
@@ -82,7 +82,7 @@ def fixed_text(kind: Metadata, measurement: Measurement, window: Window) -> str 
 
 
 def constant_text(text: str) -> tuple[pa.DataType, Make]:
-    """What makes a column of one text, as a dictionary of it."""
+    """The type and the values of a column with one string, dictionary-encoded."""
     values = pa.array([text])
 
     def make(batch: pa.RecordBatch) -> pa.Array:

@@ -1,4 +1,4 @@
-"""What of a row filter a source can be asked for."""
+"""Converts a row filter to a condition that a source can apply."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ Tree: TypeAlias = Mapping[str, Any]
 def condition_of(
     filter_: Expression, columns: Mapping[str, Column], names: Sequence[str], measurement: str
 ) -> Condition | None:
-    """What a row filter says, as far as its parts compare columns of the source with literals; None where one does not.
+    """The condition of a row filter whose parts compare the source's columns with literals; None for other filters.
 
     Args:
         filter_: The filter.
-        columns: The columns of the source whose values come into the table as they are, by their names there.
-        names: The names of all columns of the table: which of them the filter means is judged as where it is applied.
+        columns: The source's columns whose values do not change, by their names in the table.
+        names: The names of all columns of the table, to resolve the filter's names.
         measurement: The measurement, for messages.
     """
 
@@ -107,7 +107,7 @@ def _unless_false(children: list[Tree], column: Callable[[str], Column | None]) 
 
 
 def _known(parts: Iterable[Condition | None]) -> tuple[Condition, ...] | None:
-    """All of some parts; None where one of them is none that a source can be asked for."""
+    """All parts; None where a source cannot apply one of them."""
     found = list(parts)
     known = tuple(part for part in found if part is not None)
     return known if known and len(known) == len(found) else None
@@ -130,9 +130,9 @@ def _column(tree: Tree, column: Callable[[str], Column | None]) -> Column | None
 
 
 def _literal(tree: Tree, kind: ColumnType) -> Literal | None:
-    """A literal of a column's own kind; None for any other, which SQL would cast."""
+    """A literal of the column's own type; None for others, which SQL would cast."""
     if tree.get("class") == "CAST" and kind is ColumnType.BOOLEAN:
-        # DuckDB's parser makes CAST('t' AS BOOLEAN) of TRUE.
+        # DuckDB's parser turns TRUE into CAST('t' AS BOOLEAN).
         inner = tree["child"].get("value", {})
         return {"t": True, "f": False}.get(inner.get("value")) if tree["cast_type"]["id"] == "BOOLEAN" else None
     if tree.get("class") != "CONSTANT" or tree["value"]["is_null"]:

@@ -1,4 +1,4 @@
-"""A source whose rows are shaped as a measurement's table has them."""
+"""A source that returns the rows of a measurement transformed for its table."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _BYTES_AT_ONCE = 32_000_000
 
 
 class TransformedSource:
-    """A source of one measurement, whose columns and rows are those of the measurement's table.
+    """A source of one measurement, with the columns and rows of the measurement's table.
 
     Args:
-        source: Where the rows come from.
+        source: The untransformed source.
         measurement: The measurement.
         load: The load that rows are read for.
-        declared: Tells the columns that the source has; None: the source.
+        declared: Returns the source's columns; None: the source is asked.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class TransformedSource:
 
     @property
     def plain(self) -> Source:
-        """Where the rows come from."""
+        """The untransformed source."""
         return self._source
 
     @property
     def declared(self) -> MeasurementSchema | None:
-        """The columns that its source had when it was asked for them last; None before that."""
+        """The columns that the source last declared; None before it was asked."""
         with self._lock:
             return next(reversed(self._plans), None)
 
@@ -84,22 +84,22 @@ class TransformedSource:
         return self._source.measurements()
 
     def schema(self, measurement: str) -> MeasurementSchema:
-        """The columns that the table gets.
+        """The columns of the table.
 
         Raises:
             MeasurementNotFound: The source has no such measurement.
-            ConfigurationError: What is asked for cannot be done with the columns that it has; see `resolve`.
+            ConfigurationError: Options do not fit the source's columns; see `resolve`.
             SchemaConflict: See `resolve`.
         """
         return self.plan(measurement).schema
 
     def plan(self, measurement: str) -> Plan:
-        """What is done with the rows, for the columns that the source has now; errors as of `schema`."""
+        """The transforms for the columns that the source has now; raises the errors of `schema`."""
         declared = self._declared(measurement)
         with self._lock:
             known = self._plans.pop(declared, None)
             if known is not None:
-                # The last one is that of the columns that the source has now.
+                # Reinsert it, so that the last plan is that of the source's present columns.
                 self._plans[declared] = known
         if known is None:
             known = resolve(declared, self._measurement)
@@ -125,7 +125,7 @@ class TransformedSource:
         return self.counts(measurement, [window])[0]
 
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
-        """How many rows the table gets for each window."""
+        """The number of rows that the table gets for each window."""
         plan = self.plan(measurement)
         asked, filtered = self._asked(plan)
         if (not plan.filters or filtered) and not self._merges:
@@ -135,7 +135,7 @@ class TransformedSource:
     def profiles(
         self, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
     ) -> list[Profile]:
-        """The profile of each window: by the source where all values come as they are, else by reading the rows."""
+        """The profile of each window: by the source where no values change, else by reading the rows."""
         plan = self._plan_of(schema)
         asked, filtered = self._asked(plan)
         names, fixed = plan.plain, [plan.fixed(window) for window in windows]
@@ -145,7 +145,7 @@ class TransformedSource:
         wanted = {names[column.name]: column.name for column in schema.columns if column.name in names}
         fewer = asked.select([column.name for column in asked.columns if column.name in wanted])
         if fewer.needs_a_field and fewer.fields != asked.fields:
-            # There would be fewer rows.
+            # Without these fields the source would return fewer rows.
             fewer = asked
         scaled = {names[name]: scale for name, scale in scales.items() if name in names}
         found = profiles_of(self._source, fewer, windows, scaled)
@@ -163,18 +163,18 @@ class TransformedSource:
         return self._source.first_time(measurement)
 
     def version(self, *, newest: bool) -> TransformedSource:
-        """The same with the values that were written last, or first."""
+        """This source with the values that were written last, or first."""
         return TransformedSource(version_of(self._source, newest=newest), self._measurement, self._load)
 
     def outside(self, measurement: str, reach: Window) -> Outside | None:
-        """The points of a measurement outside of a range, where the source has read such."""
+        """The points of a measurement outside of a range, where the source has found such."""
         return self._source.outside(measurement, reach) if isinstance(self._source, FindsOutside) else None
 
     def close(self) -> None:
         self._source.close()
 
     def _plan_of(self, schema: MeasurementSchema) -> Plan:
-        """The plan that gives some columns: these alone, else more, as the source was last known to have them."""
+        """The plan for given columns: with exactly these, else the latest with all of them."""
         wanted = set(schema.columns)
         with self._lock:
             plans = [plan for plan in self._plans.values() if wanted <= set(plan.schema.columns)]
@@ -182,14 +182,14 @@ class TransformedSource:
         return exact or next(reversed(plans), None) or self.plan(schema.measurement)
 
     def _asked(self, plan: Plan) -> tuple[MeasurementSchema, bool]:
-        """What the source is asked for, and whether it applies the row filter."""
+        """The columns and condition for the source, and whether it applies the row filter."""
         if plan.condition is None or not takes(self._source, plan.asked, plan.condition):
             return plan.asked, False
         return replace(plan.asked, where=plan.condition), True
 
     @property
     def _merges(self) -> bool:
-        """Whether points fall together, of which one is kept."""
+        """Whether `duplicates: last` merges points."""
         tags = self._measurement.transforms.tags
         return self._measurement.transforms.duplicates is Duplicates.LAST and tags.chooses
 
@@ -199,7 +199,7 @@ class TransformedSource:
 
 
 def _groups(rows: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
-    """Batches that follow each other, a bounded number of rows and bytes at once."""
+    """Groups of consecutive batches, bounded in rows and bytes."""
     group: list[pa.RecordBatch] = []
     count = size = 0
     for batch in rows:
@@ -224,5 +224,5 @@ def _selected(
 
 
 def _profile_of_text(text: str, rows: int) -> ColumnProfile:
-    """The profile of a column that has one text in every row."""
+    """The profile of a column with one string in every row."""
     return ColumnProfile(rows, text, text, rows * len(text.encode())) if rows else ColumnProfile()

@@ -1,4 +1,4 @@
-"""What is done to each batch of rows: steps that are bound to the schema of what comes, one after the other."""
+"""Steps that transform batches of rows, each bound to the schema of its input."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ import pyarrow as pa
 from influx_lake.config.values.source_schema import MISFIT
 
 Make = Callable[[pa.RecordBatch], pa.Array]
-"""Makes the values of a column for a batch."""
+"""Computes a column for a batch."""
 
 
 class Step(Protocol):
-    """A change of batches of one schema to batches of another."""
+    """Transforms batches of one schema to another."""
 
     @property
     def schema(self) -> pa.Schema:
-        """The schema of what comes out."""
+        """The schema of the result."""
         ...
 
     def apply(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-        """Change batches that follow each other, each by itself.
+        """Transform consecutive batches, each into one.
 
         Raises:
-            DataRefused: A value cannot be changed as it was asked for.
+            DataRefused: A value cannot be transformed.
         """
         ...
 
 
 class Conversion(Protocol):
-    """Makes the values of a column of others."""
+    """Converts the values of a column."""
 
     def type_of(self, kind: pa.DataType) -> pa.DataType:
-        """The type of what it makes of values of a type."""
+        """The type of the result for values of a type."""
         ...
 
     def apply(self, values: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-        """Make the values; and the texts of those that do not fit, null elsewhere, where rows go to the quarantine."""
+        """Convert values; returns them and, for the quarantine, the strings of those that do not fit, else null."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A column that is made of one that comes.
+    """A column that is made of one input column.
 
     Attributes:
-        input: The column that comes.
-        output: The column that goes on; its type is that of its values.
-        conversions: What is done with the values, in this order.
-        misfit: Why rows go to the quarantine with values that do not fit; None: none do.
+        input: The input column.
+        output: The output column; it gets the type of the converted values.
+        conversions: The conversions, in order.
+        misfit: The reason recorded in the quarantine for values that do not fit; None: there is no quarantine.
     """
 
     input: str
@@ -60,7 +60,7 @@ class Made:
     misfit: str | None = None
 
     def fields(self, kind: pa.DataType) -> list[pa.Field]:
-        """The column, and the one with what does not fit."""
+        """The output column and, with a quarantine, the column with strings that do not fit."""
         for conversion in self.conversions:
             kind = conversion.type_of(kind)
         found = [self.output.with_type(kind)]
@@ -72,11 +72,11 @@ class Made:
 
 @dataclass(frozen=True)
 class Arrange:
-    """Makes columns of those that come; each that does not change is handed on as it is.
+    """A step that selects, renames and converts columns; unchanged columns are not copied.
 
     Attributes:
         columns: The columns.
-        incoming: The schema of what comes.
+        incoming: The schema of the input.
     """
 
     columns: Sequence[Made]
@@ -88,7 +88,7 @@ class Arrange:
         object.__setattr__(self, "schema", pa.schema(fields))
 
     def apply(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-        """Change batches."""
+        """Apply the step."""
         return list(map(self._arranged, batches))
 
     def _arranged(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -106,11 +106,11 @@ class Arrange:
 
 @dataclass(frozen=True)
 class AddColumns:
-    """Adds columns that are not made of values.
+    """A step that adds columns which are not made of values.
 
     Attributes:
-        columns: The columns, and what makes their values for a batch.
-        incoming: The schema of what comes.
+        columns: The columns, each with the function that computes it.
+        incoming: The schema of the input.
     """
 
     columns: Sequence[tuple[pa.Field, Make]]
@@ -121,7 +121,7 @@ class AddColumns:
         object.__setattr__(self, "schema", pa.schema([*self.incoming, *(column for column, _ in self.columns)]))
 
     def apply(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-        """Change batches."""
+        """Apply the step."""
         return list(map(self._added_to, batches))
 
     def _added_to(self, batch: pa.RecordBatch) -> pa.RecordBatch:

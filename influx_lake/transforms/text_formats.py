@@ -1,4 +1,4 @@
-"""Reads texts and whole numbers that are written in a named way."""
+"""Parses strings and integers by `formats`."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ _WITH_ZONE = r"[T ]\d{2}:?\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
 def check_format(column: str, here: pa.DataType, there: pa.DataType, form: Format | None) -> bool:
-    """Whether values of a type are read here as others; else they are cast.
+    """Whether values are parsed by a format, or strings as ISO 8601; else they are cast.
 
     Raises:
-        SchemaConflict: The format is for other values.
+        SchemaConflict: The format does not apply to the type.
     """
     is_time = pa.types.is_timestamp(there) or pa.types.is_date(there)
     if form is None and not (is_time and pa.types.is_string(here)):
         if is_time and pa.types.is_integer(here):
             raise SchemaConflict(
-                f"column {column!r} is a whole number, and `types` makes a time of it without saying what it counts",
-                remedy=f"Say it: formats: {{{column}: unix}}, or unix_ms, unix_us, unix_ns",
+                f"column {column!r} is an integer, and `types` makes it a time without a unit",
+                remedy=f"Set the unit: formats: {{{column}: unix}}, or unix_ms, unix_us, unix_ns",
             )
         return False
     if pa.types.is_string(here) or (isinstance(form, UnixTime) and pa.types.is_integer(here)):
         return True
     raise SchemaConflict(
-        f"column {column!r} is {here}, and `formats` says how texts are written",
-        remedy=f"Take {column!r} out of `formats`",
+        f"column {column!r} is {here}, and this format is for strings",
+        remedy=f"Remove {column!r} from `formats`",
     )
 
 
 def parsed(column: str, values: pa.Array, kind: pa.DataType, form: Format | None) -> pa.Array | None:
-    """Values as they are read; None where they are to be cast.
+    """Parsed values; None where they are cast instead.
 
     Raises:
-        DataRefused: One is not written like that, or the type does not hold it.
+        DataRefused: A value does not match the format, or exceeds the type.
     """
     is_time = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
     if form is None and not (is_time and pa.types.is_string(values.type)):
@@ -56,9 +56,9 @@ def parsed(column: str, values: pa.Array, kind: pa.DataType, form: Format | None
     try:
         made = _iso_8601(values, kind) if form is None else _read(form, column, values, kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataRefused(f"column {column!r} is not written as expected: {error}") from None
+        raise DataRefused(f"column {column!r} has a value that cannot be parsed: {error}") from None
     if made.null_count != values.null_count:
-        raise DataRefused(f"column {column!r} is not written as `formats` says")
+        raise DataRefused(f"column {column!r} has a value that does not match its format in `formats`")
     check_years(column, made)
     return made
 
@@ -86,12 +86,12 @@ def _strptime(values: pa.Array, form: str) -> pa.Array:
 
 
 def _plain_number(form: NumberFormat, column: str, values: pa.Array) -> pa.Array:
-    """Numbers as texts with a point and nothing between thousands."""
+    """Numbers as strings with a decimal point and without thousands separators."""
     if form.grouping:
         group, point = re.escape(form.grouping), re.escape(form.point)
         pattern = rf"^[+-]?(\d{{1,3}}({group}\d{{3}})+|\d+)({point}\d*)?$"
         if not pc.all(pc.match_substring_regex(values, pattern)).as_py():
-            raise DataRefused(f"column {column!r} has numbers that are not written as `formats` shows")
+            raise DataRefused(f"column {column!r} has numbers that do not match `formats`")
         values = pc.replace_substring(values, form.grouping, "")
     if form.point != ".":
         if pc.any(pc.match_substring(values, ".")).as_py():
@@ -101,7 +101,7 @@ def _plain_number(form: NumberFormat, column: str, values: pa.Array) -> pa.Array
 
 
 def _iso_8601(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Times as ISO 8601 has them; without a zone they are UTC's."""
+    """Times in ISO 8601; without a zone they are in UTC."""
     if pa.types.is_date(kind):
         return values.cast(kind)
     zoned, nothing = pc.match_substring_regex(values, _WITH_ZONE), pa.scalar(None, pa.string())

@@ -1,4 +1,4 @@
-"""What of the transforms a measurement's source needs."""
+"""Wraps a source with the transforms that a measurement needs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def transformed(
     load: LoadContext | None = None,
     declared: Callable[[str], MeasurementSchema] | None = None,
 ) -> Source:
-    """The source of a measurement, its rows as the measurement's table has them; itself where nothing is done.
+    """The source of a measurement with its transforms; the source itself where there are none.
 
     Args:
-        source: The source, or one that was transformed already.
+        source: The source, transformed or not.
         measurement: The measurement.
         load: The load that rows are read for.
-        declared: Tells the columns that the source has; None: the source.
+        declared: Returns the source's columns; None: the source is asked.
     """
     if isinstance(source, TransformedSource | LongSource):
         if load is None and source.is_for(measurement):
@@ -37,11 +37,11 @@ def transformed(
 
 
 def declared_columns(source: Source, schema: MeasurementSchema) -> MeasurementSchema:
-    """The columns that a measurement has where its rows come from, as they were when a schema was read.
+    """The columns of a measurement in its source, as of when a schema was read.
 
     Args:
         source: The source, transformed or not.
-        schema: What it said.
+        schema: The schema that it returned.
     """
     if isinstance(source, TransformedSource | LongSource):
         return source.declared or schema
@@ -49,7 +49,7 @@ def declared_columns(source: Source, schema: MeasurementSchema) -> MeasurementSc
 
 
 def is_transformed(measurement: Measurement) -> bool:
-    """Whether anything is done with the rows of a measurement before they are written."""
+    """Whether a measurement's rows are transformed before they are written."""
     types = measurement.types
     return (
         measurement.layout is not None

@@ -1,4 +1,4 @@
-"""Values for values."""
+"""Maps values to other values (`map`)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from influx_lake.iceberg.columns.exact_cast import plain
 
 @dataclass(frozen=True, slots=True)
 class _Mapped:
-    """A dictionary that came, and what its values are mapped to.
+    """A dictionary of input values, and its mapping.
 
     Attributes:
-        distinct: The dictionary.
-        indices: Where each of its values is in the new one; null for none.
-        dictionary: The new one.
+        distinct: The input dictionary.
+        indices: The index of each of its values in the new dictionary; null where the new value is null.
+        dictionary: The new dictionary.
     """
 
     distinct: pa.Array
@@ -30,14 +30,14 @@ class _Mapped:
 
 @dataclass(frozen=True, slots=True)
 class ValueMap:
-    """Puts values in the place of others.
+    """Maps values.
 
-    What comes as a dictionary is mapped in its dictionary, once for each distinct value; texts become one, which is
-    written without another pass over them.
+    Dictionaries are mapped once for each distinct value. Strings become dictionaries, which the writer writes without
+    another pass over them.
 
     Attributes:
-        column: The column, as the table names it, for messages.
-        values: The new values by the old ones' texts; None for no value.
+        column: The column, by its name in the table, for messages.
+        values: The new values by the strings of the old ones; None: null.
     """
 
     column: str
@@ -45,14 +45,14 @@ class ValueMap:
     _known: list[_Mapped] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def type_of(self, kind: pa.DataType) -> pa.DataType:
-        """The type that comes, where every new value can be of it; else text."""
+        """The input type, where it can hold every new value; else string."""
         base = plain(kind)
         made = base if self._fits(base) else pa.string()
         is_dictionary = pa.types.is_dictionary(kind) or (pa.types.is_string(base) and pa.types.is_string(made))
         return pa.dictionary(pa.int32(), made) if is_dictionary else made
 
     def apply(self, values: pa.Array) -> tuple[pa.Array, None]:
-        """Map values; what has none keeps none."""
+        """Map values; null stays null."""
         distinct = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
         if not pa.types.is_dictionary(self.type_of(values.type)):
             return self._mapped(distinct.dictionary).take(distinct.indices), None
@@ -61,11 +61,11 @@ class ValueMap:
         return pa.DictionaryArray.from_arrays(indices, mapped.dictionary, safe=False), None
 
     def _of(self, distinct: pa.Array) -> _Mapped:
-        """The dictionary of new values for one of old ones: batches that follow each other mostly have the same."""
+        """The mapping of a dictionary; cached, since consecutive batches mostly have the same one."""
         for known in tuple(self._known):
             if known.distinct.equals(distinct):
                 return known
-        # Several values may have become one: a dictionary has each once.
+        # Several values may be mapped to one: encode again, so that the dictionary has each once.
         compact = self._mapped(distinct.cast(plain(distinct.type))).dictionary_encode()
         mapped = _Mapped(distinct, compact.indices, compact.dictionary)
         self._known[:] = [mapped]
@@ -92,7 +92,7 @@ class ValueMap:
             made = [(value, self._as(value, kind)) for value in self.values.values() if value is not None]
         except pa.ArrowInvalid:
             return False
-        # 1 is not how a boolean is written, nor 01 a number: whoever writes them means the text.
+        # `1` for a boolean and `01` for a number are not canonical: then the string is meant.
         return all(_text(new) == value for value, new in made)
 
     @staticmethod
@@ -103,15 +103,15 @@ class ValueMap:
 
 
 def check_mappable(column: str, kind: pa.DataType) -> None:
-    """Make sure that values of a type can be told by their texts.
+    """Check that values of a type have unambiguous strings, by which `map` finds them.
 
     Raises:
-        ConfigurationError: They cannot.
+        ConfigurationError: They do not.
     """
     if any(is_of(plain(kind)) for is_of in (pa.types.is_string, pa.types.is_integer, pa.types.is_boolean)):
         return
     raise ConfigurationError(
-        f"`map` names {column}, which is {kind}: texts, whole numbers and booleans can be mapped",
+        f"`map` names {column}, which is {kind}: only strings, integers and booleans can be mapped",
         remedy='Compute a column instead: computed: {name: "case when ... then ... end"}',
     )
 

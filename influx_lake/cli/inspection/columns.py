@@ -17,7 +17,7 @@ from influx_lake.replication.table_columns import table_target
 from influx_lake.sources.protocol import Source
 from influx_lake.transforms import transformed
 from influx_lake.transforms.columns import arrow_schema
-from influx_lake.transforms.naming import said_of
+from influx_lake.transforms.naming import option_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _transform(column: Column, sources: tuple[Column, ...], measurement: Measure
         steps.append("renamed")
     if column.name in options.map:
         steps.append("mapped: " + ", ".join(f"{old} → {new}" for old, new in options.map[column.name].items()))
-    asked = said_of(source.name, column.name, types, there)
+    asked = option_for(source.name, column.name, types, there)
     return _with_cast(", ".join(steps), column, asked)
 
 

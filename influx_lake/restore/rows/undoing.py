@@ -24,7 +24,7 @@ from influx_lake.restore.rows.layout import LongLayout, Part, PointLayout, Times
 from influx_lake.restore.rows.names import AS_STORED, DeclaredColumns, SourceNames, unshared
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.transforms.casts import Cast
-from influx_lake.transforms.naming import said_of
+from influx_lake.transforms.naming import option_for
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -142,7 +142,7 @@ def _undo(column: pa.Field, source: str, names: SourceNames) -> Undo | None:
     measurement, kind, name = names.measurement, column.type, column.name
     if names.as_stored:
         return _as_stored(kind)
-    asked = said_of(source, name, measurement.types.types, set[str]())
+    asked = option_for(source, name, measurement.types.types, set[str]())
     if asked is not None:
         why = f"which type the field {source!r} had before `types` made it {asked} is not kept in the table"
         return _uncast(name, asked, names.declared.column(source, why).type)

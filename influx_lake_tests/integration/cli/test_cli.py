@@ -155,7 +155,7 @@ def test_check_tells_of_transforms_that_the_columns_do_not_allow(lake: CliLake) 
     assert told.code == 1
     [failed] = [each for each in told.object["checks"] if not each["ok"]]
     assert failed["subject"] == "measurement cpu"
-    assert "'valu + 1' names valu, and no column is called so (did you mean value?)" in failed["detail"]
+    assert "'valu + 1' names valu, and no column has this name (did you mean value?)" in failed["detail"]
 
 
 def test_windows_of_another_definition_are_planned_and_loaded_again(lake: CliLake) -> None:

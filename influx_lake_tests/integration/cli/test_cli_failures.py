@@ -209,6 +209,6 @@ def test_a_range_before_the_first_partition_is_told_of(lake: CliLake) -> None:
         assert "the range lies before the first partition: cpu begins at 2026-01-01T00:00:00Z" in told.err
     told = lake.tell("replicate", "cpu", "--start", "2025-12-31", "--end", "2026-01-02")
     assert told.code == 0
-    assert "What is before the first partition is left out: cpu begins at 2026-01-01T00:00:00Z" in told.err
+    assert "The time before the first partition is left out: cpu begins at 2026-01-01T00:00:00Z" in told.err
     assert "1 window, " in told.out
     assert lake.tell("replicate", "cpu", *early, "--every", "1d").code == 0

@@ -100,7 +100,7 @@ def test_what_loads_could_not_leave_out(lake: CliLake) -> None:
     ("arguments", "message"),
     [
         ((), "names no rows"),
-        (("--where", "hots = 'a'"), "no column is called so"),
+        (("--where", "hots = 'a'"), "no column has this name"),
         (("--where", "value"), "not true or false"),
         (("--where", "host = "), "is not a SQL condition"),
         (("--start", "2026-01-02", "--end", "2026-01-01"), "is not before"),

@@ -34,7 +34,7 @@ def test_a_condition_that_is_null_is_kept() -> None:
 
 @pytest.mark.parametrize("condition", ["a + 1", "no_such_column", "a > 'b'", "no_such_function(a)"])
 def test_a_condition_that_cannot_be_judged_is_named(condition: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"checks\.values: the condition .* cannot be judged"):
+    with pytest.raises(ConfigurationError, match=r"checks\.values: the condition .* cannot be evaluated"):
         judged(condition)
 
 

@@ -33,14 +33,14 @@ def test_more_than_may_wait(catalog: Catalog) -> None:
     assert not found.passed
     assert found.figures == {"waiting": 6, "partitions": 1, "young": 0}
     assert found.message == (
-        "6 small files could be fewer in time_day=2026-01-01, and 5 may wait. Compact them: "
+        "6 small files can be merged in time_day=2026-01-01, and 5 may wait. Compact them: "
         "influx-lake maintain cpu --only compact"
     )
 
 
 def test_as_many_as_may_wait(catalog: Catalog) -> None:
     found = small_files(loaded(catalog, small_files={"most": 6}))
-    assert (found.passed, found.message) == (True, "6 small files could be fewer")
+    assert (found.passed, found.message) == (True, "6 small files can be merged")
 
 
 def test_those_of_time_that_is_still_loaded_do_not_count(catalog: Catalog) -> None:

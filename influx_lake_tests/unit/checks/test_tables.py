@@ -93,7 +93,7 @@ def test_too_few_windows_are_no_measure(catalog: Catalog, source: FakeSource) ->
 def test_a_mean_can_only_be_had_of_numbers(catalog: Catalog, source: FakeSource) -> None:
     source.put(day(0), 10)
     load(source, catalog, day(0))
-    with pytest.raises(ConfigurationError, match=r"names host, which is no number of the table"):
+    with pytest.raises(ConfigurationError, match=r"names host, which is not a numeric column of the table"):
         outliers(subject(catalog, source, outliers={"columns": ["host"]}))
 
 

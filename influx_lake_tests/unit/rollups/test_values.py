@@ -184,7 +184,11 @@ def test_names_that_differ_in_case_are_two_columns(catalog: Catalog) -> None:
     [
         ({"fields": {"usag": ["mean"]}}, ConfigurationError, r"no column usag \(did you mean usage\?\)"),
         ({"by": ("hosts",), "functions": ["mean"]}, ConfigurationError, r"no column hosts \(did you mean host\?\)"),
-        ({"fields": {"state": ["p95"], "up": ["sum"]}}, SchemaConflict, "sum is of numbers, and up is a bool; p95 is"),
+        (
+            {"fields": {"state": ["p95"], "up": ["sum"]}},
+            SchemaConflict,
+            "sum needs numbers, and up is a bool; p95 needs",
+        ),
     ],
 )
 def test_what_cannot_be_computed_is_refused(
@@ -216,7 +220,7 @@ def test_a_window_that_was_not_loaded_is_refused(catalog: Catalog) -> None:
 def test_a_table_that_does_not_tell_its_tags_needs_by(catalog: Catalog) -> None:
     load(catalog, some_rows(10), tags=None)
 
-    with pytest.raises(ConfigurationError, match="does not tell which of its columns are tags"):
+    with pytest.raises(ConfigurationError, match="does not record which of its columns are tags"):
         rolled(catalog, rollup(functions=["mean"]))
     assert rolled(catalog, rollup(functions=["mean"], by=("host",))).rows
 

@@ -79,10 +79,10 @@ def test_sparks_own_errors_are_a_sentence() -> None:
 
     PythonException.__module__ = "pyspark.errors"
     trace = "Traceback (most recent call last):\n  File x\nModuleNotFoundError: No module named 'y'\n"
-    with pytest.raises(errors.EngineError) as caught, spark_errors("take files apart"):
+    with pytest.raises(errors.EngineError) as caught, spark_errors("parse the files"):
         raise PythonException("\n  An exception was thrown\n" + trace + "\n\tat org.apache.spark\n\tat more")
     assert caught.value.message == (
-        "Spark could not take files apart: ModuleNotFoundError: No module named 'y'; the table is unchanged"
+        "Spark could not parse the files: ModuleNotFoundError: No module named 'y'; the table is unchanged"
     )
     assert "`archives`" in str(caught.value.remedy)
 

@@ -22,7 +22,7 @@ def test_an_asset_of_a_streamed_measurement_seals_its_partition(catalog: Catalog
     cpu = [assets[dg.AssetKey(["telemetry", "cpu"])]]
     failed = dg.materialize(cpu, partition_key="2026-01-01-12:00", raise_on_error=False)
     (failure,) = (event for event in failed.all_events if event.is_step_failure)
-    assert "was never level with its topics" in str(failure.step_failure_data.error)
+    assert "has never caught up with its topics" in str(failure.step_failure_data.error)
     stream.note_lag(topics)
     done = dg.materialize(cpu, partition_key="2026-01-01-12:00")
     (event,) = done.asset_materializations_for_node("telemetry__cpu")

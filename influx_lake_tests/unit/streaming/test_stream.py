@@ -285,7 +285,7 @@ def test_a_window_is_sealed_by_what_the_stream_knows(catalog: Catalog, lake_fold
     lake = lake_of(lake_folder)
     stream = stream_of(lake, catalog)
     filled.put(1, line("cpu", 1, 3600 + 60, usage=1.0))
-    with pytest.raises(StreamBehind, match="was never level with its topics"):
+    with pytest.raises(StreamBehind, match="has never caught up with its topics"):
         _sealed(lake, catalog, 12)
     add_all(stream, filled)
     stream.note_lag(filled)
@@ -301,7 +301,7 @@ def test_a_window_is_sealed_by_what_the_stream_knows(catalog: Catalog, lake_fold
     add_all(stream_of(lake, catalog), filled)
     assert len(rows_of(catalog, "telemetry.cpu")) == 14
     assert "2026-01-01T12:00:00Z/2026-01-01T13:00:00Z" in str(table_state(catalog.load_table("telemetry.cpu")).coverage)
-    with pytest.raises(StreamBehind, match=r"was last level with its topics at .*, and the window is whole once"):
+    with pytest.raises(StreamBehind, match=r"last caught up with its topics at .*, and the window is complete once"):
         replicate_window(
             open_source(lake.source("events")),
             catalog,

@@ -75,7 +75,7 @@ def test_a_column_that_the_source_has_no_more_is_null() -> None:
 
 
 def test_a_column_that_has_another_name_by_now_is_not_guessed() -> None:
-    with pytest.raises(ConfigurationError, match="names region, and no column is called so"):
+    with pytest.raises(ConfigurationError, match="names region, and no column has this name"):
         source(ErasedRows(where="region = 'x'"), rename={"region": "area"}).schema("cpu")
 
 

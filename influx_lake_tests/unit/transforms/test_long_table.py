@@ -106,7 +106,7 @@ def test_integers_that_a_double_is_equal_to(value: int) -> None:
 @pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**62 + 1])
 def test_integers_that_no_double_is_equal_to_stop_the_load(value: int) -> None:
     source = MemorySource([{"time": AT, "count": 1}, {"time": AT, "count": value}])
-    with pytest.raises(DataRefused, match=f"'count' holds {value}, an integer that no double") as caught:
+    with pytest.raises(DataRefused, match=f"'count' holds {value}, an integer that is not exact") as caught:
         long_rows(source, LongOptions())
     assert "layout: {long: {integers: true}}" in str(caught.value.remedy)
     assert [row["value_integer"] for row in long_rows(source, LongOptions(integers=True))] == [1, value]
@@ -118,12 +118,12 @@ def test_unsigned_integers(value: int, fits: bool) -> None:
     if fits:
         assert long_rows(source, LongOptions(integers=True))[0]["value_integer"] == value
         return
-    with pytest.raises(DataRefused, match="an unsigned integer that no long holds"):
+    with pytest.raises(DataRefused, match="an unsigned integer that exceeds a long"):
         long_rows(source, LongOptions(integers=True))
     if value == 2**63:
         assert long_rows(source, LongOptions())[0]["metric_value"] == 2.0**63
     else:
-        with pytest.raises(DataRefused, match="no double is equal to"):
+        with pytest.raises(DataRefused, match="that is not exact as a double"):
             long_rows(source, LongOptions())
 
 
@@ -152,13 +152,13 @@ def test_texts_that_are_left_out_are_told_of_once(caplog: pytest.LogCaptureFixtu
     for _ in range(2):
         shaped.schema("cpu")
     [told] = caplog.messages
-    assert told.startswith("cpu: texts are not in telemetry.told: text. To have them")
+    assert told.startswith("cpu: string fields are left out of telemetry.told: text. To load them")
 
 
 def test_a_measurement_of_texts_alone_is_refused() -> None:
     columns = tuple(column for column in SCHEMA.columns if column.name in ("time", "host", "text"))
     source = MemorySource([], schema_=MeasurementSchema("cpu", columns))
-    with pytest.raises(ConfigurationError, match=r"its fields are texts \(text\)"):
+    with pytest.raises(ConfigurationError, match=r"its fields are strings \(text\)"):
         transformed(source, replace(measurement(), layout=LongOptions())).schema("cpu")
 
 

@@ -86,7 +86,7 @@ def test_a_wrong_precision_is_told_of_where_no_window_has_the_points(
     assert told == [
         "cpu: all points that were read (3 points) lie outside of the partitions, before partition.start, "
         "2026-01-01T00:00:00Z: from 1970-01-01T00:00:01.767225Z to 1970-01-01T00:00:01.767398Z. No window loads them. "
-        "Look at the unit that times count in, `precision: ns` of the source; else set an earlier `partition.start` to "
+        "Check the unit of times, `precision: ns` of the source; else set an earlier `partition.start` to "
         "load them"
     ]
     capsys.readouterr()
@@ -94,7 +94,7 @@ def test_a_wrong_precision_is_told_of_where_no_window_has_the_points(
     said = " ".join(capsys.readouterr().out.split())
     assert "3 windows compared, all equal, but none holds a point of cpu: all lie outside of them." in said
     assert "! cpu: all points that were read (3 points) lie outside of the partitions" in said
-    assert "→ Look at the unit that times count in, `precision: ns` of the source" in said
+    assert "→ Check the unit of times, `precision: ns` of the source" in said
     assert run(["verify", *bounds, "-c", str(config), "--json"]) == 1
     [found] = json.loads(capsys.readouterr().out)["measurements"]
     assert not found["equal"]
@@ -122,7 +122,7 @@ def test_points_that_are_all_in_the_future_are_told_of_by_check(
     assert run(["check", "-c", str(config)]) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "✗ measurement cpu: all points that were found lie in the future: from 2100-01-01T00:00:00Z to 2100" in said
-    assert "→ Look at the unit that times count in, `precision: s` of the source" in said
+    assert "→ Check the unit of times, `precision: s` of the source" in said
 
 
 def test_an_export_is_read_from_an_object_store(

@@ -195,7 +195,7 @@ def test_a_full_disk_says_where(temporary: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(temporary)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"{StorageError.__name__}: rows on their way to files could not wait on disk, in {temporary}" in done.stderr
+    assert f"{StorageError.__name__}: rows could not be buffered in temporary files, in {temporary}" in done.stderr
     assert "TMPDIR" in done.stderr
     assert list(temporary.iterdir()) == []
 
