@@ -1,6 +1,6 @@
-"""A run launcher that gives runs to Celery's workers, and notices those whose worker is gone.
+"""A run launcher that gives runs to Celery's workers, and detects runs whose worker is gone.
 
-In a module of its own, since it needs the extra `celery`.
+It is a separate module because it needs the extra `celery`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from influx_lake.orchestration.dagster_internals import UserConfigSchema
 
 PATIENCE_SECONDS = 120
-"""How long no worker may say that it has a run, before the run counts as dead."""
+"""How long no worker may report a run before the run counts as dead, in seconds."""
 _ANSWER_SECONDS = 3
-"""How long workers are given to answer; all that there are answer in less."""
+"""How long workers may take to answer, in seconds; live ones need less."""
 _FRESH_SECONDS = 10
-"""How long an answer is good for: the monitor asks for one run after the other."""
+"""How long an answer is reused, in seconds: run monitoring asks for one run after the other."""
 
 
 class WatchingCeleryRunLauncher(CeleryRunLauncher):
-    """Dagster's launcher for Celery, for which `run_monitoring` sees whether a worker has the run.
+    """Dagster's launcher for Celery, with which `run_monitoring` checks whether a worker has the run.
 
-    Dagster's own asks Celery's results (dagster-celery 0.29.27). They say `STARTED` for ever of a run whose worker was
-    killed; with the default `rpc://` they say nothing of any run, which then counts as dead at the first look, and
-    with Redis nothing of those from before its restart. This one asks the workers themselves, which answer as long as
-    their pool is of processes (`--pool prefork`, Celery's default).
+    Dagster's own launcher reads Celery's results (dagster-celery 0.29.27). They stay `STARTED` for ever for a run whose
+    worker was killed. With the default `rpc://` there are no results, so every run counts as dead at the first check;
+    with Redis there are none from before its restart. This launcher asks the workers themselves, which answer as long
+    as their pool consists of processes (`--pool prefork`, Celery's default).
     """
 
     def __init__(self, *, patience_seconds: int = PATIENCE_SECONDS, **settings: Any) -> None:
@@ -44,19 +44,19 @@ class WatchingCeleryRunLauncher(CeleryRunLauncher):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """What dagster.yaml may say of it."""
+        """The options in dagster.yaml."""
         return {
             **cast("dict[str, Any]", super().config_type()),
             "patience_seconds": dg.Field(
                 int,
                 default_value=PATIENCE_SECONDS,
-                description="How long no worker may say that it has a run, before the run counts as dead.",
+                description="How long no worker may report a run before the run counts as dead, in seconds.",
             ),
         }
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
-        """The launcher that dagster.yaml asks for."""
+        """Create the launcher from dagster.yaml's options."""
         return cls(inst_data=inst_data, **config_value)
 
     def terminate(self, run_id: str) -> bool:
@@ -77,13 +77,13 @@ class WatchingCeleryRunLauncher(CeleryRunLauncher):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         missing = monotonic() - self._missing_since.setdefault(run.run_id, monotonic())
         if missing < self._patience:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "no worker says that it has it")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "no worker reports it")
         del self._missing_since[run.run_id]
-        said = f"no Celery worker has said for {missing:.0f} s that it has it, and its process is taken to be gone"
+        said = f"no Celery worker has reported the run for {missing:.0f} s: its process is taken to be gone"
         return CheckRunHealthResult(WorkerStatus.FAILED, said)
 
     def _active_tasks(self) -> frozenset[str] | None:
-        """The ids of the tasks that workers are at; None where the broker cannot be reached."""
+        """The ids of the tasks that workers execute; None where the broker cannot be reached."""
         if self._asked is None or monotonic() - self._asked > _FRESH_SECONDS:
             self._tasks = self._ask()
             self._asked = monotonic()

@@ -1,10 +1,10 @@
-"""What is used of Dagster that it does not export. Nothing else imports it, but for a storage that is made of Dagster's
-(`event_log/sqlite_storage.py`). Its tests hold each to its shape.
+"""Isolates uses of Dagster that it does not export. No other module imports such names, except
+`event_log/sqlite_storage.py`.
 
-Each is there since no public name does the same in Dagster 1.13; a Dagster that exports one takes its line away here.
+Its tests check the shape of each. No public name of Dagster 1.13 does the same; an entry goes when Dagster exports one.
 """
 
-# ruff: noqa: PLC0414  (an alias of the same name is how a type is exported)
+# ruff: noqa: PLC0414  (an alias of the same name exports a type)
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
@@ -53,15 +53,15 @@ __all__ = [
 
 
 class OutOfMany(dg.Out):
-    """An output of many that differ in nothing but their names.
+    """An output of many that differ only in their names.
 
-    Dagster finds out anew what type each of them has, which takes half the time of loading an asset with its checks.
+    Dagster resolves the type of each output anew, which takes half the time of loading an asset with its checks.
     """
 
     def to_definition(
         self, annotation_type: type, name: str | None, description: str | None, code_version: str | None
     ) -> OutputDefinition:
-        """The output of this name."""
+        """The output with this name."""
         shared = _definition(self, annotation_type, description, code_version)
         named = object.__new__(type(shared))
         named.__dict__.update(shared.__dict__, _name=name)
@@ -76,10 +76,10 @@ def _definition(
 
 
 def current_runs(serialized: str) -> Sequence[str]:
-    """The ids of the runs whose processes live, as a code server answers it.
+    """The ids of the runs whose processes are alive, from a code server's answer.
 
     Raises:
-        Exception: The answer is an error's.
+        Exception: The answer is an error.
     """
     from dagster._grpc.types import GetCurrentRunsResult
 
@@ -91,8 +91,8 @@ def event_records(
 ) -> Sequence[dg.EventLogRecord]:
     """Events of all runs.
 
-    SQLite keeps a file for each run, and events of assets in a common one besides; its public method asks those of the
-    runs only.
+    SQLite keeps a file for each run, and a common one with the events of assets; the public method reads only the
+    former.
     """
     from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
@@ -103,21 +103,21 @@ def event_records(
 
 
 def requested_backfills(instance: dg.DagsterInstance) -> Sequence[PartitionBackfill]:
-    """The backfills that have not ended."""
+    """The backfills in progress."""
     from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
     return instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]))
 
 
 def defs_state_storage_of(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
-    """Within it, components keep their state where the instance has it."""
+    """A context in which components keep their state in the instance."""
     from dagster._core.storage.defs_state.base import set_defs_state_storage
 
     return set_defs_state_storage(instance.defs_state_storage)
 
 
 def defs_state_path(config: DefsStateConfig, project_root: Path) -> AbstractContextManager[Path | None]:
-    """A file with the state of a component, as its definitions were loaded with; None where there is none."""
+    """The state file of a component for the definitions being loaded; None where there is none."""
     from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext
     from dagster._core.storage.defs_state.base import DefsStateStorage
 

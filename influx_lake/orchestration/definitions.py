@@ -1,4 +1,4 @@
-"""A lake as Dagster definitions."""
+"""The Dagster definitions of a lake."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ from influx_lake.replication.changes.journal import ChangeJournal
 def build_definitions(
     lake: Lake, *, keep: Keep | None = None, translation: Translation | None = None
 ) -> dg.Definitions:
-    """The assets of a lake, what they need, and what keeps them up to date. Contacts nothing and reads no secret.
+    """The assets of a lake with their resources, jobs, schedules and sensors. Contacts nothing and reads no secret.
 
-    They have no executor of their own, so that they can be merged with others': a code location has one executor. Take
-    `in_process_executor`: a process per step loads all definitions again for every window.
+    They have no executor, so that they can be merged with others: a code location has one executor. Use
+    `in_process_executor`: a process per step would load all definitions again for every window.
 
     Args:
         lake: The lake.
-        keep: Keeps what the sensor `discovery` finds; by default beside the lake.yaml.
-        translation: What the project makes of the assets of measurements and roll-ups.
+        keep: Stores the results of the sensor `discovery`; by default beside the lake.yaml.
+        translation: The project's changes to the assets of measurements and roll-ups.
     """
     names, upstream, observation = LakeNames.of(lake), source_assets(lake), Observation.of(lake)
     catalog = IcebergCatalogResource.of(lake.catalog)
-    # Other catalogs decide themselves where a table goes.
+    # Other catalogs choose the location of a table themselves.
     warehouse = catalog.properties.get("warehouse") if catalog.properties.get("type") == "sql" else None
     sources = {names.source(name): SourceResource.of(config, lake.root) for name, config in lake.sources.items()}
     automation = lake.operation.automation

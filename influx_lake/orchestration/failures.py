@@ -1,4 +1,4 @@
-"""How an error of ours becomes a failed run that says what to do."""
+"""Errors of the project as Dagster failures with a remedy."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _TRACE_CHARACTERS = 20_000
 
 @contextmanager
 def failing_clearly(measurement: str | None = None, window: object = None) -> Iterator[None]:
-    """Raise a `LakeError` as `dagster.Failure`; nothing that leaves may hold a secret.
+    """A context that raises a `LakeError` as `dagster.Failure`; no exception that leaves it holds a secret.
 
-    A retry policy retries the failure only where trying again can help.
+    A retry policy retries the failure only where a retry can help.
 
     Args:
-        measurement: What is being worked on, for errors that do not say it.
-        window: The window that is being worked on, likewise.
+        measurement: The measurement, for errors that do not name one.
+        window: The window, likewise.
     """
     try:
         yield
@@ -36,7 +36,7 @@ def failing_clearly(measurement: str | None = None, window: object = None) -> It
 
 
 def as_failure(error: LakeError) -> dg.Failure:
-    """The failure that shows an error's text, subject and remedy in the run."""
+    """The failure with an error's text, subject and remedy."""
     facts: dict[str, dg.RawMetadataValue] = {"error": type(error).__name__, "transient": error.transient}
     if error.measurement:
         facts["measurement"] = error.measurement
@@ -49,10 +49,12 @@ def as_failure(error: LakeError) -> dg.Failure:
 
 
 def joined(failures: Sequence[Exception]) -> Exception:
-    """What a step fails with in which several things failed: one failure as it is, several as one that tells of all."""
+    """The failure of a step in which several things failed: one failure as it is, several as one that lists all of
+    them.
+    """
     if len(failures) == 1:
         return failures[0]
-    told = [_told(failure) for failure in failures]
+    told = [_described(failure) for failure in failures]
     traces = "\n\n".join(_trace(failure).value or "" for failure in failures)
     return dg.Failure(
         f"{len(failures)} failures:\n" + "\n".join(f"- {text}" for text in told),
@@ -64,8 +66,8 @@ def joined(failures: Sequence[Exception]) -> Exception:
     )
 
 
-def _told(failure: Exception) -> str:
-    """A failure in words, with what helps."""
+def _described(failure: Exception) -> str:
+    """A failure in words, with its remedy."""
     if not isinstance(failure, dg.Failure):
         return redact(f"{type(failure).__name__}: {failure}")
     remedy = failure.metadata.get("remedy")

@@ -1,4 +1,4 @@
-"""Keys of assets and resources, and what an asset's definition says of its table."""
+"""Keys of assets and resources, and the metadata of an asset about its table."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from influx_lake.config.values.source_schema import TIME
 from influx_lake.orchestration.lake_names import UNNAMED
 
 IO_MANAGER_KEY = UNNAMED.io_manager
-"""The resource key of the `IcebergIOManager` of a lake without a name; what has it goes to the lake's catalog."""
+"""The resource key of the `IcebergIOManager` of a lake without a name; it stores assets in the lake's catalog."""
 
 
 TABLE = "influx_lake/table"
 """The metadata of an asset whose key is not its table: the table."""
 
 PATH = "influx_lake/path"
-"""The metadata of an asset that a component gave another key: the key that it would have."""
+"""The metadata of an asset whose key a component translated: its original key."""
 
 SHARE = "influx_lake/share"
-"""The metadata of an asset that is a measurement's rows of a table: the column that tells them, and what it holds."""
+"""The metadata of an asset with a share of a table: the column that identifies the share, and its value."""
 
 
 def asset_key(measurement: Measurement) -> dg.AssetKey:
@@ -37,13 +37,13 @@ def rollup_key(rollup: Rollup) -> dg.AssetKey:
 def table_metadata(
     identifier: tuple[str, ...], warehouse: str | None, time_column: str = TIME, share: Share | None = None
 ) -> dict[str, str | list[str]]:
-    """What an asset's definition says of its table, and of the rows that it is of a table with several measurements."""
+    """The metadata of an asset about its table, and about its share of a table with several measurements."""
     facts: dict[str, str | list[str]] = {
         "dagster/table_name": ".".join(identifier),
         "dagster/storage_kind": "iceberg",
     }
     if time_column != TIME:
-        # So that partitions of the asset are read by it as inputs of others.
+        # The IO manager reads partitions by this column when it loads inputs.
         facts["time_column"] = time_column
     if share is not None:
         facts |= {TABLE: list(identifier), SHARE: [share.column, share.value]}

@@ -1,4 +1,4 @@
-"""What a lake calls its resources, pools, jobs and sensors, so that several lakes live in one code location."""
+"""The names of a lake's resources, pools, jobs and sensors, so that several lakes can share a code location."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_]+")
 
 @dataclass(frozen=True, slots=True)
 class LakeNames:
-    """The names of what a lake brings into a code location: each begins with the lake's own name, where it has one.
+    """The names of a lake's definitions in a code location, prefixed with the lake's name where it has one.
 
     Attributes:
         lake: The lake's name (`name` in lake.yaml); None for the only lake of its code location.
@@ -40,7 +40,7 @@ class LakeNames:
 
     @property
     def io_manager(self) -> str:
-        """The resource key of the lake's `IcebergIOManager`; an asset with it is stored in the lake's catalog."""
+        """The resource key of the lake's `IcebergIOManager`, which stores assets in the lake's catalog."""
         return self.scoped("iceberg_io_manager")
 
     def source(self, source: str) -> str:
@@ -62,6 +62,6 @@ UNNAMED = LakeNames()
 
 
 def safe_name(text: str) -> str:
-    """A name that Dagster accepts; where characters had to go, a digest keeps it unique."""
+    """A name that Dagster accepts; where characters are replaced, a digest keeps it unique."""
     cleaned = _NOT_IN_A_NAME.sub("_", text)
     return cleaned if cleaned == text else f"{cleaned}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""Figures on each partition's own event, also in a run over many partitions."""
+"""Metadata for each partition's own event, also in a run of many partitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Facts = Mapping[str, dg.MetadataValue]
 
 
 def step_of() -> dg.AssetExecutionContext:
-    """The step that is being executed, also while its IO manager stores what it returned.
+    """The context of the step under execution, also while its IO manager stores an output.
 
     An IO manager's own context has neither the run nor a way to describe one partition of several.
     """
@@ -20,7 +20,7 @@ def step_of() -> dg.AssetExecutionContext:
 def describe_partition(asset: dg.AssetKey, key: str, facts: Facts) -> None:
     """Attach metadata to the materialisation event of one partition.
 
-    `add_output_metadata` repeats one value on every partition of the run, which makes the plots lie.
+    `add_output_metadata` repeats a value on every partition of the run, which makes plots wrong.
     """
     step_of().add_asset_metadata(facts, asset_key=asset, partition_key=key)
 
@@ -35,10 +35,10 @@ def materializations(asset: dg.AssetKey, finished: Mapping[str, Facts]) -> Itera
 
 
 def stored_events(context: dg.OutputContext, finished: Mapping[str, Facts]) -> Iterator[dg.AssetMaterialization]:
-    """The same, of an output that an IO manager stores.
+    """The materialisations of an output that an IO manager stores.
 
-    Dagster records what was logged when something is yielded, and drops what is yielded where the step then fails: so
-    what is yielded here counts once.
+    Dagster records logged events at the next yield, and drops yielded events where the step then fails: so each event
+    is logged, and the last one is yielded to have them recorded once.
     """
     last = None
     for last in materializations(context.asset_key, finished):

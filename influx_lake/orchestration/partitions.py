@@ -1,4 +1,4 @@
-"""Between the lake's windows and Dagster's partitions."""
+"""Maps the lake's windows to Dagster's partitions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from influx_lake.config.measurements.run_size import ALL_WINDOWS
 from influx_lake.config.values.windows import Every, Scheme, Window
 from influx_lake.errors import ConfigurationError
 
-# Weeks start on Monday, which Dagster's own WeeklyPartitionsDefinition writes as day_offset=1.
+# Weeks start on Monday, `day_offset=1` of Dagster's WeeklyPartitionsDefinition.
 _CRON = {
     Every.HOUR: "0 * * * *",
     Every.DAY: "0 0 * * *",
@@ -21,7 +21,7 @@ _CRON = {
 
 
 class _SchemePartitions(dg.TimeWindowPartitionsDefinition):
-    """Partitions that know their hash and their text, which Dagster asks for several times for each asset."""
+    """Partitions that cache their hash and their text, which Dagster computes several times for each asset."""
 
     @cached_property
     def _hash(self) -> int:
@@ -40,9 +40,9 @@ class _SchemePartitions(dg.TimeWindowPartitionsDefinition):
 
 @cache
 def partitions_for(scheme: Scheme) -> dg.TimeWindowPartitionsDefinition:
-    """The partitions of a scheme: one object for every measurement that is cut the same way.
+    """The partitions of a scheme: one object for all measurements with an equal scheme.
 
-    Assets of one run, job or schedule must share their partitions; equal schemes give the same object.
+    Assets of one run, job or schedule must share their partitions.
     """
     return _SchemePartitions(
         start=scheme.start.astimezone(ZoneInfo(scheme.timezone)),
@@ -55,10 +55,10 @@ def partitions_for(scheme: Scheme) -> dg.TimeWindowPartitionsDefinition:
 def time_partitions(
     definition: dg.PartitionsDefinition | None, asset: dg.AssetKey
 ) -> dg.TimeWindowPartitionsDefinition:
-    """The asset's partitions, which have to be windows of time.
+    """The asset's time-window partitions.
 
     Raises:
-        ConfigurationError: The asset is partitioned by something else than time, or not at all.
+        ConfigurationError: The asset has partitions of another kind, or none.
     """
     if isinstance(definition, dg.TimeWindowPartitionsDefinition):
         return definition
@@ -70,15 +70,15 @@ def time_partitions(
 
 
 def window_of(definition: dg.TimeWindowPartitionsDefinition, key: str) -> Window:
-    """The window that a partition key stands for."""
+    """The window of a partition key."""
     return Window(*definition.time_window_for_partition_key(key))
 
 
 def backfill_policy(windows_per_run: int) -> dg.BackfillPolicy:
-    """How a backfill is cut into runs.
+    """The backfill policy for a number of windows per run.
 
     `dagster asset materialize --partition-range` and `dg launch --partition-range` refuse assets whose backfills may
-    take several runs (Dagster 1.13): these are asked for a single run.
+    take several runs (Dagster 1.13): for these, set `windows_per_run: all`.
     """
     if windows_per_run >= ALL_WINDOWS:
         return dg.BackfillPolicy.single_run()

@@ -1,4 +1,4 @@
-"""Places in Dagster's pools that are held while a step runs."""
+"""Slots of Dagster's pools that are claimed while a step runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pool:
     """A pool of Dagster.
 
     Attributes:
-        limit: How many places it has, where the instance was not told otherwise; None for what dagster.yaml says.
+        limit: The number of slots, unless the instance has a limit for the pool; None for the default in dagster.yaml.
     """
 
     name: str
@@ -28,10 +28,11 @@ class Pool:
 
 @contextmanager
 def slot(log: dg.DagsterLogManager, pool: Pool) -> Iterator[None]:
-    """Hold a place in a pool, waiting until there is one.
+    """A context that holds a slot of a pool; waits until one is free.
 
-    A step has one pool of Dagster's own, and ours is that of the measurement's own source: so others, the table's and
-    those of other sources, are claimed here, in the same books. Dagster frees the places of runs that died.
+    A step can have one pool of Dagster's own, which is that of the measurement's own source. Slots of the table's pool
+    and of other sources' pools are therefore claimed here, in the same storage. Dagster frees the slots of runs that
+    died.
 
     Args:
         log: The run's log.
@@ -43,12 +44,12 @@ def slot(log: dg.DagsterLogManager, pool: Pool) -> Iterator[None]:
     if not storage.supports_global_concurrency_limits or not _is_limited(instance, pool):
         yield
         return
-    place, told = f"{step.op_execution_context.op_handle}.{pool.name}", False
+    place, is_logged = f"{step.op_execution_context.op_handle}.{pool.name}", False
     try:
         while not storage.claim_concurrency_slot(pool.name, run_id, place).is_claimed:
-            if not told:
-                log.info(f"waits for a place in the pool {pool.name}: its limit is reached")
-            told = True
+            if not is_logged:
+                log.info(f"waits for a slot of the pool {pool.name}: its limit is reached")
+            is_logged = True
             time.sleep(_PAUSE_SECONDS)
         yield
     finally:
@@ -56,13 +57,13 @@ def slot(log: dg.DagsterLogManager, pool: Pool) -> Iterator[None]:
 
 
 def is_held_by_steps(instance: dg.DagsterInstance) -> bool:
-    """Whether steps hold places in their own pools; else Dagster's queue counts runs, and its books hold no places."""
+    """Whether steps claim slots of their pools; else Dagster's queue counts runs, and claims none."""
     granularity = instance.event_log_storage.get_pool_config().pool_granularity
     return granularity is None or granularity.value != "run"
 
 
 def _is_limited(instance: dg.DagsterInstance, pool: Pool) -> bool:
-    """Whether the pool has a limit; one that the instance does not know gets it now."""
+    """Whether the pool has a limit; sets the limit of a pool that the instance does not know."""
     storage = instance.event_log_storage
     if any(known.name == pool.name for known in storage.get_pool_limits()):
         return True

@@ -1,4 +1,4 @@
-"""Limits for the load on InfluxDB servers and tables, as Dagster's pools."""
+"""Limits for the load on InfluxDB servers and tables, by Dagster's pools."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from influx_lake.orchestration.pool_slots import Pool
 
 
 def table_pool(measurement: Measurement, names: LakeNames) -> str:
-    """The pool of those who write to a measurement's table."""
+    """The pool for writes to a measurement's table."""
     return names.scoped("__".join(("table", *measurement.identifier)))
 
 
 @dataclass(frozen=True, slots=True)
 class SourcePools:
-    """The pools of those who read from a measurement's sources.
+    """The pools for reads from a measurement's sources.
 
     Attributes:
-        own: That of its own source, which its asset is in.
-        claimed: Those in which its runs claim a place themselves, by source. An asset is in one pool: a run that reads
-            the past from another source has to say so, and so has who shares a pool with such runs.
+        own: The pool of its own source, which is its asset's pool.
+        claimed: The pools in which its runs claim slots themselves, by source. An asset has one pool, so a run that
+            reads the past from another source claims a slot itself, and so do all that share a pool with such runs.
     """
 
     own: str
@@ -32,7 +32,7 @@ class SourcePools:
 
 
 def source_pool(lake: Lake, source: str) -> Pool:
-    """The pool of those who read from a source; the databases of one entry of `sources` share a server, and a pool."""
+    """The pool for reads from a source; the databases of one entry of `sources` share a server, and a pool."""
     entry = lake.entry_of(source)
     return Pool(LakeNames.of(lake).source(entry), lake.operation.pools.limit_of(entry))
 
@@ -51,7 +51,7 @@ def source_pools(lake: Lake) -> dict[tuple[str, ...], SourcePools]:
 
 
 def pool_limits(lake: Lake) -> dict[str, int]:
-    """The limits that a lake states, by pool."""
+    """The limits that lake.yaml sets, by pool."""
     sources = {pool.name: pool.limit for pool in (source_pool(lake, name) for name in lake.sources)}
     names, limit = LakeNames.of(lake), lake.operation.pools.table
     tables = {table_pool(measurement, names): limit for measurement in lake.measurements}
@@ -59,7 +59,7 @@ def pool_limits(lake: Lake) -> dict[str, int]:
 
 
 def set_pools(instance: dg.DagsterInstance, lake: Lake) -> dict[str, int]:
-    """Give an instance the limits that a lake states; gives those that were changed."""
+    """Set the limits of lake.yaml in an instance; returns the changed ones."""
     storage = instance.event_log_storage
     if not storage.supports_global_concurrency_limits:
         return {}

@@ -1,4 +1,4 @@
-"""What Dagster is doing already, and what it failed to do."""
+"""Unfinished and recently failed runs of Dagster."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=2)
-"""A window that failed waits before it is tried again: a minute, then twice as long each time, up to this."""
+"""The longest pause before a failed window is retried; the first is a minute, and each doubles."""
 _REMEMBERED = timedelta(hours=12)
 _FAILED_RUNS = 1_000
 
@@ -41,7 +41,7 @@ _FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Partitions of an asset that a run had: from the first to the last."""
+    """The partitions of an asset in a run, from the first to the last."""
 
     first: str
     last: str
@@ -53,11 +53,11 @@ class _Span:
 
 @dataclass(frozen=True)
 class RecentRuns:
-    """The runs that matter for what is to be run next.
+    """The runs that matter for planning the next ones.
 
     Attributes:
         now: The present.
-        unfinished: The runs that are waiting or running: the reason in their tags, and their assets.
+        unfinished: The unfinished runs: the reason in their tags, and their assets.
     """
 
     now: datetime
@@ -70,12 +70,13 @@ class RecentRuns:
     def of(
         cls, instance: dg.DagsterInstance, now: datetime, asset_graph: BaseAssetGraph[Any] | None = None
     ) -> RecentRuns:
-        """Ask an instance: two queries for runs and one for backfills, however many measurements there are.
+        """Query an instance: twice for runs and once for backfills, however many measurements there are.
 
         Args:
             instance: Dagster's instance.
             now: The present.
-            asset_graph: The assets, for backfills that have not made their runs yet; without it they are not known.
+            asset_graph: The assets, to include backfills that have not created their runs yet; None: these are not
+                included.
         """
         unfinished = instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
         failed = instance.get_run_records(
@@ -90,23 +91,23 @@ class RecentRuns:
         )
 
     def started_for(self, reason: Reason, measurements: Iterable[Measurement]) -> int:
-        """How many runs for a reason are waiting or running that load any of the measurements."""
+        """The number of unfinished runs for a reason that load any of the measurements."""
         assets = {asset_key(measurement) for measurement in measurements}
         return sum(found == reason and not assets.isdisjoint(loaded) for found, loaded in self.unfinished)
 
     def is_busy(self, due: DueWindow) -> bool:
-        """Whether a run or a backfill loads the window, or is going to."""
+        """Whether a run or a backfill is loading the window, or will."""
         asset = asset_key(due.measurement)
         if any(span.holds(due.key) for span in self._busy.get(asset, ())):
             return True
         return any(_targets(backfill, asset, due.key) for backfill in self._backfills)
 
     def failures(self, due: DueWindow) -> int:
-        """How many runs with the window failed lately."""
+        """How many runs with the window failed recently."""
         return len(self._failures(due))
 
     def is_pausing(self, due: DueWindow) -> bool:
-        """Whether the window failed, and it is too early to try it again."""
+        """Whether the window failed, and its pause has not passed."""
         ends = [span.ended for span in self._failures(due) if span.ended is not None]
         return bool(ends) and self.now < max(ends) + pause_after(len(ends))
 
@@ -115,13 +116,13 @@ class RecentRuns:
 
 
 def pause_after(failures: int) -> timedelta:
-    """How long a window waits that failed so many times."""
+    """The pause before a window is retried that failed a number of times."""
     doublings = min(failures - 1, 16)
     return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
 
 
 def is_elsewhere(run: dg.DagsterRun, location: str | None) -> bool:
-    """Whether a run is another code location's; not where it is not known whose it is."""
+    """Whether a run belongs to another code location; false where that is not known."""
     origin = run.remote_job_origin
     own = origin.repository_origin.code_location_origin.location_name if origin else None
     return own is not None and location is not None and own != location
@@ -152,7 +153,7 @@ def _open_backfills(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[An
             try:
                 found.append(backfill.get_asset_backfill_data(asset_graph))
             except DagsterDefinitionChangedDeserializationError:
-                # Its assets or partitions are no longer these; Dagster itself ends such a backfill.
+                # Its assets or partitions were changed since; Dagster itself ends such a backfill.
                 continue
     return found
 

@@ -1,7 +1,7 @@
-"""InfluxDB and the Iceberg catalog as Dagster resources, for the lake and for anybody's Definitions.
+"""InfluxDB and the Iceberg catalog as Dagster resources, for the lake and for your own Definitions.
 
-What Dagster shows and stores of them are references, never secrets: `EnvVar("INFLUXDB3_TOKEN")`, or a text as in
-lake.yaml (`${INFLUXDB3_TOKEN}`, `${file:...}`, `${aws-secret:...}`), which is resolved when the resource is used.
+Dagster shows and stores references, never secrets: `EnvVar("INFLUXDB3_TOKEN")`, or a reference as in lake.yaml
+(`${INFLUXDB3_TOKEN}`, `${file:...}`, `${aws-secret:...}`), which is resolved when the resource is used.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ CATALOG_KEY = UNNAMED.catalog
 
 
 class SourceResource(dg.ConfigurableResource[None]):
-    """A source of any type, with the options that it has in lake.yaml, given by name.
+    """A source of any type, with its options of lake.yaml as arguments.
 
-    ```python
-    history = SourceResource(
+    ```python history = SourceResource(
         type="influxdb2", host="https://influx.example.com", org="plant", bucket="telemetry",
         token=dg.EnvVar("INFLUXDB2_TOKEN"),
     )
@@ -46,7 +45,7 @@ class SourceResource(dg.ConfigurableResource[None]):
     options: dict[str, Any] = Field(
         description="`type` and what belongs to it; secrets only as references, such as ${INFLUXDB3_TOKEN}."
     )
-    # Dagster resolves EnvVar(...) only where every value is a text.
+    # Dagster resolves EnvVar(...) only in mappings of strings.
     secrets: dict[str, str] = Field(
         default={}, description="The options that are secrets or come from the environment: EnvVar(...) or references."
     )
@@ -60,16 +59,16 @@ class SourceResource(dg.ConfigurableResource[None]):
         root: str | None = None,
         **named: Any,
     ) -> None:
-        """Take the options; nothing is read or contacted.
+        """Create the resource; nothing is read or contacted.
 
         Args:
-            options: Options, as an alternative to giving them by name.
+            options: Options as a mapping, as an alternative to arguments.
             secrets: Options that are `EnvVar(...)`, likewise.
-            root: The folder that relative files are below; the current one by default.
+            root: The folder that relative paths start from; the current one by default.
             **named: Options of the source, by their names in lake.yaml.
 
         Raises:
-            ConfigurationError: There is no such type of source, or it has no such option.
+            ConfigurationError: The type of source, or one of its options, does not exist.
         """
         unknown = sorted(named.keys() - _model({**(options or {}), **named}, type(self).__name__).model_fields.keys())
         if unknown:
@@ -92,7 +91,7 @@ class SourceResource(dg.ConfigurableResource[None]):
         return cls(options=config.options(), root=str(root))
 
     def config(self) -> SourceConfig:
-        """The configuration, its secrets still closed.
+        """The source's configuration, with unresolved secrets.
 
         Raises:
             ConfigurationError: An option has no usable value.
@@ -108,12 +107,12 @@ class SourceResource(dg.ConfigurableResource[None]):
             return model.model_validate(closed, context={"root": root})
         except ValidationError as error:
             mistakes = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-            # Not chained: pydantic's error holds what was put in.
+            # Not chained: pydantic's error contains the input.
             raise ConfigurationError(f"{name} cannot be used: {'; '.join(mistakes)}") from None
 
     @contextmanager
     def open(self) -> Iterator[Source]:
-        """The source, for as long as the context lasts."""
+        """A context with the open source."""
         from influx_lake.sources import open_reliable_source
 
         with closing(open_reliable_source(self.config())) as source:
@@ -125,21 +124,19 @@ class SourceResource(dg.ConfigurableResource[None]):
 
 
 class InfluxDB3Resource(SourceResource):
-    """One database of an InfluxDB 3 server, by the options that it has in lake.yaml.
+    """A database of an InfluxDB 3 server, with the options of lake.yaml as arguments.
 
-    ```python
-    influxdb = InfluxDB3Resource(host="http://127.0.0.1:8181", database="telemetry", token=dg.EnvVar("INFLUXDB3_TOKEN"))
+    ```python influxdb = InfluxDB3Resource(host="http://127.0.0.1:8181", database="telemetry",
+    token=dg.EnvVar("INFLUXDB3_TOKEN"))
     ```
     """
 
 
 class IcebergCatalogResource(dg.ConfigurableResource[None]):
-    """An Iceberg catalog, by pyiceberg's own properties.
+    """An Iceberg catalog, configured by pyiceberg's properties.
 
-    ```python
-    catalog = IcebergCatalogResource(
-        name="lake",
-        properties={"type": "rest", "uri": "https://catalog/rest", "token": dg.EnvVar("CATALOG_TOKEN")},
+    ```python catalog = IcebergCatalogResource(
+        name="lake", properties={"type": "rest", "uri": "https://catalog/rest", "token": dg.EnvVar("CATALOG_TOKEN")},
     )
     ```
     """
@@ -160,7 +157,7 @@ class IcebergCatalogResource(dg.ConfigurableResource[None]):
         return cls(name=config.name, properties=config.references(), root=str(config.root), lock_timeout=lock_timeout)
 
     def config(self) -> CatalogConfig:
-        """The catalog's configuration, its secrets still closed."""
+        """The catalog's configuration, with unresolved secrets."""
         return CatalogConfig.of(self.properties, name=self.name, root=Path(self.root) if self.root else None)
 
     def open(self) -> Catalog:
@@ -179,15 +176,15 @@ class IcebergCatalogResource(dg.ConfigurableResource[None]):
 
 
 class OpensSource(Protocol):
-    """A source of a lake as a resource: `SourceResource`, or what a project puts in its place."""
+    """A source of a lake as a resource: `SourceResource`, or a project's own in its place."""
 
     def open(self) -> AbstractContextManager[Source]:
-        """The source, for as long as the context lasts."""
+        """A context with the open source."""
         ...
 
 
 class WithResources(Protocol):
-    """The context of an asset, a check, an op, a sensor or a schedule."""
+    """A context with resources: of an asset, a check, an op, a sensor or a schedule."""
 
     @property
     def resources(self) -> Any:
@@ -196,10 +193,10 @@ class WithResources(Protocol):
 
 
 def catalog_of(context: WithResources, names: LakeNames) -> Catalog:
-    """The catalog of a lake, opened; its key has to be required where the context comes from.
+    """Open the catalog of a lake; the definition has to require its key.
 
     Raises:
-        CatalogError: It cannot be reached or refuses.
+        CatalogError: The catalog cannot be reached or refuses.
     """
     # By key, and not as a typed argument: an argument's name would have to be the key, which differs by lake.
     catalog: IcebergCatalogResource = getattr(context.resources, names.catalog)
@@ -207,7 +204,7 @@ def catalog_of(context: WithResources, names: LakeNames) -> Catalog:
 
 
 def asked_source_of(context: WithResources, names: LakeNames, source: str) -> AbstractContextManager[Source]:
-    """A source of a lake, to ask it something: what does not answer is not waited for, where the resource is ours."""
+    """A source of a lake for a single question, without retries where the resource is ours."""
     from influx_lake.sources import open_source
 
     found = source_of(context, names, source)
@@ -215,7 +212,7 @@ def asked_source_of(context: WithResources, names: LakeNames, source: str) -> Ab
 
 
 def source_of(context: WithResources, names: LakeNames, source: str) -> OpensSource:
-    """A source of a lake; its key has to be required where the context comes from."""
+    """A source of a lake; the definition has to require its key."""
     found: OpensSource = getattr(context.resources, names.source(source))
     return found
 

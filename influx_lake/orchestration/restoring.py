@@ -1,4 +1,4 @@
-"""Windows of measurements written back into InfluxDB, or into files: an asset and a job for each way time is cut."""
+"""Restores windows of measurements to InfluxDB or files: an asset and a job for each scheme."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -31,7 +31,7 @@ GROUP = "restore"
 
 
 class RestoreConfig(dg.Config):
-    """What one run restores, and how."""
+    """The configuration of a run."""
 
     measurement: str | None = Field(default=None, description="The measurement, by its name in lake.yaml.")
     to: str | None = Field(
@@ -56,7 +56,7 @@ class RestoreConfig(dg.Config):
 
 
 def restore_assets(lake: Lake) -> list[dg.AssetsDefinition]:
-    """An asset for each scheme of the lake's measurements, whose partitions are the windows that can be restored."""
+    """An asset for each scheme of the lake's measurements; its partitions are the windows that can be restored."""
     of_scheme: dict[Scheme, list[Measurement]] = {}
     for measurement in lake.measurements:
         of_scheme.setdefault(measurement.scheme, []).append(measurement)
@@ -89,7 +89,7 @@ def _asset(lake: Lake, scheme: Scheme, measurements: list[Measurement]) -> dg.As
         group_name=GROUP,
         kinds={"iceberg", "influxdb"},
         tags=names.tags,
-        # Nothing is restored where all assets are materialised together.
+        # Without configuration nothing is restored, as when all assets are materialised together.
         skippable=True,
     )
 
@@ -118,7 +118,7 @@ def _restored(
     """Restore the windows of the run's partitions.
 
     Raises:
-        Failure: Points were refused, or the target does not have every value of the lake.
+        Failure: Points were refused, or the target does not hold every value of the lake.
     """
     from influx_lake.errors import ConfigurationError
     from influx_lake.restore.destination import ServerDestination
@@ -177,7 +177,7 @@ def _destination(context: dg.AssetExecutionContext, lake: Lake, measurement: Mea
     found = destination_of(lake, measurement, to, lake.root)
     if isinstance(found, ServerDestination) and to in lake.sources:
         resource = source_of(context, LakeNames.of(lake), to)
-        # What a project puts in the place of a source is meant.
+        # The project may have replaced the resource of the source.
         if isinstance(resource, SourceResource) and isinstance(other := resource.config(), ServerConfig):
             return ServerDestination(other)
     return found
@@ -227,7 +227,7 @@ def _facts_of(found: "Restored", window: Window) -> Facts:
 def _failure(found: "Restored") -> str:
     said = []
     if found.refused:
-        said.append(f"{found.refused:,} points were not taken by {found.target}: see {found.dead_letters}")
+        said.append(f"{found.target} refused {found.refused:,} points: see {found.dead_letters}")
     differing = [each for each in found.verified or () if not each.is_equal]
     if differing:
         first = differing[0]

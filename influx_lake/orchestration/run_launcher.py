@@ -1,4 +1,4 @@
-"""A run launcher that notices runs whose process is gone."""
+"""A run launcher that detects runs whose process is gone."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from influx_lake.orchestration.dagster_internals import UserConfigSchema
 
 PATIENCE_SECONDS = 120
-"""How long a code server is given: one that is busy or far away may not answer for a while."""
+"""How long a code server may be unreachable before its runs count as dead, in seconds: it may be busy or far away."""
 
 
-_NO_SUCH_QUESTION = "UNIMPLEMENTED"
+_NOT_IMPLEMENTED = "UNIMPLEMENTED"
 
 
 class WatchingRunLauncher(dg.DefaultRunLauncher):
-    """Dagster's default launcher, for which `run_monitoring` sees whether the process of a run lives.
+    """Dagster's default launcher, with which `run_monitoring` checks whether the process of a run is alive.
 
-    The process of a run is a child of its code server. When it dies, the code server says so; when both die, by a lost
-    machine or a container's end, nobody does, and by default such a run counts as running for ever.
+    The process of a run is a child of its code server. When it dies, the code server reports that; when both die with
+    their machine or container, nobody does, and by default such a run counts as running for ever.
     """
 
     def __init__(
@@ -42,30 +42,30 @@ class WatchingRunLauncher(dg.DefaultRunLauncher):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """What dagster.yaml may say of it."""
+        """The options in dagster.yaml."""
         return {
             "patience_seconds": dg.Field(
                 int,
                 default_value=PATIENCE_SECONDS,
-                description="How long a code server may be out of reach before its runs count as dead.",
+                description="How long a code server may be unreachable before its runs count as dead, in seconds.",
             )
         }
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
-        """The launcher that dagster.yaml asks for."""
+        """Create the launcher from dagster.yaml's options."""
         return cls(inst_data, **config_value)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Whether runs are looked at: always."""
+        """Always true."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Ask the run's code server whether it has its process."""
         client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
         if client is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "nobody knows where it was started")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server is not known")
         try:
             known = current_runs(client.get_current_runs())
         except DagsterUserCodeUnreachableError as error:
@@ -76,9 +76,9 @@ class WatchingRunLauncher(dg.DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its code server was restarted and does not know it")
 
     def _health_without_answer(self, run_id: str, error: DagsterUserCodeUnreachableError) -> CheckRunHealthResult:
-        if _NO_SUCH_QUESTION in str(error):
-            # `dagster code-server start` has its runs in processes that it does not tell of.
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server does not say which runs it has")
+        if _NOT_IMPLEMENTED in str(error):
+            # `dagster code-server start` runs processes that it does not report.
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server does not report its runs")
         silent = monotonic() - self._silent_since.setdefault(run_id, monotonic())
         if silent < self._patience:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server does not answer")

@@ -1,4 +1,4 @@
-"""What the tags of a run say of the windows that it loads."""
+"""The tags of runs: measurements, windows, and the reason of a load."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import dagster as dg
 from influx_lake.config.values.windows import Window
 
 MEASUREMENT = "influx_lake/measurement"
-"""The measurement of a run that loads one."""
+"""The tag with the measurement of a run that loads one."""
 MEASUREMENTS = "influx_lake/measurements"
-"""The measurements of a run that loads several."""
+"""The tag with the measurements of a run that loads several."""
 WINDOW = "influx_lake/window"
-"""The time that a run loads, `start/end`."""
+"""The tag with the time that a run loads, `start/end`."""
 REASON = "influx_lake/reason"
-"""Why it does."""
+"""The tag with the `Reason` of a run."""
 
 REQUEST = "influx_lake/request"
-"""The request of the HTTP service that a run is for."""
+"""The tag with the HTTP request that a run is for."""
 
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
@@ -29,26 +29,26 @@ _NAMES_SHOWN = 5
 
 
 class Reason(StrEnum):
-    """Why windows are loaded without anybody having asked."""
+    """Why a run was started automatically."""
 
     SCHEDULED = "scheduled"
-    """They closed."""
+    """The windows closed."""
     MISSED = "missed"
-    """They closed earlier and are not in the table: nothing ran then, or it failed."""
+    """The windows closed earlier and are not in the table: no run was started, or it failed."""
     DIFFERS = "differs"
     """Source and table hold different rows."""
     CHANGED = "changed"
-    """Their source told that it got points in them after they were loaded."""
+    """The source reported points that were written after the load."""
     REQUESTED = "requested"
-    """The HTTP service was asked for them."""
+    """A client of the HTTP service requested the windows."""
     UNPROVED = "unproved"
-    """They closed, and are not proved to be their source's: they are compared, and not loaded."""
+    """The windows closed and are not proved: they are compared, and not loaded."""
     TAIL = "tail"
-    """They are open, and the source has new points."""
+    """The windows are open, and the source has new points."""
 
 
 def subject_tags(names: Sequence[str], windows: Iterable[Window]) -> dict[str, str]:
-    """The tags that name what a run loads: which measurements, and which time."""
+    """The tags with the measurements and the time that a run loads."""
     windows = sorted(windows)
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     named = {MEASUREMENT: names[0]} if len(names) == 1 else {MEASUREMENTS: ", ".join(names[:_NAMES_SHOWN]) + more}
@@ -56,12 +56,12 @@ def subject_tags(names: Sequence[str], windows: Iterable[Window]) -> dict[str, s
 
 
 def partition_tags(first: str, last: str) -> dict[str, str]:
-    """The tags that make one run of a range of partitions."""
+    """The tags of a run over a range of partitions."""
     return {RANGE_START: first, RANGE_END: last}
 
 
 def partitions_of(run: dg.DagsterRun) -> tuple[str, str] | None:
-    """The first and the last partition of a run, None where it has none. Keys of time sort like their times."""
+    """The first and the last partition of a run; None where it has none. Keys sort like their times."""
     if (key := run.tags.get(PARTITION)) is not None:
         return key, key
     first, last = run.tags.get(RANGE_START), run.tags.get(RANGE_END)

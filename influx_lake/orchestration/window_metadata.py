@@ -1,4 +1,4 @@
-"""Metadata of a materialised window, for its asset's page."""
+"""Metadata of a materialised window for its asset's page."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _PREVIEW_CHARACTERS = 40
 
 
 def replication_facts(result: WindowResult, upstream: dg.AssetKey) -> Facts:
-    """The figures of a window that was read from InfluxDB; Dagster plots numbers by partition.
+    """The metadata of a window that was read from a source; Dagster plots numbers by partition.
 
     Args:
-        result: What loading the window did.
-        upstream: The asset that it was read from.
+        result: The result of the load.
+        upstream: The external asset of the measurement.
     """
     return {
         **partition_facts(result.window, result.rows),
@@ -50,11 +50,11 @@ def replication_facts(result: WindowResult, upstream: dg.AssetKey) -> Facts:
 
 
 def rollup_facts(rows: RollupWindow, result: WindowResult, upstream: dg.AssetKey) -> Facts:
-    """The figures of a window that was computed from the table of a measurement.
+    """The metadata of a roll-up's window.
 
     Args:
         rows: The window.
-        result: What loading it did.
+        result: The result of the load.
         upstream: The measurement's asset.
     """
     return {
@@ -71,7 +71,7 @@ def rollup_facts(rows: RollupWindow, result: WindowResult, upstream: dg.AssetKey
 
 
 def column_lineage(upstream: dg.AssetKey, made_of: Mapping[str, Iterable[str]]) -> dg.MetadataValue:
-    """Which columns of an asset each column is made of."""
+    """The columns of the upstream asset that each column is made of."""
     return dg.TableColumnLineageMetadataValue(
         dg.TableColumnLineage(
             {
@@ -83,17 +83,17 @@ def column_lineage(upstream: dg.AssetKey, made_of: Mapping[str, Iterable[str]]) 
 
 
 def partition_facts(window: Window, rows: int) -> Facts:
-    """What is known of every partition."""
+    """The metadata of every partition."""
     return {"window": dg.MetadataValue.text(str(window)), "dagster/partition_row_count": dg.MetadataValue.int(rows)}
 
 
 def lag(window: Window, last_time: datetime | None, loaded_at: datetime) -> timedelta:
-    """How long after its end a window was loaded; while it is open, how old its newest point was then."""
+    """The time from a window's end to its load; for an open window, from its newest point."""
     return loaded_at - (window.end if window.end <= loaded_at else last_time or window.start)
 
 
 def table_facts(result: WindowResult) -> Facts:
-    """What is true of the whole table after a commit."""
+    """The metadata of the whole table after a commit."""
     from influx_lake.iceberg.columns.known_columns import renamed
 
     others = renamed(result.table)
@@ -108,7 +108,7 @@ def table_facts(result: WindowResult) -> Facts:
 
 
 def _declared_roles(result: WindowResult) -> dict[str, Role]:
-    """The roles of the table's columns, as the rows had them; a column beside another one has its role."""
+    """The roles of the table's columns, by the load's rows; a variant column has the role of its column."""
     columns = result.schema.columns if result.schema else ()
     by_source = {column.sources: column.role for column in reversed(columns)}
     declared = {name: by_source[sources] for name, sources in result.sources.items() if sources in by_source}
@@ -117,7 +117,7 @@ def _declared_roles(result: WindowResult) -> dict[str, Role]:
 
 
 def standing_facts(table: Table) -> Facts:
-    """What is true of a table whoever wrote it."""
+    """The metadata of a table, whoever wrote it."""
     from influx_lake.iceberg.scan.row_counts import total_rows
     from influx_lake.iceberg.table_state import table_state
 
@@ -134,7 +134,7 @@ def standing_facts(table: Table) -> Facts:
 
 
 def recorded_facts(window: Window, load: RecordedLoad) -> Facts:
-    """What the table still knows of a load that Dagster was not told of."""
+    """The metadata of a load that Dagster does not know, as the table records it."""
     return {
         "run": dg.MetadataValue.text(load.run_id),
         "previous_rows": dg.MetadataValue.int(load.previous_rows),
@@ -150,19 +150,19 @@ def _role(column: str, time: str, tags: Sequence[str]) -> Role:
 
 
 def commit_facts(result: WindowResult) -> Facts:
-    """What a commit wrote: a partition's own figures where the partition was committed alone."""
+    """The metadata of a commit: a partition's own figures where it was committed alone."""
     ends = {"first_time": result.first_time, "last_time": result.last_time}
     return {
         "files": dg.MetadataValue.int(result.files_added),
         "bytes": dg.MetadataValue.int(result.bytes_written),
         **{name: dg.MetadataValue.timestamp(moment) for name, moment in ends.items() if moment is not None},
-        # The tallest comes last, so that the figures stand together.
+        # The preview is tall and comes last, so that the figures are together.
         "preview": preview(result.preview),
     }
 
 
 def column_schema(table: Schema, roles: Mapping[str, Role]) -> dg.TableColumnSchemaMetadataValue:
-    """The table's columns; each that has a role says whether it is the time, a tag or a field."""
+    """The table's columns, tagged as time, tag or field where the role is known."""
     return dg.MetadataValue.table_schema(
         dg.TableSchema(
             [
@@ -180,7 +180,7 @@ def column_schema(table: Schema, roles: Mapping[str, Role]) -> dg.TableColumnSch
 
 
 def preview(rows: pa.Table, characters: int = _PREVIEW_CHARACTERS) -> dg.MarkdownMetadataValue:
-    """The first rows as a Markdown table; wide tables, and values with more characters than these, are cut."""
+    """The first rows as a Markdown table; wide tables and long values are cut."""
     names = rows.column_names[:_PREVIEW_COLUMNS]
     more = len(rows.column_names) - len(names)
     if not len(rows):
@@ -192,7 +192,7 @@ def preview(rows: pa.Table, characters: int = _PREVIEW_CHARACTERS) -> dg.Markdow
 
 
 def _shown(value: object) -> object:
-    """A time without its zone: everything is in UTC."""
+    """A time without its zone, since all times are in UTC."""
     return str(value).removesuffix("+00:00") if isinstance(value, datetime) else value
 
 

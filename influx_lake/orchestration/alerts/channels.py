@@ -137,5 +137,5 @@ def _html(notice: Notice) -> str:
 def _not_delivered(name: str, reason: str) -> AlertNotDelivered:
     return AlertNotDelivered(
         f"an alert was not delivered by {name}: {reason}",
-        remedy="It is sent again by the next tick; see `alerts` in lake.yaml if this goes on",
+        remedy="The next tick sends it again; if this repeats, check `alerts` in lake.yaml",
     )

@@ -1,4 +1,4 @@
-"""A notice: what an alert says of one failed run, failed check or late asset."""
+"""The content of an alert about one failed run, failed check or late asset."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ _WILL_RETRY = "dagster/will_retry"
 _CAUSE_CHARACTERS = 1_500
 _GIVEN_UP = "This run has been marked as failed from outside the execution context."
 """Dagster's message for a run whose process died; the engine events before it say more."""
-_TRIED_AGAIN = "Its windows are tried again by themselves; if it goes on, look into the run's log"
-_RUN_AGAIN = "Look into the run's log, then run it again"
+_RETRIED = "Its windows are retried automatically; if it keeps failing, see the run's log"
+_RUN_AGAIN = "See the run's log, then run it again"
 _SEVERITIES = {dg.AssetCheckSeverity.WARN: Severity.WARN, dg.AssetCheckSeverity.ERROR: Severity.ERROR}
 
 
@@ -56,12 +56,12 @@ class Reader:
         event = record.event_log_entry.dagster_event
         data = event.event_specific_data if event else None
         if isinstance(data, dg.AssetCheckEvaluation):
-            told = self._of_check(record.event_log_entry, data)
+            found = self._of_check(record.event_log_entry, data)
         elif event is not None and event.event_type is DagsterEventType.FRESHNESS_STATE_CHANGE:
-            told = self._of_freshness(event.asset_freshness_state_change_data)
+            found = self._of_freshness(event.asset_freshness_state_change_data)
         else:
-            told = self._of_run(record.event_log_entry)
-        return told if told is not None and told.kind in self.options.on else None
+            found = self._of_run(record.event_log_entry)
+        return found if found is not None and found.kind in self.options.on else None
 
     @cached_property
     def _measurements(self) -> dict[dg.AssetKey, Measurement]:
@@ -83,7 +83,7 @@ class Reader:
         is_stale = found.check_name == FRESHNESS_CHECK and found.asset_key in self._measurements
         what = "is not fresh" if is_stale else f"check {found.check_name} failed"
         run = self.instance.get_run_by_id(entry.run_id)
-        cause, window, remedy = _split(found.description or "the check says no more")
+        cause, window, remedy = _split(found.description or "the check gives no reason")
         return Notice(
             kind=AlertKind.STALE if is_stale else AlertKind.CHECK_FAILED,
             title=f"{found.asset_key.to_user_string()}: {what}",
@@ -98,7 +98,7 @@ class Reader:
     def _of_freshness(self, change: FreshnessStateChange) -> Notice | None:
         severity = {"FAIL": Severity.ERROR, "WARN": Severity.WARN}.get(change.new_state.value)
         measurement = self._measurements.get(change.key)
-        # The check `freshness` knows more, and has its own notice.
+        # The check `freshness` reports more, and has its own notice.
         is_checked = measurement is not None and measurement.checks.freshness.is_on(by_default=True)
         if severity is None or change.key not in self.assets or is_checked:
             return None
@@ -120,7 +120,7 @@ class Reader:
         if run is None or run.tags.get(_WILL_RETRY) == "true" or not self._is_ours(run):
             return None
         if PART_OF in run.tags:
-            # The run that asked for the part writes it again; should that fail too, it is told of.
+            # The requesting run writes the part itself; if that fails too, that run gets a notice.
             return None
         failures = self.instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
         facts = _facts_of(failures)
@@ -129,10 +129,10 @@ class Reader:
         return Notice(
             kind=AlertKind.RUN_FAILURE,
             title=f"Run failed: {subject or facts.get('measurement') or run.job_name}",
-            cause=_shortened(facts.get("cause") or self._last_words(entry)),
+            cause=_shortened(facts.get("cause") or self._cause_of_death(entry)),
             measurement=facts.get("measurement") or subject or None,
             window=facts.get("window") or _window_of(run),
-            remedy=facts.get("remedy") or (_TRIED_AGAIN if REASON in run.tags else _RUN_AGAIN),
+            remedy=facts.get("remedy") or (_RETRIED if REASON in run.tags else _RUN_AGAIN),
             link=self._links.run(run.run_id),
         )
 
@@ -145,7 +145,7 @@ class Reader:
         has_our_assets = not run.asset_selection or not self.assets.isdisjoint(run.asset_selection)
         return has_our_assets and run.tags.get(LAKE_TAG, self.lake.name) == self.lake.name
 
-    def _last_words(self, failure: EventLogEntry) -> str:
+    def _cause_of_death(self, failure: EventLogEntry) -> str:
         """The cause of a run that died or never started: the failure's message, else the engine event before it."""
         said = failure.dagster_event.message if failure.dagster_event else None
         if said and said != _GIVEN_UP:
@@ -155,7 +155,7 @@ class Reader:
             if event is not None and event.message:
                 error = event.engine_event_data.error
                 return f"{event.message} {_innermost(error)}" if error else event.message
-        return said or "the run ended without a word"
+        return said or "the run recorded no reason"
 
 
 def _innermost(error: SerializableErrorInfo) -> str:
@@ -182,7 +182,7 @@ def _facts_of(failures: Sequence[EventLogEntry]) -> dict[str, str]:
 
 
 def _split(description: str) -> tuple[str, str | None, str | None]:
-    """Cause, window and remedy out of what a check says: `measurement cpu, window a/b: cause. Remedy`."""
+    """Split a check's description, `measurement cpu, window a/b: cause. Remedy`, into cause, window and remedy."""
     subject, separator, said = description.partition(": ")
     if not separator or not subject.startswith("measurement "):
         return _shortened(description), None, None
@@ -200,5 +200,5 @@ def _window_of(run: dg.DagsterRun) -> str | None:
 
 
 def _shortened(text: str) -> str:
-    told = redact(text).strip()
-    return told if len(told) <= _CAUSE_CHARACTERS else told[: _CAUSE_CHARACTERS - 1] + "…"
+    cause = redact(text).strip()
+    return cause if len(cause) <= _CAUSE_CHARACTERS else cause[: _CAUSE_CHARACTERS - 1] + "…"

@@ -35,7 +35,7 @@ def _sensor(lake: Lake, options: AlertOptions, channel: Channel) -> dg.SensorDef
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         if context.cursor is None:
             context.update_cursor(str(Positions.now(context.instance)))
-            return dg.SkipReason("Tells of what happens from now on")
+            return dg.SkipReason("Alerts begin with the next event")
         return dg.SkipReason(_Tick(context, _reader(context, lake, options), channel).run())
 
     kinds = ", ".join(f"`{kind}`" for kind in options.on)
@@ -44,7 +44,7 @@ def _sensor(lake: Lake, options: AlertOptions, channel: Channel) -> dg.SensorDef
         evaluation_fn=evaluate,
         minimum_interval_seconds=SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Tells people by {channel.name} of {kinds}. What could not be delivered is sent again.",
+        description=f"Sends notices of {kinds} by {channel.name}. What was not delivered is sent again.",
     )
 
 
@@ -70,7 +70,7 @@ class _Tick:
         self.positions = Positions.parse(self.context.cursor or "{}")
 
     def run(self) -> str:
-        """Send a notice for each new event; the cursor keeps what was sent, also where a later message fails.
+        """Send a notice for each new event; the cursor records sent notices, also where a later message fails.
 
         Returns:
             What was done, for the tick.
@@ -85,10 +85,10 @@ class _Tick:
             self.context.log.warning(redact(str(error)))
             if not self.sent:
                 raise
-            return f"Told of {self.sent}, then: {redact(str(error))}"
+            return f"Notices sent: {self.sent}, then: {redact(str(error))}"
         finally:
             self.context.update_cursor(str(self.positions))
-        return f"Told of {self.sent}" if self.sent else "Nothing went wrong"
+        return f"Notices sent: {self.sent}" if self.sent else "Nothing went wrong"
 
     def _tell(self, name: str, position: Position) -> None:
         records = list(events_after(self.context.instance, name, position))

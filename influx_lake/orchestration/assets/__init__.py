@@ -1,1 +1,1 @@
-"""Assets, their checks, and what their pages show."""
+"""Assets, their checks, and the content of their pages."""

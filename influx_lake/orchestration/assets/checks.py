@@ -1,4 +1,4 @@
-"""What is looked at after a measurement was loaded, as Dagster's asset checks."""
+"""The checks of a measurement as Dagster asset checks, run after each load."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from influx_lake.orchestration.execution.measurement_step import Evaluation
 
 Pending = Callable[[], Sequence[Change]]
-"""What sources told of late points, and was not loaded since."""
+"""Returns the late points that sources reported and that are not loaded yet."""
 SEVERITIES = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.AssetCheckSeverity.ERROR}
 _HISTORY = 100
 _EXAMPLE_CHARACTERS = 200
@@ -53,13 +53,13 @@ def check_specs(measurement: Measurement, key: dg.AssetKey) -> list[dg.AssetChec
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Does checks of a measurement in a step.
+    """Runs a measurement's checks in a step.
 
     Attributes:
         key: Its asset.
-        names: What its lake calls its resources.
-        observation: Who is told of what they compare.
-        pending: What sources told of late points, and was not loaded since.
+        names: The names of its lake's resources.
+        observation: The observers of its comparisons.
+        pending: Returns the late points that sources reported and that are not loaded yet.
     """
 
     measurement: Measurement
@@ -69,10 +69,10 @@ class Checker:
     pending: Pending = tuple
 
     def __call__(self, context: dg.AssetExecutionContext, chosen: Collection[str]) -> "Iterator[Evaluation]":
-        """What the checks that were chosen find, or why one could not be done.
+        """Run the chosen checks; yields each result, or the error of a check that could not run.
 
         Raises:
-            Failure: None could.
+            Failure: None could run.
         """
         with failing_clearly(self.measurement.name), warnings_in(context.log, context.instance), ExitStack() as stack:
             if self.observation is not None:
@@ -86,7 +86,7 @@ class Checker:
 def check_result(
     key: dg.AssetKey, name: str, about: str, outcome: "Outcome", severity: Severity
 ) -> dg.AssetCheckResult:
-    """What a check found, as Dagster shows it."""
+    """The result of a check that a step ran."""
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=name,
@@ -100,7 +100,7 @@ def check_result(
 def check_evaluation(
     key: dg.AssetKey, name: str, about: str, outcome: "Outcome", severity: Severity
 ) -> dg.AssetCheckEvaluation:
-    """The same, from where no step does the check: a sensor."""
+    """The result of a check that ran outside of steps: in a sensor."""
     return dg.AssetCheckEvaluation(
         asset_key=key,
         check_name=name,
@@ -120,7 +120,7 @@ def _evaluated(
             context.log.info(f"{name}: {'passed' if outcome.passed else 'failed'}: {redact(about)}")
             yield check_result(key, name, about, outcome, severity)
     except LakeError as error:
-        context.log.warning(f"{name} could not be done: {redact(str(error))}")
+        context.log.warning(f"{name} could not run: {redact(str(error))}")
         yield error.about(subject.measurement.name)
 
 
@@ -147,7 +147,7 @@ def _subject(
 
 
 def _coming(instance: dg.DagsterInstance, measurement: Measurement) -> Callable[[Window], bool]:
-    """Whether a run is loading a window, or waits to. Dagster is asked once, and only where a window is missing."""
+    """Whether a run is loading a window, or will. Dagster is queried once, and only if a window is missing."""
 
     @cache
     def runs() -> RecentRuns:
@@ -157,7 +157,7 @@ def _coming(instance: dg.DagsterInstance, measurement: Measurement) -> Callable[
 
 
 def _windows_of_run(context: dg.AssetExecutionContext, measurement: Measurement) -> list[Window]:
-    """The windows of the run's partitions; none for a run of no partition, as the check's alone is."""
+    """The windows of the run's partitions; none for a run without partitions, such as one of the check alone."""
     ends = partitions_of(context.run)
     if ends is None:
         return []
@@ -167,7 +167,7 @@ def _windows_of_run(context: dg.AssetExecutionContext, measurement: Measurement)
 
 
 def _known_means(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[Window, Mapping[str, float]]:
-    """The means that earlier checks found, the latest of each window."""
+    """The means that earlier checks recorded, the latest for each window."""
     from influx_lake.checks.outliers import MEANS
 
     storage = instance.event_log_storage
@@ -183,7 +183,7 @@ def _known_means(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[Window,
 
 
 def check_metadata(figures: Mapping[str, "Figure"]) -> dict[str, dg.MetadataValue]:
-    """The figures of a check, as Dagster shows them."""
+    """The figures of a check as Dagster metadata."""
     return {name: _metadata_value(value) for name, value in figures.items()}
 
 

@@ -1,4 +1,4 @@
-"""Dagster's own view of how recent a measurement has to be."""
+"""Dagster's freshness policy of a measurement."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from influx_lake.config import Measurement
 
 
 def freshness_policy(measurement: Measurement) -> dg.FreshnessPolicy | None:
-    """The policy of a measurement's asset, None where nobody waits for it.
+    """The freshness policy of a measurement's asset; None without `freshness`.
 
-    It is the lateness of the check `freshness` in the terms that Dagster has, which knows when an asset was last
-    materialised, of whatever partition: windows that are loaded when they are due are as far apart as they are long.
+    It expresses the lateness of the check `freshness` for Dagster, which only knows when any partition was last
+    materialised: loads of windows that are on time are as far apart as windows are long.
     """
     options = measurement.freshness
     if options is None:

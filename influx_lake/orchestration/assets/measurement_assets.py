@@ -29,10 +29,11 @@ from influx_lake.orchestration.spark.windows import SparkWindows
 from influx_lake.replication.parallel import windows_at_once
 
 STEPS_OF_THEIR_OWN = 200
-"""Up to so many measurements of a lake, each is loaded by a step of its own. Dagster takes a millisecond for each step
-that there may be, whenever a process loads the definitions."""
+"""Up to this many measurements of a lake each have a step. Dagster takes a millisecond for each possible step, whenever
+a process loads the definitions.
+"""
 MEASUREMENTS_PER_STEP = 25
-"""About how many one step can load, where there are more. A step loads those that a run chose of them."""
+"""About how many measurements a step can load, in a lake with more. A run selects some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +41,16 @@ class AssetOptions:
     """What the assets of a lake's measurements have in common.
 
     Attributes:
-        upstream: The external assets that stand for measurements, by source and name.
-        warehouse: The folder that new tables are made in, where that is known without asking the catalog.
-        operation: How much happens at once.
-        pools: The pools of sources, by the path of their measurement; those of their own sources alone where one is
-            not given.
-        names: What the lake calls its resources and pools.
-        translation: What the project makes of the assets.
-        observation: Who is told of loads.
-        pending: What sources told of late points, and was not loaded since.
-        conditions: When measurements are materialised by themselves, by their paths.
-        spark: Loads the windows that Spark is to load.
+        upstream: The external assets of the sources' measurements, by source and name.
+        warehouse: The folder of new tables, where it is known without asking the catalog.
+        operation: The limits on parallel work.
+        pools: The pools of sources, by the path of their measurement; without one, its source's own.
+        names: The names of the lake's resources and pools.
+        translation: The project's changes to the assets.
+        observation: The observers of loads.
+        pending: Returns the late points that sources reported and that are not loaded yet.
+        conditions: The automation conditions of measurements, by their paths.
+        spark: Loads the windows with `engine: spark`.
     """
 
     upstream: Mapping[tuple[str, str], dg.AssetSpec]
@@ -67,13 +67,13 @@ class AssetOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What measurements have to share to be loaded by one step.
+    """What measurements must have in common for one step to load them.
 
     Attributes:
-        every: How long their windows are. They may begin at different times: a run has those that begin at one.
-        timezone: Where days, weeks and months begin.
+        every: The length of their windows. Their first windows may differ: a run has those with the same start.
+        timezone: The time zone in which days, weeks and months begin.
         sources: Their sources.
-        pool: The pool that its steps are in.
+        pool: The pool of the step.
     """
 
     every: Every
@@ -86,8 +86,8 @@ class _Shared:
 def measurement_assets(measurements: Sequence[Measurement], options: AssetOptions) -> list[dg.AssetsDefinition]:
     """The assets of measurements: a partition is a window of a table, replaced as a whole by each materialisation.
 
-    Few measurements have a step each. Of many, about `MEASUREMENTS_PER_STEP` share one; which ones does not depend on
-    the others, so that a measurement which appears leaves the runs that are planned as they are.
+    In a lake with few measurements each has a step. In a larger one about `MEASUREMENTS_PER_STEP` share a step, chosen
+    by a digest of their paths, so that a new measurement does not change the steps of planned runs.
 
     Args:
         measurements: The measurements.
@@ -106,11 +106,11 @@ def measurement_assets(measurements: Sequence[Measurement], options: AssetOption
 
 
 def measurement_asset(measurement: Measurement, options: AssetOptions) -> dg.AssetsDefinition:
-    """The asset of a measurement, loaded by a step of its own.
+    """The asset of a measurement with a step of its own.
 
     Args:
         measurement: The measurement.
-        options: What a lake's measurements have in common.
+        options: What the assets of a lake's measurements have in common.
     """
     return _assets(safe_name("__".join(measurement.path)), _shared(measurement, options), [measurement], options)
 
@@ -125,7 +125,7 @@ def _shared(measurement: Measurement, options: AssetOptions) -> _Shared:
 def _steps(
     shared: _Shared, measurements: Sequence[Measurement], names: LakeNames
 ) -> Iterator[tuple[str, list[Measurement]]]:
-    """Measurements by the steps that load them, which are twice as many when there are twice as many measurements."""
+    """Group measurements into steps, whose number doubles as measurements do."""
     count = 1
     while len(measurements) > count * MEASUREMENTS_PER_STEP:
         count *= 2
@@ -151,7 +151,7 @@ def _assets(
         of[spec.key] = StepMeasurement(each, partial(_rows, each, options), checker)
         for check in check_specs(each, spec.key):
             named = f"{output}__{check.name}"
-            # A measurement may be called anything.
+            # A measurement may have the name of a check's output.
             checks[f"{named}__check" if named in specs else named] = check
 
     @dg.op(

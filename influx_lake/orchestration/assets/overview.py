@@ -1,4 +1,4 @@
-"""An overview of each database, as an asset whose page is the lake's front page."""
+"""The overview of each database, as an asset whose page is the lake's front page."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -27,8 +27,8 @@ GROUP = "overview"
 JOB = "overview"
 _CRON = "*/15 * * * *"
 _ASKED_ONE_BY_ONE = 50
-"""Of how many measurements the server is asked how large each is: some count by measurement only."""
-# Before what waits in the queue: it takes seconds, and it says what the others are doing.
+"""Up to this many measurements, servers are asked for sizes: some count by measurement only."""
+# Ahead of queued loads: an overview takes seconds, and shows what they do.
 _SOON = {"dagster/priority": "2"}
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -41,7 +41,7 @@ _UNDER_WAY = [
 def overview_assets(lake: Lake) -> list[dg.AssetsDefinition]:
     """An asset for each source that measurements are loaded from.
 
-    It depends on nothing, so that a thousand measurements do not have an edge each; its page has links to them.
+    It has no dependencies, so that a thousand measurements do not add an edge each; its page links to them.
     """
     places = database_places(lake)
     of_source = {name: [each for each in lake.measurements if each.source == name] for name in lake.sources}
@@ -92,7 +92,7 @@ def _overview_asset(
         "in it leads to its page.",
         group_name=GROUP,
         kinds={"influxdb", "iceberg"},
-        # The first one is made at once, for it is the front page. `on_missing` leaves out what was missing before.
+        # The first one is made at once, since it is the front page. `on_missing` ignores what was missing before.
         automation_condition=dg.AutomationCondition.missing()
         & ~dg.AutomationCondition.in_progress()
         & ~dg.AutomationCondition.execution_failed(),
@@ -130,7 +130,7 @@ def _overview_asset(
 
 
 def _usage(context: dg.AssetExecutionContext, source: OpensSource, of: Sequence[Measurement]) -> "SourceUsage | None":
-    """What a source's server counts; None where it does not tell."""
+    """The statistics of a source's server; None where it has none."""
     from influx_lake.errors import SourceError
     from influx_lake.sources.usage import usage_of
 
@@ -139,14 +139,14 @@ def _usage(context: dg.AssetExecutionContext, source: OpensSource, of: Sequence[
     try:
         return usage_of(source.config(), [each.name for each in of])
     except SourceError as error:
-        context.log.info(f"the source does not tell how large its data are: {redact(str(error))}")
+        context.log.info(f"the source does not report the size of its data: {redact(str(error))}")
         return None
 
 
 def _paid(
     context: dg.AssetExecutionContext, lake: Lake, source: str, usage: "SourceUsage | None", found: "Overview"
 ) -> "Monthly | None":
-    """What it costs a month, by the prices of the lake; without them, or where they are wrong, nothing is told."""
+    """The monthly cost by the lake's price table; None without one, or where it has mistakes."""
     from influx_lake.cost.monthly import monthly
     from influx_lake.cost.prices import load_prices
     from influx_lake.errors import ConfigurationError
@@ -156,7 +156,7 @@ def _paid(
     try:
         prices = load_prices(lake.cost.path(lake.path.parent))
     except ConfigurationError as error:
-        context.log.warning(f"costs cannot be told: {redact(str(error))}")
+        context.log.warning(f"costs cannot be computed: {redact(str(error))}")
         return None
     told = [each.bytes for each in found.standings if each.bytes is not None]
     of = [each.measurement for each in found.standings]

@@ -1,4 +1,4 @@
-"""What the overview of a database shows."""
+"""The page of a database's overview."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from influx_lake.replication.foreign_changes import ForeignChanges
 from influx_lake.replication.overview import Overview, Standing
 
 LISTED = 200
-"""How many measurements are listed, those first that need somebody: each event stays in Dagster's database."""
+"""How many measurements are listed, those with problems first: each event stays in Dagster's database."""
 TOLD = 20
-"""Of how many it is told in words what is wrong with them."""
+"""How many problems are described in words."""
 _CHARACTERS = 120
 _DROPPED_CHARACTERS = 500
 _HEADER = ("measurement", "state", "windows", "rows", "lag", "commit")
-"""As narrow as can be: beside the key and the time of an entry a page has room for 60 characters."""
+"""Narrow columns: beside an entry's key and time a page has room for 60 characters."""
 
 
 def overview_facts(overview: Overview, label: str, prefix: str = "", paid: Monthly | None = None) -> Facts:
-    """The page of a database, and the figures of it that Dagster plots over time.
+    """The page of a database, and figures that Dagster plots over time.
 
     Args:
-        overview: How its measurements are doing.
+        overview: The state of its measurements.
         label: The database, for people.
         prefix: The path that the webserver is served at, where that is not the root.
-        paid: What it costs a month, where there are prices.
+        paid: The monthly cost, where the lake has prices.
     """
     standings, lag = overview.standings, overview.largest_lag
     compared = [each for each in standings if each.comparison]
@@ -59,14 +59,14 @@ def overview_facts(overview: Overview, label: str, prefix: str = "", paid: Month
 
 
 def _sizes(overview: Overview) -> dict[str, int]:
-    """What the data take up, as far as it is told."""
+    """The known sizes of the data, in bytes."""
     told = [each.bytes for each in overview.standings if each.bytes is not None]
     sizes = {"bytes": sum(told) if told else None, "source_bytes": overview.source_bytes}
     return {name: size for name, size in sizes.items() if size is not None}
 
 
 def _amounts(paid: Monthly | None) -> dict[str, Decimal]:
-    """What is paid a month, as far as it is told."""
+    """The known costs of a month."""
     if paid is None:
         return {}
     amounts = {"source_cost": paid.source, "lake_cost": paid.lake, "offload_saving": paid.saved}
@@ -74,14 +74,14 @@ def _amounts(paid: Monthly | None) -> dict[str, Decimal]:
 
 
 def overview_page(overview: Overview, label: str, prefix: str = "", paid: Monthly | None = None) -> str:
-    """The page in Markdown: in words what needs somebody, and the figures of all."""
-    standings = sorted(overview.standings, key=_needs_somebody)
+    """The page in Markdown: problems in words, and the figures of all measurements."""
+    standings = sorted(overview.standings, key=_by_urgency)
     listed, rest = standings[:LISTED], standings[LISTED:]
     parts = [
         _summary(overview, label, paid),
-        *([f"The source could not be asked: {_told(overview.silence)}"] if overview.silence else []),
+        *([f"The source could not be asked: {_error_cell(overview.silence)}"] if overview.silence else []),
         *([plain_cell(overview.left_out, _DROPPED_CHARACTERS)] if overview.left_out else []),
-        *([told] if (told := _told_of(standings, prefix)) else []),
+        *([told] if (told := _problems(standings, prefix)) else []),
         markdown_table(_HEADER, (_row(each, overview.now, prefix) for each in listed)),
         *([_remainder(rest)] if rest else []),
     ]
@@ -114,7 +114,7 @@ def _summary(overview: Overview, label: str, paid: Monthly | None) -> str:
     return "\n".join(lines)
 
 
-def _told_of(standings: Sequence[Standing], prefix: str) -> str:
+def _problems(standings: Sequence[Standing], prefix: str) -> str:
     """What is wrong, in words: the first of `standings` that need somebody."""
     told = [(each, words) for each in standings if (words := _trouble(each))]
     lines = [f"- {_link(each, prefix)}: {words}" for each, words in told[:TOLD]]
@@ -128,7 +128,7 @@ def _remainder(rest: Sequence[Standing]) -> str:
     return f"... and {len(rest):,} more measurements, with {missing:,} windows missing."
 
 
-def _needs_somebody(standing: Standing) -> tuple[bool, bool, bool, int, bool, str]:
+def _by_urgency(standing: Standing) -> tuple[bool, bool, bool, int, bool, str]:
     name = standing.measurement.full_name
     is_changed = bool(standing.others)
     return not standing.problem, not standing.differs, not is_changed, -standing.missing, not standing.is_silent, name
@@ -152,7 +152,7 @@ def _link(standing: Standing, prefix: str) -> str:
 
 
 def _state(standing: Standing) -> str:
-    """A word or two."""
+    """The state of a measurement in a word or two."""
     if standing.problem:
         return "**unknown**"
     if standing.is_gone:
@@ -168,9 +168,9 @@ def _state(standing: Standing) -> str:
 
 
 def _trouble(standing: Standing) -> str:
-    """What is wrong, and what to do; nothing where a word tells enough."""
+    """The problem of a measurement and what to do; empty where its state says enough."""
     if standing.problem:
-        return _told(standing.problem)
+        return _error_cell(standing.problem)
     if standing.is_gone:
         return "gone from its source; the table stays"
     comparison = standing.comparison
@@ -185,10 +185,10 @@ def _changed(others: ForeignChanges) -> str:
     return plain_cell(redact(str(others)), 4 * _CHARACTERS)
 
 
-def _told(error: Exception) -> str:
+def _error_cell(error: Exception) -> str:
     return plain_cell(redact(str(error)), 2 * _CHARACTERS)
 
 
 def _moment(moment: datetime, now: datetime) -> str:
-    """The time of today, else the day."""
+    """The time of day for a time of today, else the day."""
     return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%Y-%m-%d}"

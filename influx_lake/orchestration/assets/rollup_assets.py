@@ -28,11 +28,11 @@ def rollup_asset(
     Args:
         measurement: The measurement.
         rollup: One of its roll-ups.
-        warehouse: The folder that new tables are made in, where that is known without asking the catalog.
-        automation_condition: When it is materialised by itself.
-        names: What its lake calls its resources.
-        translation: What the project makes of it.
-        observation: Who is told of its loads.
+        warehouse: The folder of new tables, where it is known without asking the catalog.
+        automation_condition: Its automation condition.
+        names: The names of its lake's resources.
+        translation: The project's changes to assets.
+        observation: The observers of its loads.
     """
     output = safe_name("__".join(rollup.identifier))
 

@@ -1,4 +1,4 @@
-"""What a lake is loaded from, as external assets."""
+"""The sources' measurements as external assets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from influx_lake.orchestration.partitions import partitions_for
 
 
 def database_places(lake: Lake) -> dict[str, list[str]]:
-    """What keys of assets call the database of each source: two servers may have one of the same name."""
+    """The key of each source's database in asset keys; with the source's name where databases share theirs."""
     sources_of = Counter(config.database for config in lake.sources.values())
     return {
         name: [config.database] if sources_of[config.database] == 1 else [name, config.database]
@@ -22,15 +22,15 @@ def database_places(lake: Lake) -> dict[str, list[str]]:
 
 
 def source_key(lake: Lake) -> Callable[[str, str], dg.AssetKey]:
-    """The keys of these assets, by source and measurement."""
+    """Returns the keys of these assets, by source and measurement."""
     places, names = database_places(lake), LakeNames.of(lake)
     return lambda source, measurement: dg.AssetKey(["influxdb", *names.placed(*places[source], measurement)])
 
 
 def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
-    """External assets for what the lake is loaded from, by source and measurement, so that lineage starts there.
+    """The external assets of measurements in their sources, by source and name: lineage starts there.
 
-    They have the partitions of the tables: a change that is found in the source is one partition's.
+    They have the partitions of the tables, so that a change found in the source is an observation of one partition.
     """
     key_of, labels = source_key(lake), {name: config.label for name, config in lake.sources.items()}
     specs: dict[tuple[str, str], dg.AssetSpec] = {}

@@ -1,4 +1,4 @@
-"""What a project makes of the assets of a lake: other keys, groups, tags, owners, descriptions, metadata, kinds."""
+"""A project's changes to the assets of a lake: keys, groups, tags, owners, descriptions, metadata, kinds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.keys import PATH, TABLE
 
 Translation = Callable[[dg.AssetSpec, Measurement], dg.AssetSpec]
-"""The asset of a measurement, or of a roll-up of it, as it is to be, from what it is."""
+"""Returns the changed asset of a measurement or of one of its roll-ups."""
 
 
 def translated(spec: dg.AssetSpec, measurement: Measurement, translation: Translation | None) -> dg.AssetSpec:
-    """The asset, which has no partitions yet, as a translation has it; its table stays.
+    """The asset, before it has partitions, after a translation; its table stays.
 
     Raises:
-        ConfigurationError: It would have other partitions.
+        ConfigurationError: The translation sets partitions.
     """
     if translation is None:
         return spec
@@ -36,7 +36,7 @@ def translated(spec: dg.AssetSpec, measurement: Measurement, translation: Transl
 
 
 def with_translated_keys(lake: Lake, assets: Iterable[dg.AssetSpec]) -> Lake:
-    """The lake, whose measurements and roll-ups know the keys of their assets."""
+    """The lake, its measurements and roll-ups with the keys of their assets."""
     keys = {tuple(spec.metadata[PATH]): tuple(spec.key.path) for spec in assets if PATH in spec.metadata}
 
     def keyed(measurement: Measurement) -> Measurement:

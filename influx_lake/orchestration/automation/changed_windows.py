@@ -1,4 +1,4 @@
-"""One sensor that has windows loaded again whose sources told that they got points."""
+"""The sensor that loads windows again whose databases reported late points."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ from influx_lake.replication.planning.due import DueWindow
 
 SENSOR = "changed_windows"
 TICK = timedelta(seconds=10)
-"""How often the sensor looks."""
+"""The interval of the sensor."""
 AT_ONCE = 10
-"""How many of its runs wait or run at most."""
+"""The most of its runs that are unfinished at once."""
 PACE = timedelta(seconds=30)
-"""How long after a load of a window the next one begins: late points may trickle in for hours."""
+"""The pause between two loads of a window: late points may trickle in for hours."""
 MOST = 2_000
-"""How many windows a tick chooses from."""
+"""The most windows that a tick considers."""
 SECONDS = 20.0
-"""How long a tick waits for sources; the others' turn comes with the next ones. Dagster gives it a minute."""
+"""How long a tick reads tables of changes, in seconds; the others follow with the next ticks. Dagster allows a minute.
+"""
 _RUNS = 1_000
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 _FIRST = {"dagster/priority": "2"}
@@ -46,10 +47,10 @@ _FIRST = {"dagster/priority": "2"}
 def changed_windows_sensor(
     lake: Lake, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> dg.SensorDefinition:
-    """The sensor that reads what sources told, and starts runs for the windows that got points.
+    """The sensor that reads reported changes, and starts runs for the windows that got points.
 
-    A change is forgotten once a run has loaded its window that began after it was noted; until then it is kept beside
-    the lake.yaml, whatever happens to the daemon and to its runs.
+    A change is forgotten once a run that began after it was noted has loaded its window. Until then it is kept beside
+    the lake.yaml, whatever happens to the daemon and its runs.
 
     Args:
         lake: The lake.
@@ -64,7 +65,7 @@ def changed_windows_sensor(
         minimum_interval_seconds=int(TICK.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         required_resource_keys={names.source(name) for name in tables},
-        description="Loads windows again that got points after they were loaded, as their databases tell it.",
+        description="Loads windows again for which databases report points written after the load.",
     )
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         now = clock()
@@ -76,12 +77,12 @@ def changed_windows_sensor(
             if not pending:
                 if failed:
                     raise failed[0]
-                return dg.SkipReason("no source told of points in a window that was loaded")
+                return dg.SkipReason("no source reported points in a loaded window")
             loads = _loads(context.instance, lake, pending, now)
             journal.acknowledge(loads)
             graph = context.repository_def.asset_graph if context.repository_def else None
             recent = RecentRuns.of(context.instance, now, graph)
-            found = changed_windows(lake, journal.pending(), now, _in_good_hands(recent, loads, now), most=MOST)
+            found = changed_windows(lake, journal.pending(), now, _is_handled(recent, loads, now), most=MOST)
             if found.forgotten:
                 journal.forget(found.forgotten)
             room = max(0, AT_ONCE - recent.started_for(Reason.CHANGED, lake.measurements))
@@ -98,9 +99,9 @@ def changed_windows_sensor(
 def _read_tables(
     context: dg.SensorEvaluationContext, lake: Lake, journal: ChangeJournal, now: datetime
 ) -> Iterator[LakeError]:
-    """Read the tables of changes; what one of them refuses keeps no other from being read."""
+    """Read the tables of changes; yields the errors of those that cannot be read."""
     names, tables, began = LakeNames.of(lake), sorted(tables_of_changes(lake)), time.monotonic()
-    # Where it begins is far from where the ticks before began, so that all get their turn.
+    # Begin far from where earlier ticks began, so that every table gets its turn.
     first = int(now.timestamp() // TICK.total_seconds() * _GOLDEN_RATIO % 1 * len(tables))
     for name in (*tables[first:], *tables[:first]):
         if time.monotonic() - began > SECONDS:
@@ -112,12 +113,12 @@ def _read_tables(
             yield error
             continue
         if noted.changes:
-            context.log.info(f"{name} told of {counted(len(noted.changes), 'change')}")
+            context.log.info(f"{name} reported {counted(len(noted.changes), 'change')}")
 
 
 def _loads(instance: dg.DagsterInstance, lake: Lake, pending: Sequence[Change], now: datetime) -> list[Loaded]:
-    """Which windows of some changes runs loaded that succeeded: since the first of the changes was noted; and just now
-    those that were started for changes, which acknowledged them themselves where they share the lake's folder.
+    """The changed windows that successful runs loaded: runs since the first of the changes was noted, and recent runs
+    for changes, which acknowledged them themselves where they share the lake's folder.
     """
     oldest = datetime.fromtimestamp(min(change.noted for change in pending) / 1e9, UTC)
     done = [dg.DagsterRunStatus.SUCCESS]
@@ -141,7 +142,7 @@ def _loads(instance: dg.DagsterInstance, lake: Lake, pending: Sequence[Change], 
     ]
 
 
-def _in_good_hands(recent: RecentRuns, loads: Sequence[Loaded], now: datetime) -> Callable[[DueWindow], bool]:
+def _is_handled(recent: RecentRuns, loads: Sequence[Loaded], now: datetime) -> Callable[[DueWindow], bool]:
     """Whether a window is being loaded, failed a short while ago, or was loaded just now."""
     paced = nanoseconds(now - PACE)
     fresh = {(load.table, load.window) for load in loads if load.began > paced}

@@ -1,4 +1,4 @@
-"""Automation conditions: windows are loaded as the schedules load them, by each asset's own condition."""
+"""Automation conditions: declarative automation that loads windows as the schedules do."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _USUAL = {
     Every.WEEK: timedelta(days=7),
     Every.MONTH: timedelta(days=30),
 }
-_TRY_AGAIN = "0 * * * *"
+_RETRIES = "0 * * * *"
 _MINUTE = timedelta(minutes=1)
 
 
 def loads_closed_windows(measurement: Measurement) -> dg.AutomationCondition[dg.AssetKey]:
-    """Load a window that closed and is not materialised, once its lag has passed; one that failed, every hour again.
+    """Load windows that closed, are not materialised, and whose lag has passed; failed ones are retried every hour.
 
-    Dagster's conditions know no lag: a partition exists from the moment that it closes. So they are looked at only at
-    those times at which the newest partition's lag has passed; a lag of whole windows leaves out the newest of them.
+    Dagster's conditions have no lag: a partition exists as soon as it closes. So this one is true only at times when
+    the newest partition's lag has passed; a lag of whole windows excludes the newest of them.
     """
     scheme = measurement.scheme
     left_out, rest = divmod(measurement.lag, _SHORTEST[scheme.every])
@@ -51,19 +51,21 @@ def loads_closed_windows(measurement: Measurement) -> dg.AutomationCondition[dg.
 
 
 def follows_upstream() -> dg.AutomationCondition[dg.AssetKey]:
-    """Compute a partition when those it is made of were loaded, also anew and long ago; one that failed, every hour."""
+    """Compute a partition when its upstream partitions were loaded, also again and long ago; failed ones are retried
+    every hour.
+    """
     eager = dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
-    # What was loaded before somebody looked.
+    # Partitions that were loaded before the sensor first ran.
     possible = (
         dg.AutomationCondition.missing()
         & ~dg.AutomationCondition.any_deps_missing()
         & ~dg.AutomationCondition.in_progress()
     )
-    return (eager | (possible & _paced("*/5 * * * *"))).with_label("what it is made of was loaded")
+    return (eager | (possible & _paced("*/5 * * * *"))).with_label("its upstream partitions were loaded")
 
 
 def ticks_after(every: Every, rest: timedelta) -> list[str]:
-    """Every few minutes of an hour, day, week or month, but for its beginning."""
+    """Cron expressions for every few minutes of an hour, day, week or month, from a time after its beginning on."""
     minutes = -(-rest // _MINUTE)
     days, (hour, minute) = minutes // (24 * 60), divmod(minutes % (24 * 60), 60)
     match every:
@@ -80,7 +82,7 @@ def ticks_after(every: Every, rest: timedelta) -> list[str]:
 
 
 def automation_sensor(lake: Lake, overviews: Sequence[dg.AssetsDefinition]) -> dg.AutomationConditionSensorDefinition:
-    """Evaluates the conditions of the lake's assets and of what is built on them."""
+    """The sensor that evaluates the conditions of the lake's assets and of assets downstream."""
     keys = [asset_key(measurement) for measurement in lake.measurements]
     measurements = dg.AssetSelection.assets(*keys).downstream()
     return dg.AutomationConditionSensorDefinition(
@@ -93,23 +95,23 @@ def automation_sensor(lake: Lake, overviews: Sequence[dg.AssetsDefinition]) -> d
 
 
 def _from(hour: int, minute: int, days: str) -> list[str]:
-    """From a time of the day on."""
+    """Cron expressions for every few minutes from a time of day on."""
     later = [f"*/5 {_each(*range(hour + 1, 24))} {days}"] if hour < 23 else []
     return [f"{_each(*range(minute, 60, 5))} {hour} {days}", *later]
 
 
 def _each(*numbers: int) -> str:
-    # Not `23-23`, nor `59-59/5`: Dagster's reader of cron takes these for all hours, and all minutes.
+    # Not `23-23`, nor `59-59/5`: Dagster's cron parser reads these as all hours and all minutes.
     return ",".join(map(str, numbers))
 
 
 def _paced(*crons: str, timezone: str = "UTC") -> dg.AutomationCondition[dg.AssetKey]:
-    """At the ticks of one of these; what failed, every hour."""
+    """True at ticks of the given cron expressions; for failed partitions, every hour."""
     ticks = reduce(or_, (dg.AutomationCondition.cron_tick_passed(cron, timezone) for cron in crons))
     failed = dg.AutomationCondition.execution_failed()
-    return (ticks & ~failed) | (dg.AutomationCondition.cron_tick_passed(_TRY_AGAIN, timezone) & failed)
+    return (ticks & ~failed) | (dg.AutomationCondition.cron_tick_passed(_RETRIES, timezone) & failed)
 
 
 def _spanning(every: Every, windows: int) -> timedelta:
-    """A time that just so many windows lie in, although days and months differ in length."""
+    """A duration that contains exactly this many windows, although days and months differ in length."""
     return (2 * windows + 1) * _USUAL[every] / 2

@@ -1,4 +1,4 @@
-"""Measurements and databases that appear in a server, or vanish from it."""
+"""Discovery of measurements and databases that appear on a server, or vanish from it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ GONE_TAG = "influx_lake/gone"
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What the sources have now, beside what the lake knows.
+    """A listing of the sources, compared with the lake.
 
     Attributes:
-        found: The measurements of each source that was asked; none of one whose database is gone.
-        appeared: Those that patterns stand for and the lake does not have yet.
-        gone: Those of the lake that their sources do not have, as (source, name).
-        warning: Which measurements are set aside, and why; None where none is.
+        found: The measurements of each listed source; none of one whose database is gone.
+        appeared: The measurements that patterns match and the lake does not have yet.
+        gone: The lake's measurements that their sources no longer have, as (source, name).
+        warning: Which measurements are left out because of a table's owner, and why; None where none is.
     """
 
     found: Mapping[str, tuple[str, ...]]
@@ -45,7 +45,7 @@ class Discovery:
 
     @classmethod
     def of(cls, lake: Lake, found: Mapping[str, tuple[str, ...]]) -> Discovery:
-        """Compare; what would share a table with another measurement is set aside."""
+        """Compare; measurements that would share a table with another one are left out."""
         known = {(each.source, each.name) for each in lake.measurements}
         resolved = lake.resolve(found)
         found = resolved.kept(found)
@@ -61,7 +61,7 @@ class Discovery:
 
     @property
     def vanished(self) -> tuple[Measurement, ...]:
-        """Those that were there when the lake was loaded."""
+        """The measurements that were there when the lake was loaded."""
         gone = self.gone - self.lake.gone
         return tuple(each for each in self.lake.measurements if (each.source, each.name) in gone)
 
@@ -72,11 +72,11 @@ class Discovery:
 
     @property
     def is_news(self) -> bool:
-        """Whether the lake would be another one if it was loaded now."""
+        """Whether loading the lake now would change it."""
         return bool(self.appeared or self.databases) or self.gone != self.lake.gone
 
     def added_to(self, known: Discovered) -> Discovered:
-        """What is known then, for the next time the lake is loaded; what is gone stays in the lake."""
+        """The known measurements, for the next time the lake is loaded; gone ones stay in the lake."""
         gone = {source: [name for origin, name in self.gone if origin == source] for source in self.found}
         found = {source: [*names, *gone[source]] for source, names in self.found.items()}
         return known.updated(found, gone=gone, first_points=self.lake.first_points)
@@ -92,7 +92,7 @@ class Discovery:
 
 
 Keep = Callable[[dg.DagsterInstance, Callable[[Discovered], Discovered]], None]
-"""Changes what is known of a lake's sources, where it is kept."""
+"""Updates the stored discovery results."""
 
 
 def discovery_sensor(lake: Lake, keep: Keep | None = None) -> dg.SensorDefinition | None:
@@ -100,7 +100,7 @@ def discovery_sensor(lake: Lake, keep: Keep | None = None) -> dg.SensorDefinitio
 
     Args:
         lake: The lake.
-        keep: Keeps what is news; by default next to the lake.yaml.
+        keep: Stores changed discovery results; by default beside the lake.yaml.
     """
     sources = sorted(name for name, config in lake.sources.items() if isinstance(config, ServerConfig))
     if not sources and not lake.groups:
@@ -134,7 +134,7 @@ def discovery_sensor(lake: Lake, keep: Keep | None = None) -> dg.SensorDefinitio
                 said = f"{news.summary()}. {_reloaded(context, webserver)}"
             said = "; ".join([said, *(f"{name}: {words}" for name, words in sorted(found.left_out.items()))])
             if found.failures:
-                # What the others said is kept.
+                # The results of the other sources are kept.
                 context.log.info(said)
                 first, *others = found.failures
                 for error in others:
@@ -146,7 +146,7 @@ def discovery_sensor(lake: Lake, keep: Keep | None = None) -> dg.SensorDefinitio
 
 
 def marked_if_gone(lake: Lake, measurement: Measurement) -> Measurement:
-    """The measurement, marked for people where its source does not have it any more."""
+    """The measurement, with a tag and a remark in its description where its source no longer has it."""
     if (measurement.source, measurement.name) not in lake.gone:
         return measurement
     said = f"**Its source no longer has this measurement; the table stays.**\n\n{measurement.description or ''}".strip()
@@ -162,7 +162,7 @@ def _opened(context: dg.SensorEvaluationContext, lake: Lake, source: str) -> Abs
 def _vanished(measurement: Measurement) -> dg.AssetObservation:
     return dg.AssetObservation(
         asset_key(measurement),
-        description=f"{measurement.name} is not in the source {measurement.source} any more; the table stays as it is",
+        description=f"{measurement.name} is no longer in the source {measurement.source}; the table is unchanged",
         metadata={"measurement": measurement.name, "source": measurement.source, "gone": True},
     )
 

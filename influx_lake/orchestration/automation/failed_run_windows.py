@@ -12,7 +12,7 @@ from influx_lake.orchestration.resources import catalog_of
 
 
 def salvage_sensor(lake: Lake) -> dg.SensorDefinition:
-    """Looks into the tables of each run that failed: a killed run keeps the windows that it finished."""
+    """The sensor that reads the tables of each failed run: a killed run keeps the windows that it committed."""
     names = LakeNames.of(lake)
 
     def look(context: dg.RunStatusSensorContext) -> None:
@@ -22,7 +22,7 @@ def salvage_sensor(lake: Lake) -> dg.SensorDefinition:
             if found:
                 context.log.info(f"run {context.dagster_run.run_id} had loaded {found} windows when it failed")
 
-    # Not the decorator: the name of its function's argument would have to be the catalog's key, which differs by lake.
+    # Not the decorator: its function's argument would have to be named like the catalog's key, which differs by lake.
     return dg.RunStatusSensorDefinition(
         name=names.scoped("windows_of_failed_runs"),
         run_status=dg.DagsterRunStatus.FAILURE,
@@ -30,5 +30,5 @@ def salvage_sensor(lake: Lake) -> dg.SensorDefinition:
         minimum_interval_seconds=15,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={names.catalog},
-        description="Marks the partitions as materialised that a run had loaded when it died.",
+        description="Records materialisations of partitions that a run had loaded when it died.",
     )

@@ -1,4 +1,4 @@
-"""Does the checks of measurements that Dagster has no result of, though their tables hold rows."""
+"""Runs the checks of loaded measurements for which Dagster has no results."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def report_first_checks(
     *,
     until: Callable[[], bool] = lambda: False,
 ) -> tuple[int, list[LakeError]]:
-    """Record a result of each check that has none, of measurements whose tables hold rows: their newest windows.
+    """Record a result for each check without one, over the newest windows of measurements whose tables have rows.
 
     Args:
         instance: Dagster's instance.
         lake: The lake.
         catalog: Its catalog.
         open_source: Opens a source by its name.
-        until: Whether to stop before the next measurement; its checks are done with its next load.
+        until: Whether to stop before the next measurement; its checks then run with its next load.
 
     Returns:
-        How many results were recorded, and why others could not be had.
+        The number of recorded results, and the errors of checks that could not run.
     """
     recorded, failures, away = 0, list[LakeError](), set[str]()
     for measurement in lake.measurements:

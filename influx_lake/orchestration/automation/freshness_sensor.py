@@ -1,4 +1,4 @@
-"""Does the check `freshness` while nothing runs, which is what it has to notice."""
+"""Runs the check `freshness` while no loads run, which is what it has to notice."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 NAME = "freshness_of_measurements"
 SECONDS = 60
 REPEATED_SECONDS = 3600
-"""How often a result that stays the same is recorded, so that its figures are plotted."""
+"""The interval for recording an unchanged result, so that its figures are plotted."""
 _CHECK = "freshness"
 _BUDGET_SECONDS = 2.0
-"""How long the process works in one tick; the next one goes on where this one stopped."""
+"""CPU seconds of a tick; the next tick continues with the remaining measurements."""
 
 
 def freshness_sensors(lake: Lake) -> list[dg.SensorDefinition]:
-    """The sensor, where the lake has a measurement that should be fresh."""
+    """The sensor, where a measurement of the lake has the check `freshness`."""
     measurements = [each for each in lake.measurements if has_check(each, _CHECK)]
     return [_sensor(measurements, LakeNames.of(lake))] if measurements else []
 
@@ -78,7 +78,7 @@ def _evaluations(catalog: Catalog, measurements: Sequence[Measurement]) -> Itera
         try:
             yield _evaluation(catalog, measurement)
         except LakeError as error:
-            # One that may pass would turn every measurement red; one of this table must not hide the others.
+            # A transient error fails the tick, or all measurements would turn red; others are about this table alone.
             if error.transient:
                 raise
             yield dg.AssetCheckEvaluation(
@@ -96,13 +96,13 @@ def _evaluation(catalog: Catalog, measurement: Measurement) -> dg.AssetCheckEval
 
 
 def _no_source() -> Source:
-    raise AssertionError("freshness is told from the table alone")
+    raise AssertionError("freshness is computed from the table alone")
 
 
 def _known(
     instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]
 ) -> dict[dg.AssetKey, tuple[dg.AssetCheckEvaluation, float]]:
-    """What was recorded last of each, and when."""
+    """The last recorded result of each measurement, with its time."""
     checks = [dg.AssetCheckKey(key, _CHECK) for key in keys]
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(checks)
     known = {}
@@ -115,7 +115,7 @@ def _known(
 
 
 def _is_worth_recording(found: dg.AssetCheckEvaluation, known: tuple[dg.AssetCheckEvaluation, float] | None) -> bool:
-    """Whether it is news, or good news that was not told for a while: a failure is told of once."""
+    """Whether a result is new, or a success not recorded for a while; an unchanged failure is recorded once."""
     if known is None:
         return True
     before, at = known

@@ -1,4 +1,6 @@
-"""One sensor that hands a lake's metrics to a Pushgateway, or into a file: runs are too short to be scraped."""
+"""The sensor that pushes a lake's metrics to a Pushgateway or writes them to a file: runs are too short to be
+scraped.
+"""
 
 import time
 from collections.abc import Callable
@@ -16,11 +18,11 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 READING_SECONDS = 20.0
-"""How long a tick reads tables; those that are left come with the next one. Dagster gives a tick a minute."""
+"""How long a tick reads tables, in seconds; the others follow with the next tick. Dagster allows a tick a minute."""
 
 
 def metrics_sensor(lake: Lake) -> dg.SensorDefinition | None:
-    """The sensor, where the lake says who gets its metrics; it starts no runs.
+    """The sensor, where `metrics` is configured; it starts no runs.
 
     Args:
         lake: The lake.
@@ -35,7 +37,7 @@ def metrics_sensor(lake: Lake) -> dg.SensorDefinition | None:
         minimum_interval_seconds=int(options.every.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={names.catalog},
-        description="Hands the lake's metrics over, for Prometheus.",
+        description="Pushes or writes the lake's metrics for Prometheus.",
     )
     def tick(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         from influx_lake.metrics import exposition
@@ -49,19 +51,19 @@ def metrics_sensor(lake: Lake) -> dg.SensorDefinition | None:
             said, failed = [], list[LakeError]()
             path, gateway = options.path(lake.root), options.push
 
-            def hand(to: str, over: Callable[[], None]) -> None:
+            def deliver(to: str, send: Callable[[], None]) -> None:
                 try:
-                    over()
+                    send()
                     said.append(to)
                 except LakeError as error:
                     failed.append(error)
 
             if path is not None:
-                hand(str(path), lambda: exposition.write_text_file(registry[0], path))
+                deliver(str(path), lambda: exposition.write_text_file(registry[0], path))
             if gateway is not None:
-                hand("the Pushgateway", lambda: exposition.push(registry[0], gateway.reveal(), names.lake))
+                deliver("the Pushgateway", lambda: exposition.push(registry[0], gateway.reveal(), names.lake))
             if failed:
                 raise failed[0]
-        return dg.SkipReason(f"handed to {' and '.join(said)} in {time.monotonic() - began:.1f} s")
+        return dg.SkipReason(f"delivered to {' and '.join(said)} in {time.monotonic() - began:.1f} s")
 
     return tick

@@ -1,4 +1,4 @@
-"""One sensor that compares sources and lake, and has loaded again what differs."""
+"""The sensor that compares sources and lake, and loads windows again that differ."""
 
 import json
 import time
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
 
 CHECK = "source_equals_lake"
 PROFILED_BYTES = 64_000_000
-"""How much of a table's files is read to compare values, in one tick; one window at least."""
+"""The most bytes of table files that a tick reads to compare values; always one window at least."""
 TICK = timedelta(seconds=60)
-"""How often the sensor looks whose time has come."""
+"""The interval of the sensor."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """How much one tick does; the measurements that are left come next.
+    """The limits of one tick; the remaining measurements follow with the next ones.
 
     Attributes:
-        cpu_seconds: Of work here, after the first measurement: with it, a new process imports and connects.
-        seconds: Of waiting for sources and the catalog, too: Dagster gives a tick a minute.
+        cpu_seconds: CPU time after the first measurement, with which a new process imports and connects.
+        seconds: Elapsed time, including waits for sources and catalog: Dagster allows a tick a minute.
     """
 
     cpu_seconds: float = 2.0
@@ -57,18 +57,18 @@ class Budget:
     _began: float = field(default_factory=time.monotonic)
 
     def is_spent(self) -> bool:
-        """Whether no other measurement is to be looked at; asked after each."""
+        """Whether the tick stops; called after each measurement."""
         self._cpu = time.process_time() if self._cpu is None else self._cpu
         return time.process_time() - self._cpu >= self.cpu_seconds or time.monotonic() - self._began >= self.seconds
 
 
 @dataclass(slots=True)
 class Cursor:
-    """What the sensor keeps from tick to tick.
+    """The state that the sensor keeps between ticks.
 
     Attributes:
         looked: When each table was last compared, in seconds since 1970.
-        found: What is remembered of windows that differed, by table and partition.
+        found: The memory of windows that differed, by table and partition.
     """
 
     looked: dict[str, float] = field(default_factory=dict)
@@ -76,14 +76,14 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str | None) -> "Cursor":
-        """Read what `str()` wrote."""
+        """Parse the cursor that `str()` wrote."""
         return cls(**json.loads(text)) if text else cls()
 
     def __str__(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
 
     def due(self, measurements: Iterable[Measurement], now: datetime) -> list[Measurement]:
-        """The measurements whose time has come, those first that were not looked at for the longest time."""
+        """The measurements that are due for comparison, the longest due first."""
         moment = now.timestamp()
         due = [
             each
@@ -95,7 +95,7 @@ class Cursor:
 
 @dataclass(slots=True)
 class _Found:
-    """What one tick came to."""
+    """The results of a tick."""
 
     events: list[dg.AssetObservation | dg.AssetCheckEvaluation] = field(default_factory=list)
     to_load: list[DueWindow] = field(default_factory=list)
@@ -108,12 +108,12 @@ def reconcile_sensor(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     budget: Callable[[], Budget] = Budget,
 ) -> dg.SensorDefinition:
-    """The sensor that compares what is loaded of the measurements with a `reconcile` with their sources.
+    """The sensor that compares loaded windows of measurements with `reconcile` with their sources.
 
     Args:
         lake: The lake.
         clock: The present.
-        budget: How much one tick does.
+        budget: The limits of a tick.
     """
     measurements = [each for each in lake.measurements if each.reconcile is not None]
     upstream = source_key(lake)
@@ -129,8 +129,8 @@ def reconcile_sensor(
             names.catalog,
             *(names.source(name) for each in measurements for name in (each.source, each.archive) if name),
         },
-        description="Compares the windows of the last days with their sources. What differs is loaded again; a source "
-        "that lost rows is reported.",
+        description="Compares recent windows with their sources. Windows that differ are loaded again; sources "
+        "that lost rows are reported.",
     )
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         now, limits, cursor = clock(), budget(), Cursor.parse(context.cursor)
@@ -175,7 +175,7 @@ def reconcile_sensor(
 
 
 def _opening(context: dg.SensorEvaluationContext, stack: ExitStack, names: LakeNames) -> "Callable[[str], Source]":
-    """Opens each source once."""
+    """Returns sources by name, each opened once."""
     opened: dict[str, Source] = {}
 
     def open_source(name: str) -> "Source":
@@ -188,14 +188,14 @@ def _opening(context: dg.SensorEvaluationContext, stack: ExitStack, names: LakeN
 
 @dataclass(frozen=True, slots=True)
 class _Reconciling:
-    """Compares measurements and notes what is to be done.
+    """Compares measurements and collects the actions.
 
     Attributes:
         catalog: The catalog of the tables.
-        open_source: Gives a source by its name.
-        recent: What Dagster does already.
-        cursor: What is remembered; changed as measurements are looked at.
-        upstream: The external asset of a measurement, by source and name.
+        open_source: Returns a source by its name.
+        recent: The unfinished and failed runs.
+        cursor: The state between ticks, updated with each comparison.
+        upstream: Returns the external asset of a measurement, by source and name.
         now: The present.
     """
 
@@ -207,7 +207,7 @@ class _Reconciling:
     now: datetime
 
     def look_at(self, measurement: Measurement, found: _Found) -> None:
-        """Compare a measurement's windows; also when that fails, its turn is over."""
+        """Compare a measurement's windows; where that fails, its turn is over too."""
         from influx_lake.replication.comparison.reconcile import Action
 
         self.cursor.looked[measurement.full_name] = round(self.now.timestamp(), 3)
@@ -225,7 +225,7 @@ class _Reconciling:
             found.events.append(_evaluation(measurement, [each.comparison for each in judgements]))
 
     def _judged(self, measurement: Measurement) -> "tuple[list[Judgement], list[LakeError]]":
-        """What to do about the windows, and why some could not be compared."""
+        """The judgements of the windows, and the errors of those that could not be compared."""
         from influx_lake.iceberg.scan.reader import find_table
         from influx_lake.iceberg.table_state import table_state
         from influx_lake.replication.comparison.compare_windows import Depth
@@ -237,7 +237,7 @@ class _Reconciling:
         windows = [
             window
             for window in windows_to_compare(measurement, table_state(table).coverage, self.now)
-            if not self._is_taken_care_of(DueWindow(measurement, window))
+            if not self._is_handled(DueWindow(measurement, window))
         ]
         chosen = self._to_profile(measurement, table, windows)
         source = self.open_source(measurement.source)
@@ -259,7 +259,7 @@ class _Reconciling:
     def _to_profile(
         self, measurement: Measurement, table: "Table | None", windows: "Sequence[Window]"
     ) -> "set[Window]":
-        """The windows whose values are compared this time: what can be read in a tick, and others the next time."""
+        """The windows whose values are compared by this tick; others follow with the next ones."""
         from influx_lake.iceberg.scan.planning import files_of
 
         options = measurement.reconcile
@@ -276,11 +276,11 @@ class _Reconciling:
             chosen.add(window)
         return chosen
 
-    def _is_taken_care_of(self, due: DueWindow) -> bool:
+    def _is_handled(self, due: DueWindow) -> bool:
         return self.recent.is_busy(due) or self.recent.is_pausing(due)
 
     def _remember(self, measurement: Measurement, judgements: "Sequence[Judgement]") -> None:
-        """Keep what is to be remembered of the windows that were looked at, and of those that are being loaded."""
+        """Store the memory of compared windows, and keep that of windows that are being loaded."""
         assert measurement.reconcile is not None
         oldest = measurement.scheme.key(measurement.scheme.window_at(self.now - measurement.reconcile.within))
         known = self.cursor.found.pop(measurement.full_name, {})
@@ -291,8 +291,8 @@ class _Reconciling:
             self.cursor.found[measurement.full_name] = kept
 
     def _observation(self, judgement: "Judgement") -> dg.AssetObservation:
-        """What was seen of the source. Its data version is another than before only where the partition is to be loaded
-        again: then Dagster shows it, and no other, as out of date.
+        """The observation of a source's partition. Its data version changes only where the partition has to be loaded
+        again, so that Dagster shows only that one as out of date.
         """
         from influx_lake.replication.comparison.reconcile import Action
 
@@ -316,7 +316,7 @@ class _Reconciling:
 
 
 def _evaluation(measurement: Measurement, comparisons: "Sequence[Comparison]") -> dg.AssetCheckEvaluation:
-    """What the check of equality would say of all windows that were compared."""
+    """The result of `source_equals_lake` for all compared windows."""
     from influx_lake.checks.source_equality import outcome_of
 
     outcome, severity = outcome_of(comparisons), measurement.checks.source_equals_lake.counts_as

@@ -1,4 +1,4 @@
-"""Makes Dagster reload the definitions."""
+"""Reloads the code location in Dagster's webserver."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ mutation Reload($name: String!) {
 def reload_code_location(name: str, webserver: str | None) -> str:
     """Ask the webserver to reload a code location.
 
-    The daemon does it by itself every minute; the webserver does not, where it keeps the code location's process.
+    The daemon reloads definitions every minute; a webserver that keeps the code location's process does not.
 
     Args:
         name: The code location.
-        webserver: Where the webserver is; None: what the environment says.
+        webserver: The webserver's address; None: that of $INFLUX_LAKE_WEBSERVER.
 
     Returns:
-        What became of it, for the tick's page.
+        The result, for the tick's page.
     """
     address = webserver or os.environ.get(WEBSERVER_VARIABLE)
     if not address:

@@ -1,4 +1,4 @@
-"""Tells Dagster of windows that were loaded without it: by the command line, or before its storage was set up again."""
+"""Records windows in Dagster that were loaded without it: by the command line, or before its storage was recreated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def report_loaded_windows(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog) -> int:
-    """Record a materialisation of each partition that its table holds and Dagster does not know of.
+    """Record a materialisation of each loaded partition that Dagster does not know.
 
     Args:
         instance: Dagster's instance.
@@ -29,17 +29,17 @@ def report_loaded_windows(instance: dg.DagsterInstance, lake: Lake, catalog: Cat
         catalog: Its catalog; only metadata are read.
 
     Returns:
-        How many were recorded.
+        The number of recorded materialisations.
 
     Raises:
-        CatalogError: The catalog cannot tell what it holds.
+        CatalogError: The catalog cannot be reached or refuses.
     """
     assets = (asset for measurement in lake.measurements for asset in _of(measurement))
     return sum(_report(instance, asset, catalog, "without Dagster") for asset in assets)
 
 
 def report_windows_of_run(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog, run: dg.DagsterRun) -> int:
-    """Record a materialisation of each partition that a run committed before it died, and could not tell of.
+    """Record a materialisation of each partition that a run committed and did not report before it died.
 
     Args:
         instance: Dagster's instance.
@@ -48,10 +48,10 @@ def report_windows_of_run(instance: dg.DagsterInstance, lake: Lake, catalog: Cat
         run: The run.
 
     Returns:
-        How many were recorded.
+        The number of recorded materialisations.
 
     Raises:
-        CatalogError: The catalog cannot tell what it holds.
+        CatalogError: The catalog cannot be reached or refuses.
     """
     partitions, assets = partitions_of(run), run.asset_selection or ()
     if partitions is None:
@@ -68,14 +68,14 @@ def report_windows_of_run(instance: dg.DagsterInstance, lake: Lake, catalog: Cat
 
 @dataclass(frozen=True, slots=True)
 class _TableAsset:
-    """An asset that is a table of ours: a measurement's, or a roll-up's.
+    """An asset with a table of the lake: a measurement's, or a roll-up's.
 
     Attributes:
         key: The asset.
         identifier: The table.
         scheme: Its windows.
-        time_column: What the time is called there.
-        share: The rows that it is of the table, where that may hold several measurements.
+        time_column: The table's time column.
+        share: The share, where the table may hold several measurements.
     """
 
     key: dg.AssetKey

@@ -18,15 +18,15 @@ from influx_lake.orchestration.tags import REASON, Reason, partition_tags, subje
 from influx_lake.replication.planning.due import DueWindow
 
 MEASUREMENTS_PER_RUN = 25
-"""A run takes seconds to start, and its measurements one process: neither few nor many."""
+"""The most measurements of a run: a run takes seconds to start, and loads them in one process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one run loads: the same windows, one after the other, of several measurements.
+    """The work of one run: the same adjacent windows of several measurements.
 
     Attributes:
-        scheme: How all of them are cut into windows.
+        scheme: The scheme of all of them.
         windows: The windows, oldest first, without a gap between them.
     """
 
@@ -52,14 +52,14 @@ def run_requests(
     job_name: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> list[dg.RunRequest]:
-    """Runs for windows, those with the newest windows first; but for windows that a run or backfill loads already, and
-    those that failed a short while ago.
+    """The runs for due windows, the newest first, without windows that a run or backfill loads already or that failed a
+    short while ago.
 
     Args:
         due: The windows, of any measurements.
         reason: Why they are loaded.
-        recent: What Dagster does already, and what it failed to do.
-        limit: Not more than so many runs; the others are due the next time too.
+        recent: The unfinished and failed runs.
+        limit: The most runs; the remaining windows stay due.
         job_name: The job, for a sensor that has several.
         tags: More tags for the runs.
     """
@@ -74,13 +74,13 @@ def chunks_of(
     failures: Callable[[DueWindow], int] = lambda due: 0,
     measurements_per_run: int = MEASUREMENTS_PER_RUN,
 ) -> list[Chunk]:
-    """Put windows together that one run can load: a stretch of time, of every measurement that needs just this one.
+    """Group windows into runs: adjacent windows, of all measurements that need just these.
 
     Args:
         due: The windows.
-        failures: How often a window failed: each time, it comes with half as many others, so that one which cannot be
-            loaded does not keep its neighbours out.
-        measurements_per_run: How many measurements a run loads at most.
+        failures: How often a window failed: each failure halves the number of windows in its run, so that a window
+            which cannot be loaded does not keep its neighbours out.
+        measurements_per_run: The most measurements of a run.
 
     Returns:
         The chunks, those with the newest windows first.
@@ -115,7 +115,7 @@ def request_of(
     Args:
         chunk: The chunk.
         reason: Why it is loaded.
-        moment: When that was decided. The same chunk makes another run at another time: its windows may be due again.
+        moment: The time of the decision. At another time the same chunk gets another run: its windows may be due again.
         job_name: The job, for a sensor that has several.
         tags: More tags.
     """
@@ -130,7 +130,7 @@ def request_of(
         tags={
             **(tags or {}),
             **subject_tags([measurement.key for measurement in chunk.measurements], chunk.windows),
-            # Dagster stores texts, and no enumerations of ours.
+            # Dagster stores plain strings only.
             REASON: reason.value,
             **({} if first == last else partition_tags(first, last)),
         },
@@ -138,7 +138,7 @@ def request_of(
 
 
 def _stretches(windows: Sequence[DueWindow], failures: Callable[[DueWindow], int]) -> Iterator[list[DueWindow]]:
-    """Cut the windows of a measurement, newest first, where there is a gap and where a run has enough."""
+    """Cut a measurement's windows, newest first, at gaps and at the most windows of a run."""
     stretch: list[DueWindow] = []
     room = 0
     for each in windows:

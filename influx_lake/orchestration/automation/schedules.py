@@ -1,4 +1,4 @@
-"""A job and a schedule for each way in which time is cut: they load what closed, and what was missed."""
+"""A job and a schedule for each scheme: they load closed windows, and missed ones."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from influx_lake.replication.planning.due import DueWindow, newest_closed
 from influx_lake.replication.planning.planner import Planner
 
 RUNS_PER_TICK = 40
-"""How many runs a tick starts for windows that closed; the next tick sees the rest."""
+"""The most runs that a tick starts for windows that just closed; the next tick starts the others."""
 MISSED_AT_ONCE = 10
-"""How many runs of a schedule wait or run at most for what was missed: the queue is no place for a year of them."""
+"""The most unfinished runs of a schedule for missed windows, so that a year of them does not fill the queue."""
 _EACH_MINUTE = "* * * * *"
-"""A window waits neither for its lag's minute nor, after a failure, for longer than its pause."""
+"""Each minute, so that a window waits no longer than its lag or, after a failure, its pause."""
 _FRESH_FIRST = {"dagster/priority": "1"}
 
 
@@ -45,7 +45,9 @@ def jobs_and_schedules(lake: Lake) -> tuple[list[dg.UnresolvedAssetJobDefinition
 
 
 def scheme_name(scheme: Scheme) -> str:
-    """`day`, and what else tells this scheme from others: it stays the same whatever schemes come and go."""
+    """The name of a scheme: `day`, with its time zone and start where these are not the defaults, independent of other
+    schemes.
+    """
     zone = "" if scheme.timezone == "UTC" else f"_{scheme.timezone}"
     usual = scheme.start == default_start(scheme.every, scheme.timezone)
     begins = "" if usual else f"_from_{scheme.key(scheme.window_at(scheme.start))}"
@@ -55,9 +57,9 @@ def scheme_name(scheme: Scheme) -> str:
 def scheme_schedule(
     job: dg.UnresolvedAssetJobDefinition, scheme: Scheme, measurements: Sequence[Measurement], names: LakeNames
 ) -> dg.ScheduleDefinition:
-    """The schedule that loads what is due of measurements with the same scheme.
+    """The schedule that loads the due windows of measurements with the same scheme.
 
-    A tick starts runs for what the tables do not hold, so that it does not matter which ticks took place.
+    A tick starts runs for windows that the tables do not hold, so that skipped ticks do not matter.
     """
     planner = Planner()
 
@@ -89,8 +91,8 @@ def scheme_schedule(
 def requests_of(
     due: Iterable[DueWindow], recent: RecentRuns, measurements: Sequence[Measurement]
 ) -> list[dg.RunRequest]:
-    """The runs for what is due of a schedule's measurements, that which closed just now first, as many as a tick may
-    start. The history of other schedules' measurements does not keep theirs waiting.
+    """The runs of a tick for due windows: first those that just closed, then missed ones, within the tick's limits. The
+    missed windows of other schedules' measurements do not count.
     """
     fresh: list[DueWindow] = []
     missed: list[DueWindow] = []

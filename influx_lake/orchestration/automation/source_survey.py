@@ -1,4 +1,4 @@
-"""Lists databases and measurements of servers, a bounded number of them at a time."""
+"""Lists databases and measurements of servers, a limited number at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 class Look:
-    """A look into the servers of a lake. What one of them refuses is kept, and the others are asked all the same.
+    """A survey of the servers of a lake. Errors are collected, and the other servers are still asked.
 
     Args:
         lake: The lake.
@@ -29,9 +29,9 @@ class Look:
 
     Attributes:
         found: The measurements of each source that answered; none of one whose database the server no longer has.
-        left_out: What each of them lists besides, in words.
-        failures: What went wrong.
-        lake: The lake, with the first points of measurements that are new and loaded from there on.
+        left_out: What each source lists besides measurements, in words.
+        failures: The errors.
+        lake: The lake, with the first points of new measurements that begin at `first_point`.
     """
 
     def __init__(self, lake: Lake, open_source: Callable[[str], AbstractContextManager[Source]]) -> None:
@@ -43,7 +43,7 @@ class Look:
         self._unreachable: set[str] = set()
 
     def around(self, now: datetime) -> None:
-        """Ask for every entry's databases, and those databases for their measurements whose turn it is."""
+        """Ask each server for its databases, and the databases whose turn it is for their measurements."""
         lake, options = self._lake, self._lake.operation.discovery
         servers = {name: config for name, config in lake.sources.items() if isinstance(config, ServerConfig)}
         asked = {name: config for name, config in servers.items() if not any(each.holds(name) for each in lake.groups)}
@@ -82,7 +82,7 @@ class Look:
                 self.left_out[name] = said
 
     def _answer(self, config: ServerConfig, ask: Callable[[], _T]) -> _T | None:
-        """The answer; none where it failed, or where the server was found to be down."""
+        """The answer; None where it failed, or where the server was found unreachable before."""
         if config.address.url in self._unreachable:
             return None
         try:
@@ -95,7 +95,7 @@ class Look:
 
 
 def in_turn(names: Sequence[str], at_once: int, tick: int) -> list[str]:
-    """The names whose turn it is: from tick to tick the next ones, so that none waits for ever, whatever fails."""
+    """The names whose turn it is: each tick the next ones, so that none waits for ever, whatever fails."""
     if len(names) <= at_once:
         return list(names)
     start = tick * at_once % len(names)

@@ -1,8 +1,8 @@
-"""The open windows of measurements with a `tail`: a job for each source, and one sensor that starts its runs.
+"""Tails of open windows: a job for each source, and a sensor that starts its runs.
 
-A tail is not a materialisation: a partition is materialised when its window was loaded as a whole. What a tail added is
-an observation of the table's asset, so that the asset's page tells how fresh the table is, and nothing downstream runs
-every minute for a window that is not complete.
+A tail is not a materialisation: a partition is materialised when its whole window is loaded. A tail is an observation
+of the table's asset, so that the asset's page shows how fresh the table is, and nothing downstream runs every minute
+for an incomplete window.
 """
 
 import json
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from influx_lake.replication.tail import TailResult
 
 TAILS_PER_RUN = 50
-"""A run takes seconds to start, and a tail milliseconds; but a measurement waits for those before it."""
+"""The most tails of a run: a run takes seconds to start and a tail milliseconds, but tails run one after the other."""
 CHUNK = "influx_lake/tails"
-"""The tag of a run that names the measurements it tails, so that two runs never tail the same at once."""
+"""The tag of a run with the name of its chunk, so that no measurement is tailed twice at once."""
 LONGEST_PAUSE = timedelta(minutes=15)
-"""Tails that fail wait twice as long each time, up to this."""
+"""The longest pause after failures; each failure doubles it."""
 LONGEST_RUN = timedelta(minutes=30)
-"""A run whose machine died is never heard of again, and its measurements would wait for it for ever."""
+"""The longest run: without a limit, one whose machine died would block its measurements for ever."""
 _FIRST = {"dagster/priority": "10", "dagster/max_runtime": str(int(LONGEST_RUN.total_seconds()))}
 _REMEMBERED = timedelta(hours=2)
 _ENDED = 200
 
 
 class TailConfig(dg.Config):
-    """What one run tails."""
+    """The configuration of a run."""
 
     measurements: list[str] = Field(
         default=[], description="By their names in lake.yaml. Default: all of the source that have a tail."
@@ -55,12 +55,12 @@ class TailConfig(dg.Config):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one run tails.
+    """The measurements that one run tails.
 
     Attributes:
-        name: Tells it from others.
+        name: A unique name.
         source: The source of its measurements.
-        every: How often.
+        every: The interval of the tails.
     """
 
     name: str
@@ -89,8 +89,8 @@ def tail_sensor(
 ) -> dg.SensorDefinition:
     """The sensor that starts the tails of a lake.
 
-    A tick asks neither a source nor the catalog: it starts a run for every chunk of measurements whose time has come,
-    unless its last run is not done.
+    A tick asks neither a source nor the catalog: it starts a run for each due chunk of measurements whose last run is
+    done.
 
     Args:
         lake: The lake.
@@ -128,7 +128,7 @@ def tail_sensor(
 
 
 def chunks_of(measurements: Iterable[Measurement], size: int = TAILS_PER_RUN) -> list[Chunk]:
-    """The measurements that have a tail, in parts that one run tails."""
+    """Group the measurements with a tail into chunks."""
     alike: dict[tuple[str, timedelta], list[Measurement]] = defaultdict(list)
     for measurement in measurements:
         if measurement.tail is not None:
@@ -145,7 +145,7 @@ def _job(
 ) -> dg.JobDefinition:
     key, name = names.source(source), tail_job_name(source, names)
 
-    # Not in the source's pool: a backfill that fills it would keep the newest points out for hours.
+    # Not in the source's pool: a backfill that fills the pool would delay the newest points for hours.
     @dg.op(name=f"{name}_windows", required_resource_keys={names.catalog, key}, out={})
     def tail(context: dg.OpExecutionContext, config: TailConfig) -> Iterator[dg.AssetObservation]:
         chosen = [each for each in measurements if each.key in config.measurements or not config.measurements]
@@ -168,7 +168,7 @@ def _job(
 def _tails(
     context: dg.OpExecutionContext, measurements: Sequence[Measurement], source_name: str, names: LakeNames
 ) -> Iterator[dg.AssetObservation]:
-    """Tail all measurements; only then is it an error that one could not.
+    """Tail all measurements, and fail afterwards if one failed.
 
     Raises:
         Failure: A tail failed.
@@ -227,13 +227,13 @@ def _requests(chunk: Chunk, now: datetime, names: LakeNames) -> Iterator[dg.RunR
 
 
 def _busy(context: dg.SensorEvaluationContext) -> set[str]:
-    """The chunks that a run tails, or is going to."""
+    """The chunks with an unfinished run."""
     runs = context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags={REASON: str(Reason.TAIL)}))
     return {run.tags.get(CHUNK, "") for run in runs if _is_ours(run, context)}
 
 
 def _is_ours(run: dg.DagsterRun, context: dg.SensorEvaluationContext) -> bool:
-    """Whether a run is of this lake: one of another code location may have the same names."""
+    """Whether a run belongs to this code location: another one may use the same names."""
     origin = context.code_location_origin
     return not is_elsewhere(run, origin.location_name if origin else None)
 
@@ -262,6 +262,6 @@ def _failures(context: dg.SensorEvaluationContext, now: datetime) -> dict[str, i
 
 
 def _pause(chunk: Chunk, failures: Mapping[str, int]) -> float:
-    """How many seconds after its last run a chunk is tailed again."""
+    """The pause after a chunk's last run, in seconds."""
     paused = chunk.every * (1 << min(failures.get(chunk.name, 0), 16))
     return max(chunk.every, min(paused, LONGEST_PAUSE)).total_seconds()

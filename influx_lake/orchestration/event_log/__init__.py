@@ -1,1 +1,1 @@
-"""What is written to the event log of a run, besides what Dagster writes."""
+"""The event log of runs: the project's warnings in it, and faster storage."""

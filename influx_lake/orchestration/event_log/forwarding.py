@@ -1,4 +1,4 @@
-"""Warnings of this package, in the event log of the run that they belong to."""
+"""Forwards the project's warnings to the event log of a run."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     import dagster as dg
 
 LOGGER = "influx_lake"
-"""The logger above all of this package's."""
+"""The parent of the project's loggers."""
 
 
 @contextmanager
 def warnings_in(log: logging.Logger, instance: dg.DagsterInstance) -> Iterator[None]:
-    """Write what this package warns of to a step's log too, in whatever thread it is met.
+    """A context in which the project's warnings go to a step's log too, from any thread.
 
-    Dagster takes only what its instance names in `managed_python_loggers` (dagster.yaml), which most do not; what is
-    named there is left to Dagster, so that nothing is told twice.
+    Dagster captures only the loggers in the instance's `managed_python_loggers` (dagster.yaml), and most instances name
+    none. Loggers named there are left to Dagster, so that no warning is logged twice.
 
     Args:
         log: The step's log: `context.log`.

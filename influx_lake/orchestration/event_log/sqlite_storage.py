@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import dagster as dg
 
-# Dagster exports neither; the other module of what it does not export is imported where no SQLite is.
+# Dagster exports neither. They are not in `dagster_internals`, which is also imported where SQLite is not used.
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -35,11 +35,11 @@ _OF_ASSETS = {
 
 
 class BatchedEventLog(SqliteEventLogStorage):
-    """Dagster's event log in SQLite, whose batches are written as such.
+    """Dagster's event log in SQLite, which writes batches in one transaction.
 
     Dagster hands over the events of a run's partitions in batches (`DAGSTER_EVENT_BATCH_SIZE`). Its own storage opens a
-    database four times for each event of them, and commits as often: of a small window that takes longer than the
-    load. The databases, and what stands in them afterwards, are the same.
+    database four times for each event of a batch and commits as often, which takes longer than loading a small window.
+    The databases and their contents are the same.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -65,7 +65,7 @@ class BatchedEventLog(SqliteEventLogStorage):
                 del self._batch.connections, self._batch.opened
 
     def _store_asset_events(self, run_id: str, events: Sequence[dg.EventLogEntry]) -> None:
-        """What `store_event` does with each of them, in a statement for all."""
+        """Store events as `store_event` does, with one statement for all."""
         rows = [self._event_to_row(event) for event in events]
         with self.run_connection(run_id) as connection:
             connection.execute(SqlEventLogStorageTable.insert(), rows)
@@ -75,7 +75,7 @@ class BatchedEventLog(SqliteEventLogStorage):
                 insert.returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True), rows
             ).all()
             self._store_asset_event_tags(connection, events, ids)
-            # Of an asset, the index keeps the newest event of each kind.
+            # The index keeps the newest event of each kind for an asset.
             newest = {(_asset_of(event), event.dagster_event_type): at for at, event in enumerate(events)}
             for at in sorted(newest.values()):
                 self._store_asset_event(connection, events[at], ids[at])
@@ -93,7 +93,7 @@ class BatchedEventLog(SqliteEventLogStorage):
 
     @contextmanager
     def _opened(self, shard: str) -> Iterator[Connection]:
-        """A database in a transaction, as Dagster opens it, but for its lock, which a batch holds already."""
+        """A database in a transaction, opened as Dagster does, but without its lock, which a batch already holds."""
         engine = create_engine(
             self.conn_string_for_shard(shard),
             poolclass=NullPool,
@@ -107,7 +107,7 @@ class BatchedEventLog(SqliteEventLogStorage):
         engine.dispose()
 
     def _has_asset_key_index_cols_on_connection(self, conn: Connection) -> bool:
-        # Whether the schema is of Dagster 1.x, which is looked up for each event otherwise: once is enough.
+        # Whether the schema is that of Dagster 1.x. Dagster checks this for each event; once is enough.
         if not (known := getattr(self, "_has_index_columns", False)):
             known = self._has_index_columns = super()._has_asset_key_index_cols_on_connection(conn)
         return known
@@ -122,7 +122,7 @@ def _asset_of(event: dg.EventLogEntry) -> dg.AssetKey | None:
 
 
 class BatchedSqliteStorage(DagsterSqliteStorage):
-    """Dagster's storage in SQLite, in the places where it is by default, with a `BatchedEventLog`."""
+    """Dagster's storage in SQLite, in its default files, with a `BatchedEventLog`."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(base_dir, inst_data)
@@ -130,20 +130,20 @@ class BatchedSqliteStorage(DagsterSqliteStorage):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """What dagster.yaml may say of it."""
+        """The options in dagster.yaml."""
         return {"base_dir": dg.Field(str, is_required=False, description="Its folder. Default: $DAGSTER_HOME.")}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
-        """The storage that dagster.yaml asks for.
+        """Create the storage from dagster.yaml's options.
 
         Raises:
-            ConfigurationError: Nothing says where it is.
+            ConfigurationError: Neither `base_dir` nor $DAGSTER_HOME is set.
         """
         folder = config_value.get("base_dir") or os.environ.get("DAGSTER_HOME")
         if not folder:
             raise ConfigurationError(
-                "nothing says where Dagster keeps its runs: DAGSTER_HOME is not set",
+                "Dagster's storage has no folder: DAGSTER_HOME is not set",
                 remedy="Set DAGSTER_HOME to the folder of dagster.yaml",
             )
         return cls.from_local(os.path.expanduser(folder), inst_data)

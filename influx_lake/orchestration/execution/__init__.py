@@ -1,1 +1,1 @@
-"""Loading the windows of a step, and storing what assets return."""
+"""Loads the windows of a step, and stores the outputs of assets."""

@@ -1,4 +1,4 @@
-"""Rows of a table, as the type that an asset's argument asks for."""
+"""Loads rows of a table as the type of an asset's argument."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableRows:
-    """The rows of a table that lie in some windows, or all of them. Nothing is read before somebody asks for rows.
+    """The rows of a table within windows, or all of them. They are read on demand.
 
     Attributes:
         table: The Iceberg table, at the snapshot that is read.
         windows: The windows, or None for the whole table.
-        time_column: The column the windows apply to.
+        time_column: The column that the windows apply to.
     """
 
     table: Table
@@ -41,7 +41,7 @@ class TableRows:
         return arrow_schema(self.table.schema())
 
     def scan(self) -> DataScan:
-        """A scan of the rows, to be narrowed further."""
+        """A scan of the rows, which can be narrowed further."""
         return self.table.scan(row_filter=self._wanted.expression(self.table))
 
     def reader(self) -> pa.RecordBatchReader:
@@ -51,7 +51,7 @@ class TableRows:
         return pa.RecordBatchReader.from_batches(self.schema, self._batches())
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Let any Arrow consumer stream the rows, as often as it likes."""
+        """Export the rows as an Arrow stream, any number of times."""
         return self.reader().__arrow_c_stream__(requested_schema)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
@@ -69,10 +69,10 @@ class TableRows:
 
 
 def load_as(kind: Any, rows: TableRows, argument: str) -> object:
-    """The rows as the type in an argument's annotation.
+    """Load rows as the type of an argument's annotation.
 
     Raises:
-        ConfigurationError: Rows cannot be given as that type.
+        ConfigurationError: The type is not supported.
         MissingExtra: The type's library is not installed.
     """
     loader = _LOADERS.get(_name_of(kind))
@@ -86,7 +86,7 @@ def load_as(kind: Any, rows: TableRows, argument: str) -> object:
 
 
 def _name_of(kind: Any) -> str:
-    """`package.Class`: told by name, so that no package is imported to compare with."""
+    """The type as `package.Class`: compared by name, so that no package is imported for it."""
     package = str(getattr(kind, "__module__", "")).partition(".")[0].removeprefix("_")
     return f"{package}.{getattr(kind, '__name__', kind)}"
 
@@ -112,7 +112,7 @@ def _duckdb_relation(rows: TableRows) -> duckdb.DuckDBPyRelation:
 
 
 def _own_table(table: Table) -> Table:
-    """The table under its own names: it may be changed, too."""
+    """The table under its own names, which can also be changed."""
     from influx_lake.iceberg.columns.known_columns import actual
 
     return actual(table)

@@ -1,4 +1,4 @@
-"""Rows that any asset returns as a frame or a table, on their way to its table."""
+"""Stores rows that an asset returned as a frame or a table."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class FrameRows:
 
     Attributes:
         output: The rows, of all partitions of the run.
-        identifier: The table that they go to.
-        time_column: Its column of time.
-        adopt: Whether a table that holds the rows of others is taken over.
+        identifier: The table.
+        time_column: The table's time column.
+        adopt: Whether to take over a table that holds rows of another owner.
     """
 
     output: object
@@ -61,7 +61,7 @@ class FrameRows:
         try:
             yield [PartitionWindow(window, window.facts)]
         except UnforeseenError as error:
-            # What the asset's own code raises while its rows are read is its own.
+            # Errors of the asset's own code, raised while its rows are read, are passed on as they are.
             raise error.__cause__ or error from None
 
 
@@ -70,7 +70,7 @@ class _FrameWindow:
     """The window of a run's partitions.
 
     Attributes:
-        of: What the asset returned.
+        of: The rows that the asset returned.
         catalog: The catalog of its table.
         subject: The asset.
         run_id: The run.
@@ -87,10 +87,10 @@ class _FrameWindow:
     _progress: ProgressMeter = field(init=False, repr=False)
 
     def load(self) -> WindowLoad:
-        """The rows, and how they are written.
+        """The load: rows and write options.
 
         Raises:
-            ConfigurationError: They are no rows.
+            ConfigurationError: The asset did not return rows.
         """
         from influx_lake.iceberg.target import Provenance, TableTarget
         from influx_lake.iceberg.window_load import ProgressMeter, WindowLoad
@@ -112,17 +112,17 @@ class _FrameWindow:
         )
 
     def loaded(self, done: WindowResult) -> WindowResult:
-        """What loading did, with the time that it took."""
+        """The result of the load, with its duration."""
         return replace(done, seconds=self._progress.seconds, read_seconds=self._progress.read_seconds)
 
     def facts(self, done: WindowResult) -> dict[str, Facts]:
-        """What is shown of each partition: its own rows, and what the commit wrote where it is the only one."""
+        """The metadata of each partition: its own rows, and the commit's figures where it is the only one."""
         shared = {**table_facts(done), **(commit_facts(done) if len(self.partitions) == 1 else {})}
         counts = self._rows.counts
         return {key: {**partition_facts(window, counts[key]), **shared} for key, window in self.partitions.items()}
 
     def _again(self) -> pa.RecordBatchReader:
-        """The rows once more, where a first reading of them did not come to a commit."""
+        """The rows again, after a first read did not lead to a commit."""
         if isinstance(self.of.output, pa.RecordBatchReader):
             raise CommitConflict(
                 "the table's columns changed while the rows were written, and a RecordBatchReader can be read once",
@@ -132,10 +132,10 @@ class _FrameWindow:
 
 
 def as_reader(output: object) -> pa.RecordBatchReader:
-    """The rows of a table, reader, frame or relation as a stream of batches with plain types.
+    """A stream of batches with plain types, from a table, reader, frame or relation.
 
     Raises:
-        ConfigurationError: The object is none of them.
+        ConfigurationError: The object is none of these.
     """
     if hasattr(output, "collect_batches"):
         return _lazy_frame_reader(output)
@@ -149,7 +149,7 @@ def as_reader(output: object) -> pa.RecordBatchReader:
 
 
 def _lazy_frame_reader(frame: Any) -> pa.RecordBatchReader:
-    """A Polars LazyFrame, computed in pieces."""
+    """A Polars LazyFrame, computed in batches."""
     empty = frame.collect_schema().to_frame()
     batches = (batch for part in frame.collect_batches() for batch in pa.RecordBatchReader.from_stream(part))
     return _with_plain_types(pa.RecordBatchReader.from_stream(empty).schema, batches)
@@ -166,7 +166,7 @@ def _with_plain_types(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> p
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Frames bring text in several layouts; a table has one."""
+    """The type with plain strings: frames use several layouts for strings, a table has one."""
     if pa.types.is_dictionary(kind):
         return _plain(kind.value_type)
     return pa.string() if pa.types.is_string_view(kind) or pa.types.is_large_string(kind) else kind
@@ -174,14 +174,14 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(values.type):
-        # Arrow cannot look up string views, which is what the categories of a Polars frame are.
+        # Arrow cannot decode dictionaries of string views, which Polars uses for categories.
         values = pa.DictionaryArray.from_arrays(values.indices, values.dictionary.cast(kind))
     return values.cast(kind)
 
 
 @dataclass
 class _CountedRows:
-    """Rows on their way to the table, counted by partition."""
+    """A stream of rows that counts the rows of each partition."""
 
     stream: pa.RecordBatchReader
     time_column: str

@@ -1,4 +1,4 @@
-"""Iceberg tables as the place where assets live."""
+"""The IO manager that stores assets in Iceberg tables."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ class IcebergIOManager(dg.ConfigurableIOManager):
     """Stores assets in Iceberg tables by windows of time, and loads them.
 
     The table is the asset's key: `["telemetry", "cpu"]` is the table `cpu` in the namespace `telemetry`; an asset whose
-    key has one part goes to the namespace `namespace`. Its column of time is `time`, or what the asset's metadata says:
-    `metadata={"time_column": "ts"}`. A table that holds the rows of another asset or source is refused, unless the
-    metadata says `"adopt": True`.
+    key has one part goes to the namespace `namespace`. The time column is `time`, unless the asset's metadata sets
+    another one: `metadata={"time_column": "ts"}`. A table that holds the rows of another asset or source is refused,
+    unless the metadata has `"adopt": True`.
 
-    An asset has time-window partitions and returns the rows of the partitions it is run for, as a pyarrow Table or
+    An asset has time-window partitions and returns the rows of the run's partitions, as a pyarrow Table or
     RecordBatchReader, a Polars DataFrame or LazyFrame, or a DuckDB relation. They replace exactly the rows of those
-    windows, in one commit. An asset without partitions is refused: nothing says which of a table's rows it replaces.
+    windows, in one commit. An asset without partitions is refused, since it would not be known which rows of the table
+    it replaces.
 
-    An argument is loaded as its annotation says: `pa.Table`, `pa.RecordBatchReader`, `pl.LazyFrame`, `pl.DataFrame`,
-    `duckdb.DuckDBPyRelation` or `pyiceberg.table.DataScan`, with the rows of the windows that the partition mapping
-    gives; or `pyiceberg.table.Table`, the whole table.
+    An argument is loaded by its annotation: `pa.Table`, `pa.RecordBatchReader`, `pl.LazyFrame`, `pl.DataFrame`,
+    `duckdb.DuckDBPyRelation` or `pyiceberg.table.DataScan`, with the rows of the windows of the partition mapping; or
+    `pyiceberg.table.Table`, the whole table.
     """
 
     catalog: IcebergCatalogResource
@@ -45,10 +46,10 @@ class IcebergIOManager(dg.ConfigurableIOManager):
         """Write the windows of the run's partitions: those of a `PartitionRows`, else of a frame or a table.
 
         Yields:
-            When a window fails, the materialisations of those before it.
+            Where a window fails, the materialisations of those before it.
 
         Raises:
-            Failure: A window could not be replaced; the message says which, why, and what to do.
+            Failure: A window could not be replaced; the message tells which, why, and what to do.
         """
         with failing_clearly(context.asset_key.to_user_string()), warnings_in(context.log, step_of().instance):
             windows = _windows_of_output(context)
@@ -63,25 +64,25 @@ class IcebergIOManager(dg.ConfigurableIOManager):
     def write(
         self, asset: StoredAsset, rows: PartitionRows, windows: Mapping[str, Window], finished: dict[str, Facts]
     ) -> None:
-        """Write windows of an asset for a step that stores several, each for itself.
+        """Write the windows of one asset of a step that stores several.
 
         Args:
             asset: The asset.
             rows: Its rows.
             windows: The windows of the run's partitions, by partition key.
-            finished: Is filled with what is shown of each partition, as it is written.
+            finished: Receives the metadata of each partition, as it is written.
 
         Raises:
-            Failure: A window could not be replaced; the message says which, why, and what to do.
+            Failure: A window could not be replaced; the message tells which, why, and what to do.
         """
         with failing_clearly(asset.asset_key.to_user_string()), warnings_in(asset.log, step_of().instance):
             write_partitions(asset, self.catalog.open(), rows, windows, finished)
 
     def load_input(self, context: dg.InputContext) -> object:
-        """Give the rows of the upstream asset's partitions, as the argument's annotation asks.
+        """Load the rows of the upstream asset's partitions, as the type of the argument's annotation.
 
         Raises:
-            Failure: There is no such table, or it cannot be given as that type.
+            Failure: There is no such table, or it cannot be loaded as that type.
         """
         from influx_lake.iceberg.scan.reader import open_table
 
@@ -104,15 +105,15 @@ class IcebergIOManager(dg.ConfigurableIOManager):
 
 
 def _table_of(upstream: dg.OutputContext | None) -> tuple[str, ...] | None:
-    """The table of an asset whose key is another, as its metadata has it."""
+    """The table in the metadata of an asset whose key is not its table; None where the key is."""
     stated: Any = upstream.definition_metadata.get(TABLE) if upstream else None
     return tuple(getattr(stated, "value", stated)) if stated else None
 
 
 def _share_of(upstream: dg.OutputContext | None) -> Share | None:
-    """The rows of its table that an asset is, where the table may hold several measurements, as its metadata has it.
+    """The share in the metadata of an asset whose table may hold several measurements; None without one.
 
-    Where no other was ever loaded into the table, it is the whole of it.
+    The share is the whole table until another measurement is loaded into it.
     """
     stated: Any = upstream.definition_metadata.get(SHARE) if upstream else None
     column, value = getattr(stated, "value", stated) or (None, "")
@@ -122,7 +123,7 @@ def _share_of(upstream: dg.OutputContext | None) -> Share | None:
 def _windows_of_output(context: dg.OutputContext) -> dict[str, Window]:
     if not context.has_asset_partitions:
         raise ConfigurationError(
-            f"asset {context.asset_key.to_user_string()} has no partitions, and its rows replace windows of time",
+            f"asset {context.asset_key.to_user_string()} has no partitions, and rows are stored by windows of time",
             remedy="Give the asset time-window partitions, or another IO manager",
         )
     partitions = time_partitions(context.asset_partitions_def, context.asset_key)

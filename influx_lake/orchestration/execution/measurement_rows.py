@@ -1,4 +1,4 @@
-"""The rows of a measurement, from an asset's body to its table."""
+"""The rows of a measurement's asset."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where windows come from.
+    """A source of windows.
 
     Attributes:
         source: Opens it.
-        asset: The asset that stands for the measurement there.
+        asset: The external asset of the measurement in it.
     """
 
     source: OpensSource
@@ -41,15 +41,15 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementRows:
-    """What a measurement's asset returns: the rows of its windows, read from its sources as they are written.
+    """The rows of a measurement's windows, read from its sources as they are written.
 
     Attributes:
         upstreams: Its sources, by their names in the lake.
         at_once: How many windows are loaded at the same time.
-        pool: Where a place is held meanwhile: the table's pool, if it has one.
-        source_pools: Pools of its sources in which a place is held meanwhile too.
-        observation: Who is told of the loads.
-        spark: Loads the windows that Spark is to load; None: there are none.
+        pool: The table's pool, if it has one: a slot is claimed meanwhile.
+        source_pools: Pools of its sources in which a slot is claimed meanwhile too.
+        observation: The observers of loads.
+        spark: Loads the windows with `engine: spark`; None: there are none.
     """
 
     measurement: Measurement
@@ -64,7 +64,7 @@ class MeasurementRows:
     def opened(
         self, context: StoredAsset, catalog: Catalog, partitions: Mapping[str, Window]
     ) -> Iterator[Iterator[PartitionWindow]]:
-        """The windows, while the sources are open and places in the pools are held."""
+        """A context with the windows, in which the sources are open and slots of the pools are claimed."""
         from influx_lake.checks.audit import audit
         from influx_lake.iceberg.window_load import Progress
         from influx_lake.replication.recent_schema import RecentSchemas
@@ -116,9 +116,9 @@ class MeasurementRows:
             yield (window_of(key, window) for key, window in partitions.items())
 
     def _pools_of(self, windows: Iterable[Window]) -> Iterator[Pool]:
-        """The pools that windows need a place in, always in the same order: so no two runs wait for each other."""
+        """The pools in which windows need a slot, always in the same order, so that runs do not deadlock."""
         for source in sorted({self.measurement.source_of(window) for window in windows} & self.source_pools.keys()):
-            # Where steps hold places in their own pool, this one has it already.
+            # Where steps claim slots of their own pool, this step has its slot already.
             if source != self.measurement.source or not is_held_by_steps(step_of().instance):
                 yield self.source_pools[source]
         if self.pool:

@@ -1,4 +1,4 @@
-"""A step that loads measurements: those that were chosen of the ones it can load, each for itself."""
+"""A step that loads the selected ones of its measurements, independently of each other."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from influx_lake.orchestration.execution.measurement_rows import MeasurementRows
 
 Evaluation = dg.AssetCheckResult | LakeError
-"""What a check found, or why it could not be done."""
+"""The result of a check, or the error for which it could not run."""
 Event = dg.MaterializeResult[None] | dg.AssetMaterialization | dg.AssetCheckResult
 CHECKED_AGAIN = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL)
-"""A check asks the source again when it was away: the load before it succeeded."""
+"""Retries of checks whose source was unavailable: the load before them succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class StepMeasurement:
     """A measurement that a step can load and check.
 
     Attributes:
-        rows: Gives its rows.
-        check: Does checks by their names, one after the other.
+        rows: Returns its rows.
+        check: Runs checks by name, one after the other.
     """
 
     measurement: Measurement
@@ -44,7 +44,7 @@ class StepMeasurement:
 def load_and_check(
     context: dg.AssetExecutionContext, of: Mapping[dg.AssetKey, StepMeasurement], io_manager: str
 ) -> Iterator[Event]:
-    """Load the measurements that a run chose, and do their checks; only then is it an error that one could not.
+    """Load the selected measurements and run their checks, and fail afterwards if one failed.
 
     Args:
         context: The step.
@@ -52,11 +52,11 @@ def load_and_check(
         io_manager: The resource that writes their tables.
 
     Yields:
-        What was loaded, as it is, and what checks of it found: nothing of what failed.
+        The materialisation of each loaded measurement, and the results of its checks; neither for failed ones.
 
     Raises:
-        Failure: A measurement could not be loaded, or a check could not be done.
-        RetryRequested: All that is left to do is checks whose sources are away.
+        Failure: A measurement could not be loaded, or a check could not run.
+        RetryRequested: Only checks are left, and their sources are unavailable.
     """
     done = _done_before(context)
     checks: dict[dg.AssetKey, list[str]] = defaultdict(list)
@@ -85,8 +85,8 @@ def load_and_check(
             else:
                 yield found
     if undone and not failed and all(error.transient for error in undone):
-        _again(context, undone)
-    # What no retry helps first.
+        _retry(context, undone)
+    # Permanent failures first.
     failed += map(as_failure, sorted(undone, key=lambda error: error.transient))
     if failed:
         raise joined(failed)
@@ -104,7 +104,7 @@ def _load(
     io_manager.write(AssetOfStep(key, context.run.run_id, context.log), of.rows(context), windows, finished)
 
 
-def _again(context: dg.AssetExecutionContext, undone: list[LakeError]) -> None:
+def _retry(context: dg.AssetExecutionContext, undone: list[LakeError]) -> None:
     """Have the step done again, unless it was often enough."""
     if context.retry_number < CHECKED_AGAIN.max_retries:
         raise dg.RetryRequested(
@@ -113,7 +113,7 @@ def _again(context: dg.AssetExecutionContext, undone: list[LakeError]) -> None:
 
 
 def _done_before(context: dg.AssetExecutionContext) -> set[dg.AssetKey | dg.AssetCheckKey]:
-    """What an earlier try of this step loaded and checked."""
+    """The assets and checks that an earlier attempt of this step completed."""
     if not context.retry_number:
         return set()
     kinds = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_CHECK_EVALUATION}

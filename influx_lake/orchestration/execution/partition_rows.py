@@ -1,4 +1,4 @@
-"""Rows of an asset by partitions, and the writing of them to its table."""
+"""Writes the rows of an asset's partitions to its table."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from influx_lake.replication.loading import LoadedElsewhere, WindowRows
 
 PROGRESS_SECONDS = 2.0
-"""A line of a run's log costs as much as a small window."""
+"""The interval of progress messages, in seconds: a line of a run's log costs as much as a small window."""
 
 _OF_TABLE = {"dagster/row_count"}
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionWindow:
-    """A window that is written in one commit: a partition, or several that touch.
+    """A window that is written in one commit: a partition, or several adjacent ones.
 
     Attributes:
-        rows: Its rows, as a stream of Arrow batches that is read when it is written, and how it is written.
-        facts: What is shown of each partition in it, by partition key, once it is written.
+        rows: Its rows, as a stream of Arrow batches that is read when it is written, with write options.
+        facts: Returns the metadata of each partition in it, by partition key, after the write.
     """
 
     rows: WindowRows | LoadedElsewhere
@@ -42,7 +42,7 @@ class PartitionWindow:
 
 
 class StoredAsset(Protocol):
-    """What is known of an asset whose rows are stored. The context of an output is one."""
+    """An asset whose rows are stored; the context of an output is one."""
 
     @property
     def asset_key(self) -> dg.AssetKey:
@@ -76,17 +76,17 @@ class AssetOfStep:
 
 @runtime_checkable
 class PartitionRows(Protocol):
-    """Rows of an asset's partitions: those of measurements, what assets of roll-ups return, and your own may."""
+    """Rows of an asset's partitions: of measurements, of roll-ups, or of your own assets."""
 
     @property
     def at_once(self) -> int:
-        """How many windows may be read and written at the same time."""
+        """The most windows that are read and written at the same time."""
         ...
 
     def opened(
         self, context: StoredAsset, catalog: Catalog, partitions: Mapping[str, Window]
     ) -> AbstractContextManager[Iterable[PartitionWindow]]:
-        """The windows of a run's partitions, which can be read for as long as the context lasts.
+        """A context with the windows of a run's partitions, which can be read within it.
 
         Args:
             context: The asset that is stored.
@@ -110,11 +110,10 @@ def write_partitions(
         catalog: The catalog of the table.
         rows: Its rows.
         partitions: The windows of the run's partitions, by partition key.
-        finished: Is filled with what is shown of each partition as it is written: those are in the table, also when a
-            later one fails.
+        finished: Receives the metadata of each partition as it is written; they stay in the table if a later one fails.
 
     Raises:
-        LakeError: A window failed; no other one was begun after that.
+        LakeError: A window failed; no other one was begun afterwards.
     """
     from influx_lake.replication.loading import load_windows
 
@@ -130,12 +129,12 @@ def write_partitions(
                 said = _progress(len(finished), len(partitions), now - began)
                 context.log.info(f"{each.rows.subject}: {said}: {done.window}")
                 told = now
-    for key, facts in _with_the_tables_state_last(finished, list(partitions)[-1]).items():
+    for key, facts in _with_table_state_last(finished, list(partitions)[-1]).items():
         describe_partition(context.asset_key, key, facts)
 
 
-def _with_the_tables_state_last(finished: dict[str, Facts], last: str) -> dict[str, Facts]:
-    """What is true of the whole table goes to the event that Dagster shows as the newest: its last partition's."""
+def _with_table_state_last(finished: dict[str, Facts], last: str) -> dict[str, Facts]:
+    """Put the table's figures on the last partition's event, which Dagster shows as the newest."""
     newest = next(reversed(finished.values()))
     return {**finished, last: {**finished[last], **{name: newest[name] for name in _OF_TABLE & newest.keys()}}}
 
@@ -154,7 +153,7 @@ def _progress(done: int, total: int, seconds: float) -> str:
 
 
 def _tag_run(context: StoredAsset, partitions: Mapping[str, Window]) -> None:
-    """Let the tags of a run that somebody started say what it loads, as those of planned runs do."""
+    """Add the tags of measurements and window to a run that a person started, as planned runs have them."""
     step = step_of()
     run = step.run
     assets = sorted(run.asset_selection or {context.asset_key})

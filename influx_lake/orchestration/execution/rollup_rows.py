@@ -1,4 +1,4 @@
-"""The rows of a roll-up, from an asset's body to its table."""
+"""The rows of a roll-up's asset."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RollupRows:
-    """What a roll-up's asset returns: the rows of its windows, computed one after the other as they are written.
+    """The rows of a roll-up's windows, computed one after the other as they are written.
 
     Attributes:
         rollup: One of its roll-ups.
-        observation: Who is told of the loads.
+        observation: The observers of loads.
     """
 
     measurement: Measurement
@@ -38,7 +38,7 @@ class RollupRows:
     def opened(
         self, context: StoredAsset, catalog: Catalog, partitions: Mapping[str, Window]
     ) -> Iterator[Iterator[PartitionWindow]]:
-        """The windows."""
+        """A context with the windows."""
         observed = self.observation.of_loads(step_of().run.job_name) if self.observation else nullcontext()
         with observed:
             yield (self._window(catalog, key, window, context.run_id) for key, window in partitions.items())

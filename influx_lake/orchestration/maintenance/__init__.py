@@ -1,1 +1,1 @@
-"""Maintenance of tables in Dagster: an asset for each kind, a job and a schedule for each, and figures that plot."""
+"""Maintenance of tables in Dagster: for each kind an asset, a job, a schedule, and figures to plot."""

@@ -1,4 +1,4 @@
-"""Each kind of maintenance as an asset: materialising it does what is due, and its page plots what became of it."""
+"""Each kind of maintenance as an asset: materialising it maintains the tables, and its page plots the results."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -32,7 +32,7 @@ _MEANINGS = {
 
 
 class MaintenanceConfig(dg.Config):
-    """What one run does."""
+    """The configuration of a run."""
 
     measurements: list[str] = Field(
         default=[], description="Only the tables of these, by their names in lake.yaml. Default: every table."
@@ -79,10 +79,10 @@ def _asset(lake: Lake, kind: Kind) -> dg.AssetsDefinition:
 def _maintained(
     context: dg.AssetExecutionContext, lake: Lake, kind: Kind, config: MaintenanceConfig
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Do a kind of maintenance to all tables; only then is it an error that one could not be done.
+    """Do one kind of maintenance on all tables, and fail afterwards if one failed.
 
     Raises:
-        Failure: One could not.
+        Failure: The maintenance of a table failed.
     """
     from influx_lake.maintenance.engines.opening import Engines
     from influx_lake.maintenance.maintaining import maintain
@@ -96,7 +96,7 @@ def _maintained(
         for table in tables_of(lake, _chosen(lake, config)):
             if table.options(kind) is None:
                 continue
-            # The loads of the measurement's table are in that pool; those of roll-ups are in none.
+            # Loads of the measurement's table use that pool; loads of roll-ups use none.
             pool = Pool(table_pool(table.measurement, names), limit) if limit and table.rollup is None else None
             with slot(context.log, pool) if pool else nullcontext():
                 for outcome in maintain(

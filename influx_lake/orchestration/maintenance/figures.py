@@ -1,4 +1,4 @@
-"""What maintenance did, as Dagster shows and plots it."""
+"""The results of maintenance as Dagster metadata."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from influx_lake.orchestration.markdown import markdown_table, plain_cell
 from influx_lake.orchestration.partition_events import Facts
 
 LISTED = 200
-"""How many tables are listed, those first of which something was done: each event stays in Dagster's database."""
+"""How many tables are listed, those that changed first: each event stays in Dagster's database."""
 _CHARACTERS = 300
 _HEADER = ("table", "files", "small", "size", "snapshots", "done")
 
 
 def observations(outcome: Outcome) -> Iterator[dg.AssetObservation]:
-    """What was done to a table, for the pages of its assets; nothing where nothing was.
+    """The maintenance of a table as observations of its assets; none where nothing was done.
 
-    A quarantine has no page, and the figures of another table would be plotted among those of the measurement's.
+    A quarantine has no page, and its figures would be plotted among those of the measurement's table.
     """
     done, table = outcome.done, outcome.table
     if done is None or done.dry_run or not done.is_something or table.is_quarantine:
@@ -46,7 +46,7 @@ def observations(outcome: Outcome) -> Iterator[dg.AssetObservation]:
 
 
 def totals(outcomes: Sequence[Outcome]) -> Facts:
-    """The figures of all tables before and after, and what was done in all: numbers, which Dagster plots over time."""
+    """The figures of all tables before and after, and the totals of what was done, which Dagster plots over time."""
     done = [each.done for each in outcomes if each.done is not None]
     return {
         "tables_maintained": dg.MetadataValue.int(len(done)),
@@ -57,8 +57,8 @@ def totals(outcomes: Sequence[Outcome]) -> Facts:
 
 
 def page(outcomes: Sequence[Outcome]) -> dg.MetadataValue:
-    """The tables one by one, in Markdown."""
-    ordered = sorted(outcomes, key=_needs_somebody)
+    """The tables in Markdown, one by one."""
+    ordered = sorted(outcomes, key=_by_urgency)
     rest = len(ordered) - LISTED
     more = f"\n\n{rest:,} more, of which nothing was to be done" if rest > 0 else ""
     return dg.MetadataValue.md(markdown_table(_HEADER, map(_row, ordered[:LISTED])) + more)
@@ -78,7 +78,7 @@ def _numbers(figures: dict[str, int]) -> Facts:
     return {name: dg.MetadataValue.int(figure) for name, figure in figures.items()}
 
 
-def _needs_somebody(outcome: Outcome) -> tuple[bool, bool, str]:
+def _by_urgency(outcome: Outcome) -> tuple[bool, bool, str]:
     done = outcome.done
     return (done is not None, not (done is not None and (done.is_something or done.left)), outcome.table.name)
 

@@ -1,4 +1,4 @@
-"""A job for each kind of maintenance, and the schedule that starts it."""
+"""A job for each kind of maintenance, and its schedule."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import UNFINISHED
 
 LONGEST_RUN = timedelta(hours=12)
-"""A run whose machine died is never heard of again, and no other would ever begin; what was done stays done."""
+"""The longest run: without a limit, one whose machine died would block all others. What it has done stays done."""
 _LAST = {"dagster/priority": "-1", "dagster/max_runtime": str(int(LONGEST_RUN.total_seconds()))}
 
 
 def maintenance_jobs(
     lake: Lake, assets: Mapping[Kind, dg.AssetsDefinition]
 ) -> tuple[list[dg.UnresolvedAssetJobDefinition], list[dg.ScheduleDefinition]]:
-    """The jobs of a lake's kinds of maintenance, and the schedules of those that have one.
+    """The jobs of a lake's kinds of maintenance, and their schedules where they have one.
 
     Args:
         lake: The lake.

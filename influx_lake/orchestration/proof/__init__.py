@@ -1,1 +1,1 @@
-"""Windows proved, and deleted at their source, by runs."""
+"""Proving and off-loading of windows by runs."""

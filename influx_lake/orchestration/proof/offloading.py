@@ -1,4 +1,4 @@
-"""The job that deletes windows at their source, once somebody approves."""
+"""The job that deletes windows at their source, after approval."""
 
 from contextlib import closing, nullcontext
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ LONGEST_LISTED = 50
 
 
 class OffloadConfig(dg.Config):
-    """What one run deletes, if it is approved."""
+    """The configuration of a run."""
 
     approve: bool = Field(
         default=False, description="Delete at the source what the plan says. Without it the run only tells the plan."
@@ -35,7 +35,7 @@ class OffloadConfig(dg.Config):
 
 
 def offload_job(lake: Lake) -> dg.JobDefinition | None:
-    """The job, where a measurement has `offload`. No schedule starts it: each run is somebody's decision."""
+    """The job, where a measurement has `offload`. No schedule starts it: each run is a person's decision."""
     measurements = [each for each in lake.measurements if each.offload is not None]
     if not measurements:
         return None
@@ -62,10 +62,11 @@ def offload_job(lake: Lake) -> dg.JobDefinition | None:
 
 
 def _offload(context: dg.OpExecutionContext, lake: Lake, measurements: list[Measurement], *, approved: bool) -> None:
-    """Tell the plan of each measurement, and do it where it is approved; one that fails keeps no other from its turn.
+    """Log the plan of each measurement, and execute it where approved; a failure does not stop the others.
 
     Raises:
-        Failure: One failed, a window was refused at the last look, or its deletion is not known to have ended.
+        Failure: A measurement failed, a window was refused at the final check, or its deletion is not known to have
+            ended.
     """
     from influx_lake.offload.planning import plan_offload
     from influx_lake.offload.running import Offloading, Outcome
@@ -113,7 +114,7 @@ def _tell(context: dg.OpExecutionContext, plan: "OffloadPlan") -> None:
         where = f" {each.window} ({counted(each.windows, 'window')})" if each.window else ""
         context.log.info(f"{name}{where} stays at the source: {each.why}")
     for window in plan.unfinished:
-        context.log.info(f"{name} {window}: its deletion was begun, and is gone on with")
+        context.log.info(f"{name} {window}: its deletion was begun, and is continued")
     for window, rows in plan.windows[:LONGEST_LISTED]:
         context.log.info(f"{name} {window}: {counted(rows, 'row')} to be deleted at the source")
     said = f"{name}: {counted(len(plan.windows), 'window')} with {counted(plan.rows, 'row')} to be deleted"

@@ -1,4 +1,4 @@
-"""Windows of measurements proved to be their source's: an asset and a job for each way time is cut, and a sensor."""
+"""Proving of windows: an asset and a job for each scheme, and a sensor."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 GROUP = "proof"
 CHECK = "proved"
 TICK = timedelta(minutes=5)
-"""How often the sensor looks whose time has come."""
+"""The interval of the sensor."""
 PROVING = "influx_lake/proving"
-"""The tag of a run that names the measurement whose windows it proves."""
+"""The tag of a run with the measurement whose windows it proves."""
 _LAST = {"dagster/priority": "-1"}
 
 
 class ProofConfig(dg.Config):
-    """What one run proves."""
+    """The configuration of a run."""
 
     measurements: list[str] = Field(
         default=[],
@@ -48,12 +48,12 @@ class ProofConfig(dg.Config):
 
 
 def proves(measurement: Measurement) -> bool:
-    """Whether lake.yaml asks for proofs of a measurement."""
+    """Whether a measurement has `proof` or `offload`."""
     return measurement.proof is not None or measurement.offload is not None
 
 
 def proof_assets(lake: Lake) -> dict[Scheme, dg.AssetsDefinition]:
-    """An asset for each scheme with measurements that are to be proved: its partitions are the windows."""
+    """An asset for each scheme with measurements to prove: its partitions are the windows."""
     schemes = dict.fromkeys(each.scheme for each in lake.measurements if proves(each))
     return {scheme: _asset(lake, scheme) for scheme in schemes}
 
@@ -80,8 +80,8 @@ def _asset(lake: Lake, scheme: Scheme) -> dg.AssetsDefinition:
     chosen = [each for each in lake.measurements if each.scheme == scheme]
     spec = dg.AssetSpec(
         ["influx_lake", "proof", *names.placed(scheme_name(scheme))],
-        description="Materialising partitions compares their windows with the source, value by value. What is exactly "
-        "equal is proved from then on: the tables keep it, and the check `proved` tells how much of the history is.",
+        description="Materialising partitions compares their windows with the source, value by value. Windows that "
+        "are equal are recorded in the tables as proved; the check `proved` shows how much of the history is.",
         group_name=GROUP,
         kinds={"iceberg", "influxdb"},
         tags=names.tags,
@@ -104,10 +104,10 @@ def _asset(lake: Lake, scheme: Scheme) -> dg.AssetsDefinition:
 
 
 def _prove(context: dg.AssetExecutionContext, lake: Lake, measurements: Sequence[Measurement], scheme: Scheme) -> None:
-    """Prove the windows of the run's partitions; only then is it an error that some could not be compared.
+    """Prove the windows of the run's partitions, and fail afterwards if some could not be compared.
 
     Raises:
-        Failure: Some could not.
+        Failure: Windows could not be compared.
     """
     from influx_lake.replication.comparison.compare_windows import Depth
     from influx_lake.replication.comparison.verify import verify
@@ -140,7 +140,7 @@ def _prove(context: dg.AssetExecutionContext, lake: Lake, measurements: Sequence
 
 
 def _tell(context: dg.AssetExecutionContext, lake: Lake, found: "Verification") -> None:
-    """What was proved in the run's log, and how much of the history is on the measurement's page."""
+    """Log the results of a measurement, and update its check `proved`."""
     measurement = found.measurement
     context.log.info(f"{measurement.key}: {counted(len(found.proved.windows), 'window')} proved")
     for comparison in found.differing:
@@ -160,7 +160,7 @@ def _evaluation(context: dg.AssetExecutionContext, lake: Lake, measurement: Meas
     subject = Subject(
         measurement=measurement,
         catalog=catalog_of(context, names),
-        open_source=_nothing_is_asked,
+        open_source=_no_source,
         now=datetime.now(UTC),
         pending=ChangeJournal.of(lake.root).pending,
     )
@@ -170,13 +170,13 @@ def _evaluation(context: dg.AssetExecutionContext, lake: Lake, measurement: Meas
     return check_evaluation(asset_key(measurement), CHECK, about, outcome, severity)
 
 
-def _nothing_is_asked() -> NoReturn:
-    raise NotImplementedError("what is proved is told by the table alone")
+def _no_source() -> NoReturn:
+    raise NotImplementedError("the check `proved` reads the table alone")
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """When a measurement's turn was, and where the windows ended that were proved then."""
+    """The last turn of a measurement: its time, and the end of the windows that it proved."""
 
     at: float
     until: str
@@ -191,10 +191,10 @@ def proof_sensor(
     jobs: dict[Scheme, "dg.UnresolvedAssetJobDefinition"],
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dg.SensorDefinition:
-    """The sensor that has windows proved which closed, of measurements with `proof`.
+    """The sensor that starts runs to prove closed windows of measurements with `proof`.
 
-    A tick asks tables, and no source: the windows that are loaded and not proved are those of runs, the oldest after
-    those of the last turn first, so that windows which cannot be proved keep no others waiting.
+    A tick reads tables, and no source: it selects windows that are loaded and not proved. It continues after the
+    windows of the last turn, so that windows which cannot be proved do not block others.
 
     Args:
         lake: The lake.
@@ -210,7 +210,7 @@ def proof_sensor(
         minimum_interval_seconds=int(TICK.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         required_resource_keys={names.catalog},
-        description="Has windows proved that closed and are not: compared with their source, value by value.",
+        description="Starts runs that prove closed windows: compare them with their source, value by value.",
     )
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         now, raw = clock(), json.loads(context.cursor or "{}")
@@ -238,7 +238,7 @@ def proof_sensor(
 
 
 def _unproved(catalog: Any, lake: Lake, measurement: Measurement, now: datetime, after: str) -> list[Window]:
-    """The windows of the next run: loaded, at their source still, not proved, and in a row."""
+    """The windows of the next run: adjacent, loaded, not off-loaded and not proved."""
     from influx_lake.iceberg.proofs.offloaded import offloaded_from
     from influx_lake.iceberg.scan.reader import find_table
     from influx_lake.replication.changes.journal import ChangeJournal
@@ -288,6 +288,6 @@ def _request(
 
 
 def _busy(instance: dg.DagsterInstance) -> set[str]:
-    """The measurements whose windows a run proves, or is going to."""
+    """The measurements with an unfinished run that proves windows."""
     runs = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags={REASON: Reason.UNPROVED.value}))
     return {run.tags.get(PROVING, "") for run in runs}

@@ -1,1 +1,1 @@
-"""Windows that the HTTP service was asked for, loaded by runs of Dagster."""
+"""Loads the windows of HTTP requests by runs of Dagster."""

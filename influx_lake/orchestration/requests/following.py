@@ -1,4 +1,4 @@
-"""What became of the runs that load what the HTTP service was asked for."""
+"""Follows the runs that load windows of HTTP requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from influx_lake.replication.requests.journal import Journal
 from influx_lake.replication.requests.request import Request, RequestedWindow, Runner, State
 
 SILENT_SECONDS = 120.0
-"""After how long without a sign of life the daemon counts as gone."""
+"""How long the daemon may send no heartbeat before it counts as gone, in seconds."""
 _EVENTS_AT_ONCE = 1_000
 _SENSOR_DAEMON = "SENSOR"
 _STATES = {
@@ -35,7 +35,7 @@ class DagsterRuns:
 
     Args:
         instance: Dagster's instance.
-        told: What an error is to whoever asked.
+        told: Converts an error to the form that clients of the service get.
     """
 
     def __init__(self, instance: dg.DagsterInstance, told: Callable[[LakeError], Mapping[str, Any]]) -> None:
@@ -45,21 +45,21 @@ class DagsterRuns:
         self._loaded: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
 
     def check(self) -> None:
-        """See that the daemon lives, which evaluates the sensor and launches the runs.
+        """Check that the daemon, which evaluates the sensor and launches the runs, is alive.
 
         Raises:
-            DaemonSilent: It does not; what was asked for waits for it.
+            DaemonSilent: It sent no heartbeat lately; requests wait for it.
         """
         beats = self._instance.get_daemon_heartbeats()
         last = max((beat.timestamp for name, beat in beats.items() if name == _SENSOR_DAEMON), default=0.0)
         if time.time() - last > SILENT_SECONDS:
             raise DaemonSilent(
-                "Dagster's daemon gives no sign of life, and runs are launched by it",
-                remedy="Start it: `influx-lake ui`, `dagster dev` or `dagster-daemon run`. What was asked for waits",
+                "Dagster's daemon, which launches runs, sends no heartbeat",
+                remedy="Start it: `influx-lake ui`, `dagster dev` or `dagster-daemon run`. Requests wait",
             )
 
     def follow(self, journal: Journal) -> None:
-        """Note what became of the runs of requests that have not ended, and end those that were taken back."""
+        """Record the progress of the runs of open requests, and cancel the runs of canceled ones."""
         for request in journal.open(Runner.DAGSTER):
             if request.is_planned:
                 self._follow(journal, request)
@@ -67,7 +67,7 @@ class DagsterRuns:
     def _follow(self, journal: Journal, request: Request) -> None:
         windows = journal.windows(request.id)
         records = self._instance.get_run_records(dg.RunsFilter(tags={REQUEST: request.id}))
-        # Newest first: of a run that was retried, the last try counts.
+        # Newest first: the last attempt of a retried run counts.
         runs: dict[str, dg.DagsterRun] = {}
         for record in records:
             runs.setdefault(record.dagster_run.tags.get(RUN_KEY, ""), record.dagster_run)
@@ -124,7 +124,7 @@ class DagsterRuns:
                 self._instance.run_coordinator.cancel_run(run.run_id)
 
     def _materialised(self, run: dg.DagsterRun) -> dict[tuple[str, str], dict[str, Any]]:
-        """The windows that a run has loaded, by asset and partition; only what is new is read."""
+        """The windows that a run has loaded, by asset and partition; only new events are read."""
         loaded = self._loaded.setdefault(run.run_id, {})
         if run.status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED):
             return loaded
@@ -145,25 +145,25 @@ class DagsterRuns:
                 return loaded
 
     def _failure(self, run: dg.DagsterRun) -> Mapping[str, Any]:
-        """Why a run failed, as it is told."""
+        """The failure of a run, in the form that clients get."""
         for entry in self._instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE):
             data = entry.dagster_event.step_failure_data if entry.dagster_event is not None else None
             if data is not None and data.user_failure_data is not None:
                 texts = {name: value.value for name, value in data.user_failure_data.metadata.items()}
                 return self._told(_error(data.user_failure_data.description or "", texts))
-        message = "the run failed before it told why"
+        message = "the run failed without recording a reason"
         return self._told(UnforeseenError(message, remedy=f"See run {run.run_id} in Dagster"))
 
 
 def _facts(done: dg.AssetMaterialization) -> dict[str, Any]:
-    """What loading a window did, by the names of the command line."""
+    """The figures of a loaded window, by the names of the command line."""
     names = {"dagster/partition_row_count": "rows", "previous_rows": "previous_rows", "snapshot_id": "snapshot_id"}
     names |= {"files": "files", "bytes": "bytes", "seconds": "seconds", "quarantined_rows": "quarantined_rows"}
     return {name: done.metadata[key].value for key, name in names.items() if key in done.metadata}
 
 
 def _error(description: str, texts: Mapping[str, Any]) -> LakeError:
-    """The error that a run's failure was made of."""
+    """The error that a run's failure was made from."""
     kind = getattr(errors, str(texts.get("error")), UnforeseenError)
     remedy = texts.get("remedy")
     message = description.removesuffix(f" {remedy}") if remedy else description

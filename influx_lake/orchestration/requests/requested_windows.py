@@ -1,4 +1,4 @@
-"""One sensor that has runs launched for what the HTTP service was asked for."""
+"""The sensor that launches runs for windows of HTTP requests."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from influx_lake.replication.requests.request import Assigned, Request, Requeste
 
 SENSOR = "requested_windows"
 TICK = timedelta(seconds=10)
-"""How often the sensor looks."""
+"""The interval of the sensor."""
 RUNS_PER_TICK = 40
-"""How many runs a tick has launched; the next one sees the rest."""
+"""The most runs that a tick launches; the next tick launches the others."""
 RUN_KEY = "dagster/run_key"
-"""The tag in which Dagster keeps the key that a sensor gave a run."""
+"""Dagster's tag with the run key that a sensor set."""
 _FIRST = {"dagster/priority": "3"}
-"""Somebody waits for them."""
+"""The priority of requested runs: a client waits for them."""
 
 
 def requested_windows_sensor(lake: Lake) -> dg.SensorDefinition:
-    """The sensor that reads the journal of the HTTP service beside the lake.yaml.
+    """The sensor that reads the journal of the HTTP service, beside the lake.yaml.
 
-    A run's key is made of the request alone, so that a tick that is done twice launches it once.
+    A run's key depends on the request alone, so that a repeated tick launches it once.
 
     Args:
         lake: The lake.
@@ -46,19 +46,19 @@ def requested_windows_sensor(lake: Lake) -> dg.SensorDefinition:
         asset_selection=dg.AssetSelection.assets(*(asset_key(each) for each in lake.measurements)),
         minimum_interval_seconds=int(TICK.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Loads the windows that `influx-lake serve` was asked for.",
+        description="Loads the windows that were requested from `influx-lake serve`.",
     )
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        # Where nothing was ever served there is no journal, and none is made.
+        # Without the service there is no journal, and this creates none.
         if not (lake.root / FILE).is_file():
-            return dg.SkipReason("nothing was asked for")
+            return dg.SkipReason("there are no requests")
         with failing_clearly(), closing(Journal.of(lake.root)) as journal:
             asked = [each for each in journal.open(Runner.DAGSTER) if each.is_planned and not each.is_canceled]
             requests: list[dg.RunRequest] = []
             for each in asked:
                 requests += _new_runs(context.instance, journal, each, measurements, RUNS_PER_TICK - len(requests))
         if not requests:
-            return dg.SkipReason(f"{counted(len(asked), 'request')} under way" if asked else "nothing was asked for")
+            return dg.SkipReason(f"{counted(len(asked), 'request')} under way" if asked else "there are no requests")
         return dg.SensorResult(run_requests=requests)
 
     return tick
@@ -71,7 +71,7 @@ def _new_runs(
     measurements: dict[str, Measurement],
     room: int,
 ) -> list[dg.RunRequest]:
-    """The runs of a request that are not there yet, at most so many; which windows they load is noted first."""
+    """The runs of a request that were not launched yet, up to a limit; the journal gets their windows first."""
     windows = journal.windows(request.id)
     if room <= 0 or all(each.assigned is not None and each.state.is_final for each in windows):
         return []

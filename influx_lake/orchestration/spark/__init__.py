@@ -1,1 +1,1 @@
-"""Windows that Spark loads for a run: a process of its own drives it, by Dagster Pipes."""
+"""Loads windows by Spark for a run: a separate process drives Spark, over Dagster Pipes."""

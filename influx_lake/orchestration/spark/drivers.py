@@ -1,4 +1,4 @@
-"""Where the process runs that drives Spark: beside the run, or at a service. Dagster's own clients start it."""
+"""The process that drives Spark: beside the run, or at a service, started by Dagster's own Pipes clients."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _NO_LIMIT = 0
 
 
 class Driver(Protocol):
-    """What has a process drive Spark, and waits for its end."""
+    """Starts the process that drives Spark, and waits for its end."""
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """Its name in messages."""
         ...
 
     @property
     def output(self) -> str:
-        """Where its output is to be found."""
+        """Where its output is, in words."""
         ...
 
     def run(self, step: dg.AssetExecutionContext, extras: dict[str, Any]) -> dg.PipesClientCompletedInvocation:
-        """Start it, and return when it is done.
+        """Start the process, and wait until it is done.
 
         Args:
-            step: The step that waits for it. When the step is interrupted, the process is ended.
-            extras: What it is asked for.
+            step: The step that waits for it. An interrupted step ends the process.
+            extras: The request.
 
         Raises:
             Exception: It could not be started, or failed.
@@ -45,7 +45,7 @@ class Driver(Protocol):
 
 
 def driver_of(options: SparkOptions) -> Driver:
-    """What drives Spark, as the section `spark` says."""
+    """The driver for the options of the section `spark`."""
     match options.run_on and options.run_on.service:
         case EmrServerless() as service:
             return EmrServerlessDriver(service, options)
@@ -65,26 +65,26 @@ class LocalDriver:
     output = "the run's compute logs"
 
     def run(self, step: dg.AssetExecutionContext, extras: dict[str, Any]) -> dg.PipesClientCompletedInvocation:
-        """Start it; see `Driver`."""
+        """Start the process; see `Driver`."""
         return dg.PipesSubprocessClient().run(context=step, command=[sys.executable, "-m", _JOB], extras=extras)
 
 
 @dataclass(frozen=True, slots=True)
 class EmrServerlessDriver:
-    """A job of an application of EMR Serverless.
+    """A job of an EMR Serverless application.
 
     Attributes:
         service: The application.
-        options: What its Spark is given.
+        options: The Spark options of the job.
     """
 
     service: EmrServerless
     options: SparkOptions
     name = "the job of EMR Serverless that drives Spark"
-    output = "the application's logs, and what became of the job in the run's log"
+    output = "the application's logs, and the job's state in the run's log"
 
     def run(self, step: dg.AssetExecutionContext, extras: dict[str, Any]) -> dg.PipesClientCompletedInvocation:
-        """Start it; see `Driver`."""
+        """Start the process; see `Driver`."""
         import boto3  # type: ignore[import-untyped]
         from dagster_aws.pipes import PipesEMRServerlessClient
 
@@ -111,7 +111,7 @@ class EmrServerlessDriver:
 
 
 def spark_defaults(options: SparkOptions) -> Mapping[str, str]:
-    """Spark's properties for who starts the driver by `spark-submit`."""
+    """Spark properties for services that start the driver by `spark-submit`."""
     lists = {
         "spark.jars.packages": options.packages,
         "spark.archives": options.archives,
@@ -127,7 +127,7 @@ def spark_defaults(options: SparkOptions) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class GlueDriver:
-    """A run of a job of Glue.
+    """A run of a Glue job.
 
     Attributes:
         service: The job.
@@ -138,7 +138,7 @@ class GlueDriver:
     output = "the job's logs in CloudWatch"
 
     def run(self, step: dg.AssetExecutionContext, extras: dict[str, Any]) -> dg.PipesClientCompletedInvocation:
-        """Start it; see `Driver`."""
+        """Start the process; see `Driver`."""
         import boto3
         from dagster_aws.pipes import PipesGlueClient
 
@@ -155,7 +155,7 @@ class GlueDriver:
 
 @dataclass(frozen=True, slots=True)
 class KubernetesDriver:
-    """A pod of its own.
+    """A pod.
 
     Attributes:
         service: The pod.
@@ -166,7 +166,7 @@ class KubernetesDriver:
     output = "the run's compute logs, as far as the pod came"
 
     def run(self, step: dg.AssetExecutionContext, extras: dict[str, Any]) -> dg.PipesClientCompletedInvocation:
-        """Start it; see `Driver`.
+        """Start the process; see `Driver`.
 
         Raises:
             MissingExtra: Dagster's client is not installed.

@@ -1,6 +1,6 @@
-"""The process that drives Spark for a run of Dagster's, which asks for windows, and is told of them, by Dagster Pipes.
+"""The process that drives Spark for a run of Dagster: it gets a request and reports its windows over Dagster Pipes.
 
-`python -m influx_lake.orchestration.spark` is what the run starts; services are given its `__main__.py` as a script.
+A run starts `python -m influx_lake.orchestration.spark`; services get its `__main__.py` as a script.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from influx_lake.spark.shipping import received, shipped
 
 _PACKAGE = "influx-lake"
 REQUEST = "influx_lake"
-"""The extra of the session that holds what is asked for."""
+"""The extra of the Pipes session with the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """Windows of a measurement to be loaded.
+    """Windows of a measurement to load.
 
     Attributes:
-        lake: The lake, as far as the measurement needs it.
+        lake: The lake, with only the parts that the measurement needs.
         windows: The windows.
-        run_id: The run, kept in the snapshots.
+        run_id: The run, recorded in the snapshots.
     """
 
     lake: Lake
@@ -40,26 +40,26 @@ class JobRequest:
 
     @classmethod
     def of(cls, lake: Lake, measurement: Measurement, windows: Sequence[Window], run_id: str) -> JobRequest:
-        """The request for windows of a measurement: with its sources, and without what is others'."""
+        """The request for windows of a measurement: with its sources alone."""
         sources = {name: lake.source(name) for name in (*measurement.sources, *filter(None, [measurement.archive]))}
         needed = Lake(lake.path, sources, lake.catalog, (measurement,), spark=lake.spark)
         return cls(needed, tuple(windows), run_id)
 
     def written(self) -> dict[str, str]:
-        """The request as JSON has it; secrets are references.
+        """The request as JSON; secrets are references.
 
         Raises:
-            ConfigurationError: A secret was given as a value, and not in a lake.yaml.
+            ConfigurationError: A secret was given as a value, outside of a lake.yaml.
         """
         shipment = base64.b64encode(zlib.compress(shipped(self))).decode()
         return {"version": version(_PACKAGE), "request": shipment}
 
 
 def request_of(extra: dict[str, str]) -> JobRequest:
-    """The request that `written` made.
+    """Read the request that `written` returned.
 
     Raises:
-        ConfigurationError: It was made by another version.
+        ConfigurationError: Another version wrote it.
     """
     if extra["version"] != (here := version(_PACKAGE)):
         raise ConfigurationError(
@@ -75,9 +75,9 @@ def run_job(request: JobRequest, tell: Callable[[dict[str, Any]], None], say: Ca
     """Load windows one after the other, until one fails.
 
     Args:
-        request: What is asked for.
-        tell: Told of each window, and of the failure.
-        say: Told how far it is, for people.
+        request: The request.
+        tell: Receives the result of each window, or the failure.
+        say: Receives progress messages for people.
     """
     session = Session(request.lake)
     [measurement] = request.lake.measurements
@@ -100,7 +100,7 @@ def run_job(request: JobRequest, tell: Callable[[dict[str, Any]], None], say: Ca
 
 
 def main() -> None:
-    """Do what the run asks for."""
+    """Run the job that a run of Dagster requests."""
     from influx_lake.orchestration.spark.pipes_session import opened_pipes
 
     try:

@@ -1,4 +1,4 @@
-"""Dagster Pipes, as seen from the process that drives Spark: by whichever way the service hands it on."""
+"""Opens Dagster Pipes in the process that drives Spark, by whichever way the service passes it on."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from influx_lake.errors import ConfigurationError
 
 
 def opened_pipes() -> PipesContext:
-    """The session of the run that had this process started.
+    """The Pipes session of the run that started this process.
 
-    What it is reached by stands in variables (a process, EMR Serverless, Kubernetes) or in arguments (Glue), and says
-    itself whether it goes by S3.
+    Its parameters are in environment variables (a process, EMR Serverless, Kubernetes) or in arguments (Glue), and name
+    S3 where messages go there.
 
     Raises:
-        ConfigurationError: No run of Dagster had it started.
+        ConfigurationError: No run of Dagster started this process.
     """
     loaders: tuple[PipesParamsLoader, ...] = (
         PipesEnvVarParamsLoader(),  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What a job did, as JSON: the process that drives Spark tells it to the one that asked for it."""
+"""Results of a Spark job as JSON messages from the process that drives Spark to the run."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ _PLAIN = (
 
 
 _PIECE = 2_000
-"""How much of a message goes at once. Dagster's reader of a file of messages (1.13.27) takes a line for whole that is
-still being written, and a line that is longer than a buffer is written in parts."""
+"""The size of a piece of a message. Dagster's reader of message files (1.13.27) may read a line that is still being
+written, and a line longer than a buffer is written in parts.
+"""
 
 
 def pieces(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A message in messages that are small enough for every way to the run."""
+    """Split a message into messages that are small enough for every transport."""
     text = base64.b64encode(zlib.compress(json.dumps(message).encode())).decode()
     parts = [text[begin : begin + _PIECE] for begin in range(0, len(text), _PIECE)]
     for number, part in enumerate(parts):
@@ -50,7 +51,7 @@ def pieces(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def joined(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The messages that such pieces are of, in their order; one that did not arrive whole is left out."""
+    """Join pieces to messages, in order; incomplete ones are left out."""
     found, parts = [], list[str]()
     for each in messages:
         parts = [*parts, each["text"]] if each["number"] == len(parts) else []
@@ -61,7 +62,7 @@ def joined(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def told(result: WindowResult) -> dict[str, Any]:
-    """What became of a window that was loaded."""
+    """The result of a loaded window, as JSON."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, result.preview.schema) as writer:
         writer.write_table(result.preview)
@@ -79,7 +80,7 @@ def told(result: WindowResult) -> dict[str, Any]:
 
 
 def heard(facts: Mapping[str, Any], table: Table) -> WindowResult:
-    """What `told` says, with the table as it is now."""
+    """The result that `told` encoded, with the table as it is now."""
     first, last = (facts[name] and datetime.fromisoformat(facts[name]) for name in ("first_time", "last_time"))
     schema, declared = (facts[name] and _schemas().validate_python(facts[name]) for name in ("schema", "declared"))
     return WindowResult(
@@ -97,17 +98,17 @@ def heard(facts: Mapping[str, Any], table: Table) -> WindowResult:
 
 
 def told_error(error: LakeError) -> dict[str, Any]:
-    """What a window failed with."""
+    """The error of a failed window, as JSON."""
     names = ("message", "remedy", "measurement", "window")
     return {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}}
 
 
 def heard_error(facts: Mapping[str, Any]) -> LakeError:
-    """The error that `told_error` tells of."""
+    """The error that `told_error` encoded."""
     kind = getattr(errors, facts["kind"], EngineError)
     if not (isinstance(kind, type) and issubclass(kind, LakeError)):
         kind = EngineError
-    # Not by calling it: what some classes are made of is not their message.
+    # Not by calling the class: some constructors do not take the message.
     error: LakeError = kind.__new__(kind)
     LakeError.__init__(error, facts["message"], remedy=facts["remedy"])
     return error.about(facts["measurement"], facts["window"])

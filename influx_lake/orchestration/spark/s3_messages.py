@@ -1,4 +1,4 @@
-"""What a run tells a driver at a service of AWS, and is told by it: objects in a folder of S3."""
+"""Dagster Pipes by objects in a folder of S3, for drivers at services of AWS."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from influx_lake.config.lake.spark import EmrServerless, Glue
 
 
 def s3_injector(service: EmrServerless | Glue) -> PipesS3ContextInjector:
-    """What puts the request there."""
+    """Writes the request."""
     bucket, prefix = _folder(service)
     return PipesS3ContextInjector(bucket=bucket, client=_client(service), key_prefix=prefix)
 
 
 def s3_reader(service: EmrServerless | Glue) -> PipesS3MessageReader:
-    """What reads the messages there."""
+    """Reads the messages."""
     bucket, prefix = _folder(service)
     return _FolderReader(bucket, prefix, _client(service))
 
 
 class _FolderReader(PipesS3MessageReader):
-    """Dagster's reader, in a folder, which it leaves as it was: its own (0.29.27) has the bucket's root for it."""
+    """Dagster's reader for a folder, from which it deletes what it read: its own (0.29.27) uses the bucket's root."""
 
     def __init__(self, bucket: str, prefix: str, client: Any) -> None:
         super().__init__(bucket=bucket, client=client)
@@ -34,14 +34,14 @@ class _FolderReader(PipesS3MessageReader):
 
     @contextmanager
     def get_params(self) -> Iterator[dict[str, Any]]:
-        """Where the messages are to be written."""
+        """The parameters for the writer of messages."""
         with super().get_params() as params:
             yield {**params, "key_prefix": f"{self._prefix}{params['key_prefix']}"}
         for key in self._read:
             self.client.delete_object(Bucket=self.bucket, Key=key)
 
     def download_messages_chunk(self, index: int, params: Mapping[str, Any]) -> str | None:
-        """Some messages; None: they are not there yet."""
+        """The next messages; None where they are not there yet."""
         chunk = super().download_messages_chunk(index, params)
         if chunk is not None:
             self._read.append(f"{params['key_prefix']}/{index}.json")

@@ -1,4 +1,4 @@
-"""Windows that Spark loads: a driver of its own does it, by Dagster Pipes, once for all windows of a step."""
+"""Windows that Spark loads: one driver process for all windows of a step, over Dagster Pipes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SparkWindows:
-    """Which windows of a lake Spark loads, and the processes that drive it.
+    """The windows of a lake that Spark loads, and their driver processes.
 
     Attributes:
         lake: The lake.
@@ -36,7 +36,7 @@ class SparkWindows:
         return self.lake.engine_of(measurement, measurement.source_of(window)) is LoadEngine.SPARK
 
     def of_step(self, catalog: Catalog, measurement: Measurement, windows: Sequence[Window]) -> SparkJob:
-        """The job of a step's windows. It starts when the first of them is asked for."""
+        """The job for the windows of a step. It starts with the first request for a result."""
         return SparkJob(self.lake, catalog, measurement, windows)
 
 
@@ -59,17 +59,17 @@ class SparkJob:
     _lock: Lock = field(default_factory=Lock)
 
     def result(self, window: Window) -> WindowResult:
-        """What became of a window.
+        """The result of a window.
 
         Raises:
-            LakeError: It failed, or one before it.
-            EngineError: The process ended before it told.
+            LakeError: The window failed, or one before it.
+            EngineError: The process ended without reporting the window.
         """
         from influx_lake.iceberg.scan.reader import open_table
         from influx_lake.orchestration.spark.results import heard, heard_error
 
         with self._lock:
-            # Several windows are asked for at once, and one job does them all.
+            # Several threads ask for windows, and one job loads them all.
             messages = self._messages = self._run() if self._messages is None else self._messages
         for message in messages:
             if message.get("loaded", {}).get("window") == str(window):
@@ -78,7 +78,7 @@ class SparkJob:
         for message in messages:
             if "error" in message:
                 raise heard_error(message["error"])
-        raise EngineError("the process that drives Spark ended and did not tell what became of the window")
+        raise EngineError("the process that drives Spark ended without reporting the window")
 
     def _run(self) -> Sequence[Any]:
         from influx_lake.orchestration.spark.drivers import driver_of
@@ -95,7 +95,7 @@ class SparkJob:
         except Exception as error:
             raise EngineError(
                 f"{driver.name} ended before it was done: {error}",
-                remedy=f"Its output is in {driver.output}; what it committed is in the table, and to load it again "
+                remedy=f"Its output is in {driver.output}; what it committed is in the table, and loading it again "
                 "changes nothing",
             ) from None
         return joined(done.get_custom_messages())
@@ -116,5 +116,5 @@ class SparkWindow:
     window: Window
 
     def result(self) -> WindowResult:
-        """What loading it did; the job runs when the first window is asked for."""
+        """The result of the load; the first call runs the job."""
         return self.job.result(self.window)

@@ -1,1 +1,1 @@
-"""Runs that write parts of a window which another run commits."""
+"""Runs that write parts of a window for the run that commits it."""

@@ -1,4 +1,4 @@
-"""The runs that write parts of large windows: a job for each source, and one sensor that starts them."""
+"""The runs that write parts of large windows: a job for each source, and a sensor that starts them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -22,19 +22,19 @@ from influx_lake.replication.splitting.cutting import parts_of
 
 INTERVAL_SECONDS = 10
 MOST_UNFINISHED = 32
-"""How many runs of a window are waiting or running at most; the others are started when these are done."""
+"""The most unfinished runs of a window; the others start as these end."""
 _ALONE = {"dagster/max_retries": "0", "dagster/priority": "5"}
-"""The run that asked for a part writes it again where its run fails; and it waits already, others do not."""
+"""No retries: the requesting run writes the parts of failed runs itself. High priority: that run is waiting."""
 
 
 class PartConfig(dg.Config):
-    """The part of a window that a run writes."""
+    """The configuration of a run."""
 
     measurement: str = Field(description="The measurement's full name.")
     window: str = Field(description="The window, `start/end`.")
     part: str = Field(description="The part, `start/end`.")
     asked_by: str = Field(description="The run that commits the window.")
-    with_nanoseconds: bool = Field(description="Whether the rows are given the column for whole times.")
+    with_nanoseconds: bool = Field(description="Whether the rows get the column of nanoseconds.")
 
 
 def part_job_name(source: str, names: LakeNames) -> str:
@@ -43,7 +43,7 @@ def part_job_name(source: str, names: LakeNames) -> str:
 
 
 def part_jobs(lake: Lake) -> list[dg.JobDefinition]:
-    """A job for each source that has windows which are split."""
+    """A job for each source with windows that are split."""
     found: dict[str, list[Measurement]] = defaultdict(list)
     for measurement in lake.measurements:
         for source in measurement.sources if measurement.split is not None else ():
@@ -52,9 +52,9 @@ def part_jobs(lake: Lake) -> list[dg.JobDefinition]:
 
 
 def parts_sensor(lake: Lake, jobs: Sequence[dg.JobDefinition]) -> dg.SensorDefinition:
-    """The sensor that starts runs for the parts which running ones want.
+    """The sensor that starts runs for the parts that running runs request.
 
-    A tick asks neither a source nor the catalog, and Dagster's storage only for runs of such windows.
+    A tick asks neither a source nor the catalog, and queries Dagster's storage only for runs of split windows.
 
     Args:
         lake: The lake.
@@ -126,7 +126,7 @@ def _job(lake: Lake, source: str, measurements: Sequence[Measurement]) -> dg.Job
     def write(context: dg.OpExecutionContext, config: PartConfig) -> None:
         asking = context.instance.get_run_by_id(config.asked_by)
         if asking is None or asking.is_finished:
-            context.log.info(f"{config.part} is not wanted any more: the run {config.asked_by} has ended")
+            context.log.info(f"{config.part} is no longer needed: the run {config.asked_by} has ended")
             return
         with failing_clearly(), warnings_in(context.log, context.instance), observation.of_loads(name):
             _write(context, config, known[config.measurement], names)

@@ -1,4 +1,4 @@
-"""A run that shares the parts of its window with other runs, and waits for none that has not begun."""
+"""Shares the parts of a run's window with other runs, without waiting for runs that have not begun."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 WAITING_SECONDS = 60.0
-"""How long the process of a run may be there without beginning its part; then it waits for a place in a pool, which
-this run may hold."""
+"""How long a started run may take to begin its part, in seconds; after that it waits for a slot of a pool, which this
+run may hold.
+"""
 
 _NOT_BEGUN = (
     dg.DagsterRunStatus.QUEUED,
@@ -40,8 +41,8 @@ log = logging.getLogger("influx_lake.orchestration")
 class RunHelpers:
     """Other runs, which the sensor `parts` starts for this one.
 
-    This run does parts too, from the last one on; it takes those back whose runs still wait when it has nothing else to
-    do. So a window is loaded whatever the limits of runs and pools are, and whether the daemon runs or not.
+    This run writes parts too, from the last one on; when no others are left, it takes back parts whose runs still wait.
+    So a window is loaded whatever the limits of runs and pools are, and whether the daemon runs or not.
 
     Attributes:
         instance: Dagster's instance.
@@ -55,7 +56,7 @@ class RunHelpers:
 
     @contextmanager
     def help(self, wanted: PartsWanted) -> Iterator[Iterator[Window]]:
-        """See `Helpers`. Leaving the context ends the runs that are not done."""
+        """See `Helpers`. Leaving the context ends the unfinished runs."""
         asked = Wanted(uuid.uuid4().hex[:12], self.measurement, wanted.window, (), wanted.with_nanoseconds)
         sharing = _Sharing(self.instance, self.run_id, asked, list(wanted.parts))
         sharing.tell()
@@ -68,7 +69,7 @@ class RunHelpers:
 @dataclass(slots=True)
 class _Sharing:
     """Attributes:
-    left: The parts that are not known to be written, and that this run has not begun.
+    left: The parts that are not known to be written and that this run has not begun.
     """
 
     instance: dg.DagsterInstance
@@ -78,11 +79,11 @@ class _Sharing:
     _seen: dict[str, float] = field(default_factory=dict)
 
     def tell(self) -> None:
-        """Say what is left to others."""
+        """Publish the parts that are left for others, as tags of this run."""
         self.instance.add_run_tags(self.run_id, self.asked.tags(self.left))
 
     def ours(self) -> Iterator[Window]:
-        """The parts that this run has to write."""
+        """Yield the parts that this run has to write."""
         while self.left:
             self._check()
             runs = self._runs()
@@ -103,14 +104,14 @@ class _Sharing:
             yield part
 
     def end(self) -> None:
-        """End the runs that are not done, and start no more."""
+        """End the unfinished runs, and let no more start."""
         self.left = []
         self.tell()
         for run in self._runs().values():
             self._end(run)
 
     def _free(self, runs: Mapping[Window, dg.DagsterRun]) -> Window | None:
-        """The part that this run does next: one that failed, one that no run has, one whose run has not begun."""
+        """The next part for this run: one that failed, else one without a run, else one whose run has not begun."""
 
         def last(parts: Sequence[Window]) -> Window | None:
             return parts[-1] if parts else None
@@ -123,7 +124,7 @@ class _Sharing:
         )
 
     def _waits(self, run: dg.DagsterRun) -> bool:
-        """Whether the process of a run has been there for a while, and has not begun its part."""
+        """Whether a started run has not begun its part for a while."""
         if run.status is not dg.DagsterRunStatus.STARTED:
             return False
         since = self._seen.setdefault(run.run_id, time.monotonic())
@@ -139,10 +140,10 @@ class _Sharing:
         return {Window.parse(run.tags[PART]): run for run in runs}
 
     def _check(self) -> None:
-        """Stop where this run was cancelled: threads are not interrupted.
+        """Stop if this run was canceled: Dagster does not interrupt threads.
 
         Raises:
-            DagsterExecutionInterruptedError: It was.
+            DagsterExecutionInterruptedError: The run was canceled.
         """
         run = self.instance.get_run_by_id(self.run_id)
         if run is not None and run.status in _ENDING:

@@ -1,4 +1,4 @@
-"""What the run of a large window asks other runs for, as tags of it."""
+"""The parts that the run of a large window requests from other runs, as tags."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import dagster as dg
 from influx_lake.config.values.windows import Window, merged
 
 SPLIT = "influx_lake/split"
-"""The tag of a run that has asked other runs for parts of its windows."""
+"""The tag of a run that requests parts of its windows from other runs."""
 _ASKED = "influx_lake/parts."
 PART_OF = "influx_lake/part_of"
-"""The tag of a run that writes a part of a window: the id of what asked for it."""
+"""The tag of a run that writes a part of a window: the id of the request."""
 PART = "influx_lake/part"
-"""Which part that is."""
+"""The part that such a run writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Wanted:
     """Parts of a window that other runs may write.
 
     Attributes:
-        id: Tells it from all others.
+        id: A unique id.
         measurement: The measurement's full name.
         window: The window.
-        left: The time of the parts that nobody has begun, as few windows as it takes.
-        with_nanoseconds: Whether their rows are to be given the column for whole times.
+        left: The time of the parts that no run has begun, merged.
+        with_nanoseconds: Whether their rows get the column of nanoseconds.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Wanted:
     with_nanoseconds: bool
 
     def tags(self, parts: Sequence[Window]) -> dict[str, str]:
-        """The tags of the run, by which others find what it wants.
+        """The tags that publish the parts.
 
         Args:
             parts: The parts that are left.
@@ -53,7 +53,7 @@ class Wanted:
 
 
 def wanted_of(run: dg.DagsterRun) -> Iterator[Wanted]:
-    """What a run wants of others."""
+    """The parts that a run requests from others."""
     for tag, value in run.tags.items():
         if tag.startswith(_ASKED):
             said = json.loads(value)

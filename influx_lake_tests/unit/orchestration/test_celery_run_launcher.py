@@ -79,7 +79,7 @@ def test_a_run_lives_as_long_as_a_worker_has_it(instance: dg.DagsterInstance, cl
         clock[0] += PATIENCE
         found = launcher.check_run_worker_health(run)
         assert found.status is WorkerStatus.FAILED
-        assert "no Celery worker has said for 60 s" in str(found.msg)
+        assert "no Celery worker has reported the run for 60 s" in str(found.msg)
 
 
 def test_a_broker_that_is_away_ends_no_run(instance: dg.DagsterInstance, clock: list[float]) -> None:

@@ -34,7 +34,7 @@ def test_a_receiver_that_refuses_gets_it_again_and_once(site: Site, hook: Receiv
         site.tick()
     assert f"it answered {status}" in str(caught.value)
     assert "hush-hush" not in str(caught.value)
-    assert site.tick() == "Told of 1"
+    assert site.tick() == "Notices sent: 1"
     assert site.tick() == "Nothing went wrong"
     assert len(hook.posts) == 1
 
@@ -44,8 +44,8 @@ def test_a_receiver_that_fails_in_between_gets_the_rest_later(site: Site, hook: 
     for number in range(15):
         site.report(description=f"measurement cpu: number {number}. Do something")
     hook.answers = [200, 500]
-    assert site.tick().startswith("Told of 10, then: an alert was not delivered by webhook: it answered 500")
-    assert site.tick() == "Told of 5"
+    assert site.tick().startswith("Notices sent: 10, then: an alert was not delivered by webhook: it answered 500")
+    assert site.tick() == "Notices sent: 5"
     assert len(hook.texts) == len(set(hook.texts)) == 15
 
 
@@ -62,7 +62,7 @@ def test_a_receiver_that_is_away_is_told_later_and_its_address_stays_secret(
     assert caught.value.__suppress_context__
     with webhook_receiver() as received:
         monkeypatch.setenv("HOOK", f"http://127.0.0.1:{received.port}/services/T0/hush-hush")
-        assert site.tick() == "Told of 1"
+        assert site.tick() == "Notices sent: 1"
 
 
 def test_an_address_that_cannot_be_read_is_a_clear_error(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_the_rest_of_many_events_comes_with_the_next_tick(
     site.tick()
     for _ in range(5):
         site.report()
-    assert [site.tick() for _ in range(3)] == ["Told of 4", "Told of 1", "Nothing went wrong"]
+    assert [site.tick() for _ in range(3)] == ["Notices sent: 4", "Notices sent: 1", "Nothing went wrong"]
 
 
 def test_nothing_that_is_stored_holds_the_address(site: Site, hook: Received) -> None:
@@ -125,7 +125,7 @@ def test_mail_says_the_same(site: Site, mailbox: Received) -> None:
     mailbox.answers = [451]
     with pytest.raises(AlertNotDelivered, match=r"127.0.0.1:.* did not take it .*451"):
         site.tick("alerts_by_email")
-    assert site.tick("alerts_by_email") == "Told of 1"
+    assert site.tick("alerts_by_email") == "Notices sent: 1"
     [(recipients, text)] = mailbox.mails
     assert recipients == ["ops@example.com", "ada@example.com"]
     message = email.message_from_string(text, policy=default_policy)
@@ -161,8 +161,8 @@ def test_one_receiver_that_is_away_does_not_hold_up_the_other(site: Site, hook: 
     site.report()
     with pytest.raises(AlertNotDelivered):
         site.tick()
-    assert site.tick("alerts_by_email") == "Told of 1"
-    assert site.tick() == "Told of 1"
+    assert site.tick("alerts_by_email") == "Notices sent: 1"
+    assert site.tick() == "Notices sent: 1"
     assert (len(hook.posts), len(mailbox.mails)) == (1, 1)
 
 

@@ -27,7 +27,7 @@ def test_a_failed_run_is_told_with_cause_remedy_and_link(site: Site, hook: Recei
     site.fail()
     assert "from now on" in site.tick()
     result = site.fail("2026-01-03")
-    assert site.tick() == "Told of 1"
+    assert site.tick() == "Notices sent: 1"
     [text] = hook.texts
     assert "*Run failed: cpu*" in text
     assert "*Measurement:* cpu" in text
@@ -69,13 +69,13 @@ def test_a_run_that_died_is_told_as_well(
     site.instance.report_run_failed(run, said)
     site.instance.report_engine_event("Somebody saw that it failed", run)
 
-    assert site.tick() == "Told of 1"
+    assert site.tick() == "Notices sent: 1"
 
     [text] = hook.texts
     assert "*Run failed: telemetry/cpu*" in text
     assert "*Measurement:* telemetry/cpu\n*Window:* 2026-01-02\n*Cause:* " in text
     assert cause in text
-    assert ("are tried again by themselves" in text) is planned
+    assert ("are retried automatically" in text) is planned
     assert ("run it again" in text) is not planned
     assert f"<{BASE}/runs/{run.run_id}|Open in Dagster>" in text
 
@@ -91,7 +91,7 @@ def test_a_run_that_could_not_be_started_is_told_with_what_the_server_said(site:
     site.instance.report_engine_event("The run was dropped from the queue.", run, EngineEventData.engine_error(trouble))
     site.instance.report_run_failed(run)
 
-    assert site.tick() == "Told of 1"
+    assert site.tick() == "Notices sent: 1"
     assert "*Cause:* The run was dropped from the queue. TimeoutError: Deadline Exceeded" in hook.texts[0]
 
 
@@ -101,7 +101,7 @@ def test_a_run_that_is_tried_again_is_not_told_of(site: Site, hook: Received) ->
     site.fail(**{PART_OF: "a window that is split"})
     assert site.tick() == "Nothing went wrong"
     site.fail(**{"dagster/will_retry": "false"})
-    assert site.tick() == "Told of 1"
+    assert site.tick() == "Notices sent: 1"
 
 
 def test_a_failed_check_is_told_of(site: Site, hook: Received) -> None:
@@ -109,7 +109,7 @@ def test_a_failed_check_is_told_of(site: Site, hook: Received) -> None:
     site.report()
     site.report("source_equals_lake", passed=True)
     site.report(key=dg.AssetKey("of_another_location"))
-    assert site.tick() == "Told of 1"
+    assert site.tick() == "Notices sent: 1"
     [text] = hook.texts
     assert "*telemetry/cpu: check gaps failed*" in text
     assert "*Window:* a/b\n*Cause:* 3 windows are missing\n*Remedy:* Backfill them" in text
@@ -124,7 +124,7 @@ def test_only_what_is_asked_for_is_told(site: Site, hook: Received) -> None:
     site.report("freshness")
     assert site.tick() == "Nothing went wrong"
     site.report(severity=dg.AssetCheckSeverity.ERROR)
-    assert site.tick() == "Told of 1"
+    assert site.tick() == "Notices sent: 1"
     assert "Open in Dagster" not in hook.texts[0]
 
 
@@ -136,7 +136,7 @@ def test_a_stale_measurement_is_told_of_once(site: Site, hook: Received) -> None
         site.tick("freshness_of_measurements")
     # Dagster's own policy says the same, and less.
     site.instance._report_runless_asset_event(_state(CPU, FreshnessState.FAIL))
-    assert site.tick() == "Told of 1"
+    assert site.tick() == "Notices sent: 1"
     assert "*telemetry/cpu: is not fresh*" in hook.texts[0]
     assert "nothing is loaded yet; its first window was due " in hook.texts[0]
 
@@ -147,7 +147,7 @@ def test_an_asset_with_a_policy_alone_is_told_of(site: Site, hook: Received) -> 
     site.measurement = "{freshness: {fail: 2h}, checks: {freshness: false}}"
     site.instance._report_runless_asset_event(_state(CPU, FreshnessState.FAIL))
     site.instance._report_runless_asset_event(_state(CPU, FreshnessState.PASS))
-    assert site.tick() == "Told of 1"
+    assert site.tick() == "Notices sent: 1"
     assert "its freshness policy went from UNKNOWN to FAIL" in hook.texts[0]
     assert asset_key(load_lake(site.folder / "lake.yaml").find("mem")) == mem
 
@@ -165,6 +165,6 @@ def test_many_are_few_messages(site: Site, hook: Received) -> None:
     site.tick()
     for number in range(23):
         site.report(description=f"measurement cpu: number {number}. Do something")
-    assert site.tick() == "Told of 23"
+    assert site.tick() == "Notices sent: 23"
     assert [len(post["blocks"]) for post in hook.posts] == [10, 10, 3]
     assert hook.posts[0]["text"] == "telemetry/cpu: check gaps failed (and 9 more)"

@@ -57,5 +57,5 @@ def test_metrics_are_handed_over_and_a_gateway_that_is_away_is_told(
     assert 'records_written_total{namespace="telemetry",table="cpu"} 200.0' in (lake.folder / "lake.prom").read_text()
     with http_server(Gateway) as url:
         monkeypatch.setenv("GATEWAY", url)
-        assert "handed to" in str(tick())
+        assert "delivered to" in str(tick())
     assert b'records_written_total{namespace="telemetry",table="cpu"} 200.0' in got[0]

@@ -172,7 +172,7 @@ def test_a_run_waits_for_its_place_in_the_tables_pool(monkeypatch: pytest.Monkey
 
         assert run.success
         assert another.waits == 1
-        assert f"waits for a place in the pool {another.pool}" in run.event_log
+        assert f"waits for a slot of the pool {another.pool}" in run.event_log
         assert instance.event_log_storage.get_concurrency_info(another.pool).claimed_slots == []
 
 
