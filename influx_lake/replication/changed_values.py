@@ -1,4 +1,4 @@
-"""Which columns of windows have other values in the lake than in the source, told from profiles."""
+"""Compares the profiles of columns in source and lake."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _NUMBERS = (ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER)
-_NONE_LIKE_IT = ColumnProfile(count=-1)
+_NO_PROFILE = ColumnProfile(count=-1)
 
 Values = TypeVar("Values", pa.Array, pa.ChunkedArray)
 
@@ -37,12 +37,12 @@ def changed_columns(
     """The columns of each window, oldest first, whose profiles differ; a column that the table lacks differs where the
     source has values in it.
 
-    One query on the source; in the lake the rows of the windows are read. A column that the table has in a type which
-    does not hold the source's values is one that it lacks, but for the one that `on_type_conflict: new_column` fills.
-    Columns that change from load to load are not compared.
+    The source gets one query; the rows of the windows are read from the lake. A column counts as missing where its type
+    in the table cannot hold the source's values, unless `on_type_conflict: new_column` fills another one. Columns that
+    change with each load are not compared.
 
     Raises:
-        LakeError: One of the sides cannot tell.
+        LakeError: Source or lake cannot be read.
     """
     if not windows:
         return []
@@ -60,14 +60,14 @@ def changed_columns(
 
 @dataclass(frozen=True, slots=True)
 class LakeColumns:
-    """The columns of a measurement as its table has them.
+    """The columns of a measurement in its table.
 
     Attributes:
         table: The table.
-        columns: Those that are compared, as loads make them.
-        names: Their names in the table; those that it lacks are not among them.
+        columns: The columns that are compared, as loads write them.
+        names: Their names in the table, without those that it lacks.
         snapshot_id: The snapshot; None: the current one.
-        time_column: What the time is called.
+        time_column: The name of the time column.
     """
 
     table: Table
@@ -104,14 +104,14 @@ class LakeColumns:
         return [column for column in self.columns if column.type is ColumnType.FLOAT]
 
     def profile(self, window: Window, scales: dict[str, float]) -> Profile:
-        """The profile of a window's rows; a column with a value that the source cannot have is like none of its own."""
+        """The profile of a window's rows; a column with a value that the source cannot have equals no profile."""
         profiler, unlike = RowProfiler(self.columns, scales), set[str]()
         for batch in self._batches([window], unlike=unlike):
             profiler.add(batch)
-        return {**profiler.profile(), **dict.fromkeys(unlike, _NONE_LIKE_IT)}
+        return {**profiler.profile(), **dict.fromkeys(unlike, _NO_PROFILE)}
 
     def largest(self, windows: Sequence[Window]) -> dict[str, float]:
-        """The largest magnitude of each float column: from the files' metadata, where they tell."""
+        """The largest magnitude of each column of floats, from the files' metadata where they have bounds."""
         largest = {column.name: 0.0 for column in self.columns if column.type is ColumnType.FLOAT}
         stated = self._stated(Window(windows[0].start, windows[-1].end))
         largest |= {name: found for name, found in stated.items() if found is not None}
@@ -123,24 +123,26 @@ class LakeColumns:
         return largest
 
     def _stated(self, span: Window) -> dict[str, float | None]:
-        """What the files state of the float columns that the table has; None where one of them does not."""
+        """The largest magnitudes by the files' bounds, for columns of floats in the table; None where a file
+        has none.
+        """
         from pyiceberg.conversions import from_bytes
         from pyiceberg.types import DoubleType, FloatType
 
         fields = {field.name: field for field in self.table.schema().fields}
         held = {column.name: fields[self.names[column.name]] for column in self.floats if column.name in self.names}
-        told = {
+        bounded = {
             name: (field.field_id, field.field_type)
             for name, field in held.items()
             if isinstance(field.field_type, DoubleType | FloatType)
         }
-        stated: dict[str, float | None] = {name: 0.0 if name in told else None for name in held}
+        stated: dict[str, float | None] = {name: 0.0 if name in bounded else None for name in held}
         with catalog_errors(f"look at the files of {'.'.join(self.table.name())}"):
             tasks = list(self.table.scan(row_filter=in_windows([span], self.table, self.time_column)).plan_files())
         for task in tasks:
             file = task.file
             nulls, ends = file.null_value_counts or {}, (file.lower_bounds or {}, file.upper_bounds or {})
-            for name, (number, kind) in told.items():
+            for name, (number, kind) in bounded.items():
                 so_far = stated[name]
                 if so_far is None or nulls.get(number) == file.record_count:
                     continue
@@ -157,9 +159,9 @@ class LakeColumns:
         """Rows with the source's names and types.
 
         Args:
-            windows: The time.
-            columns: Only these.
-            unlike: Gets the columns with values that the source's type does not have; they come as null.
+            windows: The windows.
+            columns: The columns to read; None: all.
+            unlike: Receives the columns with values that the source's type cannot hold; these are read as null.
         """
         wanted = [column for column in columns or self.columns if column.name in self.names]
         stored = [self.names[column.name] for column in wanted]
@@ -169,7 +171,7 @@ class LakeColumns:
                 try:
                     arrays.append(as_in_source(batch.column(self.names[column.name]), column.type))
                 except pa.ArrowInvalid:
-                    # Others wrote 0.5 where the source has whole numbers.
+                    # Another tool wrote 0.5 where the source has integers.
                     arrays.append(pa.nulls(len(batch), ARROW_TYPES.get(column.type, pa.null())))
                     if unlike is not None:
                         unlike.add(column.name)
@@ -177,7 +179,7 @@ class LakeColumns:
 
 
 def _fits(kind: pa.DataType | None, column: Column) -> bool:
-    """Whether loads put the source's values into a column of the table of this type."""
+    """Whether loads write the source's values into a column of this type."""
     if kind is None or not _holds(kind, column.type):
         return False
     if column.iceberg_type is not None:
@@ -201,12 +203,12 @@ _HOLDING = {
 
 
 def _holds(kind: pa.DataType, source: ColumnType) -> bool:
-    """Whether a type of the table holds the source's values so that they can be had back."""
+    """Whether a type of the table holds the source's values without loss."""
     if source in _HOLDING:
         return any(matches(kind) for matches in _HOLDING[source])
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def as_in_source(values: Values, source: ColumnType) -> Values:
-    """Values of a table in the type that their source has."""
+    """Values of a table in their source's type."""
     return values if source not in ARROW_TYPES or source is ColumnType.TIME else values.cast(ARROW_TYPES[source])

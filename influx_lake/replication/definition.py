@@ -1,4 +1,4 @@
-"""Windows whose rows were made in another way than lake.yaml says now."""
+"""Windows that were loaded under another definition in lake.yaml."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from influx_lake.iceberg.table_state import TableState
 
 
 def is_outdated(measurement: Measurement, state: TableState, window: Window) -> bool:
-    """Whether rows of a window were loaded under another definition: their values say nothing of the source's."""
+    """Whether rows of a window were loaded under another definition, so that they cannot be compared with the
+    source.
+    """
     return window.overlaps_any(state.outdated_under(measurement.definition))
 
 
 def outdated_windows(measurement: Measurement, state: TableState) -> list[Window]:
-    """The windows of a measurement that were loaded under another definition, as a whole or in part, oldest first.
+    """The windows of a measurement that were loaded under another definition, wholly or in part, oldest first.
 
     Args:
         measurement: The measurement, as lake.yaml declares it now.
-        state: What is known of its table.
+        state: The state of its table.
     """
     outdated = state.outdated_under(measurement.definition)
     return list(

@@ -1,4 +1,6 @@
-"""Which measurements sources have, and when their oldest points are: kept beside the lake, which asks nobody."""
+"""Discovers the measurements of sources and their oldest points, and stores them beside the lake, which contacts no
+source.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,13 @@ from influx_lake.sources.protocol import Source
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the sources of a lake have now.
+    """The measurements that the sources of a lake have now.
 
     Attributes:
         lake: The lake, with the first points of its measurements.
-        listed: What each source lists.
-        found: The measurements of each source, without those that are set aside.
-        resolved: The lake's measurements, and which are set aside.
+        listed: The listing of each source.
+        found: The measurements of each source, without those that are left out because of a table's owner.
+        resolved: The lake's measurements, and which are left out.
     """
 
     lake: Lake
@@ -36,7 +38,7 @@ class Survey:
     resolved: Resolved
 
     def added_to(self, known: Discovered) -> Discovered:
-        """What is known then."""
+        """The discovery results, updated."""
         groups = [group.name for group in self.lake.groups]
         return known.updated(self.found, first_points=self.lake.first_points, groups=groups)
 
@@ -46,14 +48,14 @@ def survey_sources(lake: Lake, source: Callable[[str], Source]) -> Survey:
 
     Args:
         lake: The lake.
-        source: Gives the source of a name.
+        source: Returns the source of a name.
 
     Raises:
-        SourceError: A source cannot tell.
+        SourceError: A source cannot be read.
     """
     sources = list(dict.fromkeys(pattern.source for pattern in lake.patterns)) or list(lake.sources)
     groups = {group.name for group in lake.groups}
-    # Which measurements topics have, streams tell as they come.
+    # Streams discover the measurements of topics as their messages arrive.
     streams = streams_of(lake)
     alone = [name for name in sources if name not in groups and name not in streams and "/" not in name]
     listed = {name: listing_of(source(name)) for name in alone} | _in_databases(lake)
@@ -64,11 +66,11 @@ def survey_sources(lake: Lake, source: Callable[[str], Source]) -> Survey:
 
 
 def discover_measurements(lake: Lake, source: Callable[[str], Source]) -> tuple[Survey, Path]:
-    """Ask the sources of a lake, and keep the answers beside it; gives them, with the lake as it then is, and the file.
+    """Ask the sources of a lake, and store the results beside it; returns them, with the resulting lake, and the file.
 
     Raises:
-        SourceError: A source cannot tell.
-        ConfigurationError: The answers cannot be kept.
+        SourceError: A source cannot be read.
+        ConfigurationError: The results cannot be stored.
     """
     survey = survey_sources(lake, source)
     state = replace_discovered(lake.root, survey.added_to(read_discovered(lake.root)))
@@ -78,16 +80,16 @@ def discover_measurements(lake: Lake, source: Callable[[str], Source]) -> tuple[
 def with_first_points(
     lake: Lake, found: Mapping[str, Iterable[str]], source: Callable[[str], Source], *, again: bool = False
 ) -> Lake:
-    """The lake, with the first points of those measurements that are loaded from there on.
+    """The lake, with the first points of measurements that begin at `first_point`.
 
     Args:
         lake: The lake.
         found: The measurements that sources have now.
-        source: Gives the source of a name.
-        again: Whether to ask for those that are known, too: points may have come that are older.
+        source: Returns the source of a name.
+        again: Whether to ask for known ones too: older points may have been written.
 
     Raises:
-        SourceError: A source cannot tell.
+        SourceError: A source cannot be read.
     """
     news: dict[tuple[str, str], datetime] = {}
     early: dict[tuple[str, str], str] = {}
@@ -112,7 +114,7 @@ def _first_time(source: Source, measurement: str) -> datetime | None:
 
 
 def _in_databases(lake: Lake) -> dict[str, Listing]:
-    """The tables of every database that is meant by an entry for many of them, by source."""
+    """The listings of the databases of every group, by source."""
     found = {}
     for group in lake.groups:
         for name, config in group.sources(group.wanted(databases_of(group.server))).items():

@@ -1,4 +1,4 @@
-"""What is known of windows, comparisons and measurements, for programs: the JSON of the command line and of HTTP."""
+"""Windows, comparisons and measurements as JSON, for the command line and HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def window_facts(result: WindowResult) -> dict[str, Any]:
-    """What loading a window did. A snapshot id is a text: it does not fit into the numbers of JavaScript."""
+    """The result of loading a window. Snapshot ids are strings, since JavaScript's numbers cannot hold them."""
     return {
         "window": str(result.window),
         "rows": result.rows,
@@ -32,7 +32,7 @@ def window_facts(result: WindowResult) -> dict[str, Any]:
 
 
 def verification_facts(found: Verification) -> dict[str, Any]:
-    """What comparing a measurement with its source came to."""
+    """The comparison of a measurement with its source."""
     return {
         "measurement": found.measurement.name,
         "table": found.measurement.table_name,
@@ -74,7 +74,7 @@ def _comparison_facts(comparison: Comparison) -> dict[str, Any]:
 
 
 def status_facts(status: MeasurementStatus) -> dict[str, Any]:
-    """How much of a measurement is in the lake."""
+    """The status of a measurement."""
 
     def text(moment: datetime | None) -> str | None:
         return utc_text(moment) if moment else None

@@ -1,4 +1,4 @@
-"""What others did to a measurement's table and is not made good, in the measurement's words."""
+"""The foreign changes of a measurement's table that no load has repaired, in terms of its windows."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from influx_lake.iceberg.table_state import ForeignChange, Kind, TableState
 from influx_lake.iceberg.table_state.coverage import Coverage
 
 TOLD = 5
-"""How many changes are told of in a message; JSON has all."""
+"""How many changes a message lists; JSON has all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignChanges:
-    """What others did to a measurement's table since its last load, or before it where it is not made good.
+    """Foreign changes of a measurement's table since its last load, and earlier ones that no load has repaired.
 
     Attributes:
         measurement: The measurement.
-        changes: What they did, oldest first.
-        windows: The closed windows that were loaded, and no longer are because of it: they are due again.
-        altered: The other loaded windows whose rows they wrote anew, no fewer than before: they may be others.
-        added: The closed windows, loaded or not, to which they added rows, as far as files tell their times.
-        strays: The time outside of these to which they added rows: no comparison looks there.
-        is_rebuilt: Whether what is loaded had to be told from row counts.
+        changes: The changes, oldest first.
+        windows: The closed windows that these made unloaded: they are due again.
+        altered: The other loaded windows whose rows they rewrote, no fewer than before: values may differ.
+        added: The closed windows, loaded or not, to which they added rows, as far as files' bounds show their times.
+        strays: The time outside of these to which they added rows: no comparison reads it.
+        is_rebuilt: Whether the coverage had to be derived from row counts.
         has_own_rows: Whether the table is known to hold rows of the measurement's source.
     """
 
@@ -47,7 +47,7 @@ class ForeignChanges:
         return bool(found or self.is_rebuilt)
 
     def __str__(self) -> str:
-        """What happened, which windows it concerns, and what to do."""
+        """The changes, the affected windows, and the remedy."""
         said = [str(change) for change in self.changes[:TOLD]]
         if len(self.changes) > TOLD:
             said.append(f"and {counted(len(self.changes) - TOLD, 'more change')}")
@@ -59,8 +59,8 @@ class ForeignChanges:
         if not self.is_rebuilt:
             return ""
         return (
-            "The snapshots and metadata files that would tell which rows went are gone: only windows with at least as "
-            "many rows as their load left count as loaded"
+            "The snapshots and metadata files that would show which rows were removed are gone: only windows with at "
+            "least as many rows as their load left count as loaded"
         )
 
     def _lost(self) -> str:
@@ -93,9 +93,9 @@ class ForeignChanges:
         start, end = (utc_text(moment) for moment in (self.altered[0].start, self.altered[-1].end))
         bounds = f"{name} --start {start} --end {end}"
         return (
-            f"Rows of {counted(len(self.altered), 'window')} were written anew, and as many or more are there: "
+            f"Rows of {counted(len(self.altered), 'window')} were rewritten, no fewer than before: "
             f"{_shown(self.altered)}. Whether {it} {has} the source's values: influx-lake verify {bounds} --profile. "
-            f"To have these, load {it} again (--missing-only does not): influx-lake replicate {bounds}"
+            f"To get these, load {it} again (--missing-only does not): influx-lake replicate {bounds}"
         )
 
     def _added(self) -> str:
@@ -117,13 +117,13 @@ class ForeignChanges:
 
 
 def replacing(measurement: Measurement, start: datetime, end: datetime) -> str:
-    """The command that leaves the source's rows alone in windows, whatever `write.mode` and `on_shrink` say."""
+    """The command that replaces windows by the source's rows, whatever `write.mode` and `on_shrink` say."""
     bounds = ["--start", utc_text(start), "--end", utc_text(end)]
     return shlex.join(["influx-lake", "replicate", measurement.name, *bounds, "--replace"])
 
 
 def told_of(changes: tuple[ForeignChange, ...]) -> str:
-    """What others did in a window, in words; `changes` as `TableState.others_in` gives them."""
+    """The foreign changes of a window in words; `changes` as returned by `TableState.others_in`."""
     said = [str(change) for change in changes[-TOLD:]]
     return "; ".join(said) if said else "in snapshots that are no longer known"
 
@@ -134,11 +134,11 @@ def _shown(windows: tuple[Window, ...]) -> str:
 
 
 def foreign_changes(measurement: Measurement, state: TableState, now: datetime) -> ForeignChanges:
-    """What others did to a measurement's table since its last load, or before it where it is not made good.
+    """The foreign changes of a measurement's table since its last load, and earlier ones that no load has repaired.
 
     Args:
         measurement: The measurement.
-        state: What is known of its table.
+        state: The state of its table.
         now: The present.
     """
     until = now - measurement.lag

@@ -1,4 +1,4 @@
-"""What stops a window before it harms the lake."""
+"""Guards that stop a window before it harms the lake."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShrinkGuard:
-    """Does with a window that the source has fewer rows of what the measurement's `on_shrink` says.
+    """Applies `on_shrink` to windows of which the source has fewer rows.
 
     Attributes:
         catalog: The catalog of its table.
@@ -38,7 +38,7 @@ class ShrinkGuard:
         check_shrink(self.measurement, window, rows, previous_rows, self._state)
 
     def keeps_missing(self, rows: int, previous_rows: int) -> bool:
-        """Whether the lake's rows that the source no longer has stay: with `on_shrink: merge`."""
+        """Whether the lake keeps rows that the source no longer has: with `on_shrink: merge`."""
         return self.measurement.on_shrink is OnShrink.MERGE and has_shrunk(self.measurement, rows, previous_rows)
 
     def _state(self) -> TableState:
@@ -52,21 +52,21 @@ def check_shrink(
     previous_rows: int,
     state: Callable[[], TableState] = TableState,
 ) -> None:
-    """Stop a window that would leave fewer rows than the lake holds, where the measurement says `on_shrink: fail`.
+    """Stop a window that would leave fewer rows than the lake holds, with `on_shrink: fail`.
 
-    A source forgets without anything having been deleted on purpose: by its retention, or because InfluxDB 3 Core does
-    not serve old files after a restart. Where others added rows to the table, or lake.yaml made other rows when the
-    window was loaded, it may have forgotten nothing.
+    A source loses rows although nobody deleted any: by its retention, or because InfluxDB 3 Core does not serve old
+    files after a restart. Where foreign changes added rows to the table, or the window was loaded under another
+    definition, the source may have lost none.
 
     Args:
         measurement: The measurement.
         window: The window.
-        rows: How many rows come.
-        previous_rows: How many the lake holds.
-        state: Tells what is known of the table; asked where it matters.
+        rows: The number of rows of the load.
+        previous_rows: The number of rows in the lake.
+        state: Returns the state of the table; called where it matters.
 
     Raises:
-        WindowShrank: The source has fewer rows than the lake, and more of them are missing than is tolerated.
+        WindowShrank: The source has fewer rows than the lake, by more than `shrink_tolerance`.
     """
     if measurement.on_shrink is not OnShrink.FAIL or not has_shrunk(measurement, rows, previous_rows):
         return
@@ -83,7 +83,7 @@ def check_shrink(
         raise WindowShrank(
             f"{said}. Others added rows to the table in that time: {told_of(changes)}",
             remedy=f"To have the source's rows alone: {replacing(measurement, window.start, window.end)}; to keep "
-            "those of others beside what the source has, on_shrink: merge",
+            "the added rows beside the source's, on_shrink: merge",
         )
     if is_outdated(measurement, known, window):
         raise WindowShrank(
@@ -95,21 +95,21 @@ def check_shrink(
     raise WindowShrank(
         said,
         remedy="Check the source's retention and whether it was restarted; if the rows were deleted on purpose, set "
-        "on_shrink: replace for this measurement; to keep them beside what the source has, on_shrink: merge",
+        "on_shrink: replace for this measurement; to keep them beside the source's, on_shrink: merge",
     )
 
 
 def has_shrunk(measurement: Measurement, rows: int, previous_rows: int) -> bool:
-    """Whether more rows are missing than the measurement tolerates."""
+    """Whether more rows are missing than `shrink_tolerance` allows."""
     missing = previous_rows - rows
     return missing > 0 and not measurement.shrink_tolerance.allows(missing, previous_rows)
 
 
 def check_size(measurement: Measurement, rows: int) -> None:
-    """Stop a window that has more rows than `max_window_rows`.
+    """Stop a window with more rows than `max_window_rows`.
 
     Raises:
-        WindowTooLarge: It has.
+        WindowTooLarge: The window has more rows.
     """
     limit = measurement.max_window_rows
     if limit is not None and rows > limit:
@@ -121,7 +121,7 @@ def check_size(measurement: Measurement, rows: int) -> None:
 
 @dataclass(slots=True)
 class LimitedRows:
-    """A stream that stops when it turns out to hold more rows than a measurement's window may."""
+    """A stream that fails once it has more rows than `max_window_rows`."""
 
     rows: RowStream
     measurement: Measurement

@@ -1,4 +1,4 @@
-"""Windows into their tables: one, or several at once."""
+"""Loads windows into their tables: one, or several at once."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ log = logging.getLogger("influx_lake.replication")
 
 
 class WindowRows(Protocol):
-    """The rows of a window of a table. Nothing is read or asked before they are loaded."""
+    """The rows of a window of a table. Nothing is read before they are loaded."""
 
     @property
     def subject(self) -> str:
-        """What the rows are of, for people: a measurement or a table."""
+        """The measurement or table, for people."""
         ...
 
     @property
@@ -40,18 +40,18 @@ class WindowRows(Protocol):
         ...
 
     def load(self) -> WindowLoad:
-        """The rows as a stream of Arrow batches with its schema, which can be read again, and how they are written.
+        """The load: the rows as a stream of Arrow batches that can be read again, with write options.
 
         Raises:
-            LakeError: The source or the table cannot tell what it has to.
+            LakeError: Source or table cannot be read.
         """
         ...
 
     def loaded(self, done: WindowResult) -> WindowResult:
-        """What loading them did, completed by what is known here.
+        """The result of the load, completed.
 
         Args:
-            done: What it did to the table.
+            done: The result of the commit.
         """
         ...
 
@@ -62,7 +62,7 @@ class LoadedElsewhere(Protocol):
 
     @property
     def subject(self) -> str:
-        """What it is of, for people: a measurement or a table."""
+        """The measurement or table, for people."""
         ...
 
     @property
@@ -71,19 +71,19 @@ class LoadedElsewhere(Protocol):
         ...
 
     def result(self) -> WindowResult:
-        """Have it loaded.
+        """Wait for the load, and return its result.
 
         Raises:
-            LakeError: It failed there.
+            LakeError: The load failed.
         """
         ...
 
 
 def load_rows(rows: WindowRows | LoadedElsewhere) -> WindowResult:
-    """Load a window: guarded, in the table's write mode, and from the beginning again where its source breaks off.
+    """Load a window: with guards, in the table's write mode, and restarted where its source is interrupted.
 
     Raises:
-        LakeError: Of the class that says what can be done about it, naming what was loaded; the table is as it was.
+        LakeError: The table is unchanged; the error names measurement and window, and its class tells what can be done.
     """
     with observed(rows) as results, naming(rows.subject, rows.window):
         results.append(_loaded(rows))
@@ -102,14 +102,14 @@ def load_windows(
     """Load several windows, each in a commit of its own.
 
     Args:
-        windows: The windows, and what the caller knows each by; taken as they are loaded.
+        windows: The windows, each with a key of the caller; consumed as they are loaded.
         at_once: How many are loaded at the same time, in threads.
 
     Yields:
-        Each when it is loaded.
+        Each key, with the result, when the window is loaded.
 
     Raises:
-        LakeError: The first failure. No window is begun after it; those under way are finished, and yielded, before.
+        LakeError: The first failure. No window is begun after it; those under way are finished and yielded first.
     """
     waiting = iter(windows)
     if at_once <= 1:
@@ -136,17 +136,17 @@ def load_windows(
 
 
 def restart_on_interruption(load: WindowLoad, work: Callable[[WindowLoad], T]) -> T:
-    """Load, and again from the beginning where what was written of a window cannot be the whole."""
+    """Run a load, and restart it where its source was interrupted or the table changed incompatibly."""
     interruptions = 0
     while True:
         load.progress.rows = 0
         try:
             return work(load)
         except FineTimesMet:
-            # Once in a table's life: the rows before the first fine one are to hold their nanoseconds too.
+            # Once for a table: rows before the first one with nanoseconds have to get the column too.
             load = replace(load, target=replace(load.target, with_nanoseconds=True))
         except (WindowInterrupted, ColumnsChanged, BranchOutdated) as error:
             interruptions += 1
             if interruptions > MOST_INTERRUPTIONS:
                 raise
-            log.warning("%s (the window is begun again)", error)
+            log.warning("%s (the window is restarted)", error)

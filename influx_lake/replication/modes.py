@@ -1,4 +1,4 @@
-"""Which way a measurement's rows get into its table."""
+"""Dispatches a load to the write mode of its table."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from influx_lake.iceberg.window_result import WindowResult
 
 
 def load_window(load: WindowLoad) -> WindowResult:
-    """Load a window as the `write.mode` of its table says; where it is checked before, readers get it after that.
+    """Load a window by the table's `write.mode`; an audited window is published after its checks.
 
     Raises:
-        WindowNotOver: Nothing of it is complete, and rows are appended.
+        WindowNotOver: No part of it is complete, and the mode is `append`.
         AuditFailed: It did not pass its checks.
         LakeError: It cannot be loaded.
     """
@@ -40,13 +40,13 @@ def _loaded(load: WindowLoad) -> WindowResult:
 
 
 def load_tail(load: WindowLoad, until: datetime) -> list[WindowResult]:
-    """Add what is new of a window that is still open; it stays due.
+    """Add the new points of an open window, which stays due.
 
-    With `write.mode: append` nothing is loaded again, so there it is loaded for good.
+    With `write.mode: append`, which never loads a time again, the points are final.
 
     Args:
         load: The load of the window.
-        until: Points before it are there, but for late ones.
+        until: All points before this time have arrived, except late ones.
     """
     over = load.window.until(until)
     if over is None:
@@ -59,16 +59,15 @@ def load_tail(load: WindowLoad, until: datetime) -> list[WindowResult]:
 
 
 def _complete(load: WindowLoad) -> WindowLoad:
-    """The load of what is complete of a window: what is appended is not looked at again.
+    """The load of the complete part of a window: appended time is not loaded again.
 
     Raises:
-        WindowNotOver: There is no such part.
+        WindowNotOver: No part is complete.
     """
     if load.complete is None:
         assert load.complete_until is not None
         raise WindowNotOver(
-            f"write.mode: append loads only what is over: all before {utc_text(load.complete_until)} (now, less the "
-            "lag)",
+            f"write.mode: append loads only complete time: before {utc_text(load.complete_until)} (now, less the lag)",
             remedy="Load the window later, or shorten `lag`",
         )
     return replace(load, window=load.complete)

@@ -1,6 +1,6 @@
-"""Who is told of each load: that it begins, what it did, or why it failed.
+"""Observers of loads: each is notified when a load begins, succeeds or fails.
 
-A door opens `observed_by` around its work. Observers neither change a load nor fail it.
+An entry point opens `observed_by` around its work. Observers neither change a load nor fail it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from influx_lake.iceberg.window_result import WindowResult
 
 
 class Work(Protocol):
-    """A load: of a window of a measurement or a roll-up, a tail, or rows of others."""
+    """A load: of a window of a measurement or a roll-up, a tail, or rows of an asset."""
 
     @property
     def subject(self) -> str:
-        """What it is of, for people: a measurement or a table."""
+        """The measurement or table, for people."""
         ...
 
     @property
@@ -29,14 +29,14 @@ class Work(Protocol):
 
 
 class LoadObserver(Protocol):
-    """Told of loads, by the thread that does them."""
+    """Is notified of loads, by the thread that runs them."""
 
     def begun(self, work: Work) -> None:
         """A load begins."""
         ...
 
     def loaded(self, work: Work, results: Sequence[WindowResult]) -> None:
-        """A load is done: its commits, none where there was nothing new."""
+        """A load succeeded, with its commits; none where there was nothing new."""
         ...
 
     def failed(self, work: Work, error: BaseException) -> None:
@@ -45,13 +45,13 @@ class LoadObserver(Protocol):
 
 
 OTHER_REASON = "other"
-"""The reason of a load that failed by no error of ours: it was interrupted."""
+"""The reason of a load that failed without an error of the project: it was interrupted."""
 _observers: ContextVar[tuple[LoadObserver, ...]] = ContextVar("influx_lake_load_observers", default=())
 
 
 @contextmanager
 def observed_by(observer: LoadObserver) -> Iterator[None]:
-    """Tell an observer, too, of the loads in the context."""
+    """A context whose loads notify an observer too."""
     token = _observers.set((*_observers.get(), observer))
     try:
         yield
@@ -61,7 +61,7 @@ def observed_by(observer: LoadObserver) -> Iterator[None]:
 
 @contextmanager
 def observed(work: Work) -> Iterator[list[WindowResult]]:
-    """Tell of a load; what it did goes into the list."""
+    """A context that notifies observers of a load; its results are put into the list."""
     observers, results = _observers.get(), list[WindowResult]()
     for observer in observers:
         observer.begun(work)
@@ -79,13 +79,13 @@ def observed(work: Work) -> Iterator[list[WindowResult]]:
 
 
 def _record(work: Work, results: Sequence[WindowResult]) -> None:
-    told = recorder.recorder()
-    if told is None:
+    present = recorder.recorder()
+    if present is None:
         return
     for each in results:
         table = each.table_name
         written = max(0.0, each.write_seconds - each.commit_seconds)
         for phase, seconds in (("read", each.read_seconds), ("write", written), ("commit", each.commit_seconds)):
-            told.count("load_seconds", seconds, {"table": table, "phase": phase})
-        told.count("quarantined_rows", each.quarantined_rows, {"table": table})
-    told.count("loads", 1, {"measurement": work.subject})
+            present.count("load_seconds", seconds, {"table": table, "phase": phase})
+        present.count("quarantined_rows", each.quarantined_rows, {"table": table})
+    present.count("loads", 1, {"measurement": work.subject})

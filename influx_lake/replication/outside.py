@@ -1,4 +1,4 @@
-"""Points of a source that lie in none of a measurement's partitions: no load, and no comparison, meets them."""
+"""Points of a source outside of a measurement's partitions: no load or comparison reads them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from influx_lake.sources.remarks import FindsOutside, Outside, Remark
 
 log = logging.getLogger("influx_lake.replication")
 
-_told: WeakKeyDictionary[Source, set[tuple[str, ...]]] = WeakKeyDictionary()
+_reported: WeakKeyDictionary[Source, set[tuple[str, ...]]] = WeakKeyDictionary()
 
 
 def outside_partitions(source: Source, measurement: Measurement, now: datetime) -> Outside | None:
-    """The points before `partition.start`, and those in the future, as far as the source has read them.
+    """The points before `partition.start` and in the future, as far as the source has read them.
 
     Args:
         source: The source.
@@ -25,7 +25,7 @@ def outside_partitions(source: Source, measurement: Measurement, now: datetime) 
         now: The present.
 
     Raises:
-        SourceError: They cannot be read.
+        SourceError: The source cannot be read.
     """
     if not isinstance(source, FindsOutside):
         return None
@@ -34,22 +34,22 @@ def outside_partitions(source: Source, measurement: Measurement, now: datetime) 
 
 
 def tell_outside(source: Source, measurement: Measurement, now: datetime) -> None:
-    """Tell of them in the log, once of each source and measurement.
+    """Log a warning about them, once for each source and measurement.
 
     Raises:
-        SourceError: They cannot be read.
+        SourceError: The source cannot be read.
     """
     if not isinstance(source, FindsOutside):
         return
-    told = _told.setdefault(source, set())
-    if measurement.path not in told:
-        told.add(measurement.path)
+    reported = _reported.setdefault(source, set())
+    if measurement.path not in reported:
+        reported.add(measurement.path)
         if (found := outside_partitions(source, measurement, now)) is not None:
             log.warning("%s", outside_remark(found, measurement))
 
 
 def outside_remark(found: Outside, measurement: Measurement) -> Remark:
-    """What is to be said of them; where they are all that there is, the unit of times is the first thing to look at."""
+    """The remark about them; where all points are outside, the unit of times is the first suspect."""
     start = utc_text(measurement.scheme.start)
     where = [f"before partition.start, {start}"] if found.before else []
     where += ["in the future"] if found.behind else []
@@ -62,5 +62,5 @@ def outside_remark(found: Outside, measurement: Measurement) -> Remark:
     )
     earlier = "set an earlier `partition.start` to load them" if found.before else "wait until their windows close"
     if found.everything:
-        return Remark(text, f"Look at the unit that times count in, `{found.unit}` of the source; else {earlier}")
+        return Remark(text, f"Check the unit of times, `{found.unit}` of the source; else {earlier}")
     return Remark(text, f"{earlier[0].upper()}{earlier[1:]}, if they are wanted")

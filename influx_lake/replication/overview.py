@@ -1,4 +1,4 @@
-"""How all measurements of a source are doing."""
+"""The state of all measurements of a source."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 COMPARING_SECONDS = 20.0
-"""How long the source is asked in one look; of what is left, others are asked the next time."""
+"""How long an overview queries the source, in seconds; the next one queries the remaining measurements."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one measurement is doing.
+    """The state of a measurement.
 
     Attributes:
         measurement: The measurement.
-        is_gone: Whether its source did not have it when it was last looked at.
-        due: How many windows have closed, and their lag has passed.
+        is_gone: Whether its source did not have it at the last discovery.
+        due: The number of windows that closed at least the lag ago.
         missing: How many of them are not in its table.
-        rows: How many rows its table holds.
-        bytes: How large its data files are; None where the table does not tell, or holds several measurements.
-        newest: The end of the newest time that is loaded.
+        rows: The number of rows in its table.
+        bytes: The size of its data files; None where it is not known, or the table holds several measurements.
+        newest: The end of the newest loaded time.
         committed_at: When its table last changed.
-        comparison: Its newest loaded window on both sides, where they were compared.
-        others: What others did to its table since its last load.
-        problem: Why something cannot be told.
+        comparison: The comparison of its newest loaded window, where it was compared.
+        others: The foreign changes of its table since its last load.
+        problem: The error where its state cannot be read.
     """
 
     measurement: Measurement
@@ -63,12 +63,12 @@ class Standing:
 
     @property
     def differs(self) -> bool:
-        """Whether source and lake were compared, and are not equal."""
+        """Whether source and lake were compared and differ."""
         return self.comparison is not None and self.comparison.verdict is not Verdict.EQUAL
 
     @property
     def is_silent(self) -> bool:
-        """Whether its newest window was compared, and has no rows on either side: nobody writes it any more."""
+        """Whether its newest window was compared and has no rows on either side: nobody writes to it now."""
         return self.comparison is not None and not (self.comparison.source_rows or self.comparison.lake_rows)
 
     def lag(self, now: datetime) -> timedelta | None:
@@ -78,14 +78,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How the measurements of a source are doing.
+    """The state of the measurements of a source.
 
     Attributes:
-        now: When that was.
-        standings: Each measurement's.
-        silence: Why the source was not asked, or not to the end.
-        left_out: What the source lists that is no measurement, in words.
-        source_bytes: How large the source's data are, as far as its server tells.
+        now: The time of the overview.
+        standings: The state of each measurement.
+        silence: The error for which the source was not queried, or not completely.
+        left_out: What the source lists besides measurements, in words.
+        source_bytes: The size of the source's data, where its server reports it.
     """
 
     now: datetime
@@ -96,7 +96,7 @@ class Overview:
 
     @property
     def present(self) -> list[Standing]:
-        """Those that their source still has."""
+        """The measurements that their source still has."""
         return [each for each in self.standings if not each.is_gone]
 
     @property
@@ -115,7 +115,8 @@ def overview_of(
     named: Collection[str] = (),
     comparing_seconds: float = COMPARING_SECONDS,
 ) -> Overview:
-    """Look at all measurements of a source: the metadata of each table, and the source for a bounded time.
+    """Collect the state of all measurements of a source: from the tables' metadata, and from the source for a limited
+    time.
 
     Args:
         measurements: The measurements.
@@ -123,17 +124,17 @@ def overview_of(
         now: The present.
         gone: Whether a measurement is known not to be in its source any more.
         source: Their source, to compare the newest loaded window of each; None compares nothing.
-        named: The measurements that are named letter by letter, also one whose name is that of a dropped table.
-        comparing_seconds: How long the source is asked.
+        named: The measurements that lake.yaml lists by name, also one with the name of a dropped table.
+        comparing_seconds: How long the source is queried.
 
     Raises:
-        LakeError: The catalog is away.
+        LakeError: The catalog is unavailable.
     """
     due = due_counter(now)
     standings = {each.path: _standing(catalog, each, now, gone, due) for each in measurements}
     silence, left_out = None, ""
     if source is not None:
-        # In another order each time, so that none is left out for ever.
+        # In random order, so that none is left out for ever.
         asked = [each for each in standings.values() if not (each.is_gone or each.problem)]
         silence = _compare(random.sample(asked, len(asked)), source, catalog, now, comparing_seconds, standings)
         try:
@@ -144,7 +145,9 @@ def overview_of(
 
 
 def due_counter(now: datetime) -> Callable[[Scheme, timedelta, datetime], int]:
-    """Counts closed windows from a time on; most measurements share their scheme."""
+    """Returns a function that counts closed windows since a time; cached, since most measurements share their
+    scheme.
+    """
 
     @cache
     def count(scheme: Scheme, lag: timedelta, since: datetime) -> int:
@@ -167,7 +170,7 @@ def _standing(
         table = find_table(catalog, measurement.identifier, measurement.share)
         state = table_state(table)
     except LakeError as error:
-        # One that may pass is the catalog's; one of this table must not hide the others.
+        # A transient error is the catalog's; another one is about this table and must not hide the others.
         if error.transient:
             raise
         return replace(standing, problem=error)
@@ -201,7 +204,7 @@ def _compare(
     seconds: float,
     into: dict[tuple[str, ...], Standing],
 ) -> LakeError | None:
-    """Compare while there is time; a source that is away is not asked again, and its error is given."""
+    """Compare while there is time; returns the error of a source that is unavailable, which ends it."""
     until = time.monotonic() + seconds
     for each in standings:
         if time.monotonic() > until:
@@ -221,6 +224,6 @@ def _compare(
 
 
 def _newest_loaded(standing: Standing, now: datetime) -> Window | None:
-    """The newest closed window, if it is loaded: a missing one is told of anyway."""
+    """The newest closed window, if it is loaded; a missing one is reported anyway."""
     window = newest_closed(standing.measurement, now)
     return window if window and standing.newest and window.end <= standing.newest else None

@@ -1,4 +1,4 @@
-"""Caches the columns of measurements for a moment, so that small windows do not ask for them each time."""
+"""Caches the columns of measurements for a second, so that small windows do not query them each time."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.sources.protocol import Source
 
 SECONDS = 1.0
-"""How long an answer holds: long for a window of a few rows, and short for a field that appears during a run."""
+"""How long an answer is valid, in seconds: long for a window of a few rows, short for a new field."""
 
 
 class RecentSchemas:
-    """What a source declared at most a second ago; threads may share it.
+    """The schemas that a source declared at most a second ago; threads may share it.
 
-    For one run: whatever was written before the run began is seen by it. A field that appears meanwhile is as one that
-    was written a second later.
+    For one run: it sees everything that was written before the run began. A field that appears meanwhile is seen up to
+    a second later.
 
     Args:
         source: The source.
-        seconds: How long its answers hold.
+        seconds: How long its answers are valid.
     """
 
     def __init__(self, source: Source, seconds: float = SECONDS) -> None:
@@ -34,20 +34,20 @@ class RecentSchemas:
         """The measurement's columns.
 
         Raises:
-            SourceError: The source cannot tell; asked again the next time.
+            SourceError: The source cannot be read; the next call asks again.
         """
         with self._lock:
             now = monotonic()
             known = self._known.get(measurement)
             if known is None or now - known[0] >= self._seconds:
-                # It holds from when it was asked for: nothing is known of what came after that.
+                # Valid from the time of the query, since later changes are not known.
                 known = self._known[measurement] = (now, self._source.schema(measurement))
             return known[1]
 
 
 @dataclass(frozen=True, slots=True)
 class FixedSchema:
-    """What a source declared when a load began: all parts of a window have the same columns.
+    """The schema that a source declared when a load began, so that all parts of a window have the same columns.
 
     Attributes:
         declared: The measurement's columns.

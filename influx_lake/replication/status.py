@@ -1,4 +1,4 @@
-"""How much of a measurement is in the lake."""
+"""The status of a measurement in the lake."""
 
 from __future__ import annotations
 
@@ -32,28 +32,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementStatus:
-    """How much of a measurement is in its table.
+    """The status of a measurement's table.
 
     Attributes:
         measurement: The measurement.
-        table_exists: Whether its table was made.
+        table_exists: Whether its table exists.
         expected: Its closed windows, oldest first.
-        missing: Those of them that were not loaded.
-        rows: How many rows the table holds.
-        watermark: All time from the scheme's start to this is loaded; None when the first window is not.
-        lag: How far the watermark is behind now.
-        newest: The end of the newest time that is loaded, by a tail too, whatever is missing before it.
+        missing: The closed windows that are not loaded.
+        rows: The number of rows in the table.
+        watermark: All time from the scheme's start to this is loaded; None where the first window is not.
+        lag: The time from the watermark to now.
+        newest: The end of the newest loaded time, by a tail too, whatever is missing before it.
         last_snapshot_id: The table's current snapshot.
-        last_snapshot_at: When it was made.
-        others: What others did to the table, as far as it is not made good.
-        renamed: The columns that others renamed: what they are called in the table, by the names that loads know.
-        alike: The columns whose names differ in case only, which some engines take for one.
-        column_changes: What others did to columns that loads cannot follow, and stop for where the source has them.
-        outdated: Its windows that were loaded under another definition of columns and rows.
-        unpublished: The windows on branches, which readers do not get, by branch.
-        offloaded: The time that is deleted at its source, and that the table has.
-        unheld: Why the table does not have some of that, where it does not.
-        copied: Why nothing is loaded, where the table's files are those of the lake that this one is a copy of.
+        last_snapshot_at: When it was committed.
+        others: The foreign changes of the table that no load has repaired.
+        renamed: The columns that other tools renamed: their names in the table, by the names that loads know.
+        alike: The columns whose names differ in case only, which some engines do not distinguish.
+        column_changes: Changes of columns by other tools that loads refuse where the source has these columns.
+        outdated: Its windows that were loaded under another definition.
+        unpublished: The windows on branches, which readers do not see, by branch.
+        offloaded: The off-loaded time.
+        unheld: Why the table lacks off-loaded rows; None where it does not.
+        copied: Why nothing is loaded, where the lake's folder was copied and the table's files are those of the
+            original.
     """
 
     measurement: Measurement
@@ -78,7 +79,7 @@ class MeasurementStatus:
 
     @property
     def remarks(self) -> list[str]:
-        """What is to be known of the table, and of the names of its columns."""
+        """Remarks on the table and its columns."""
         said = [f"{name!r} is {there!r}" for name, there in self.renamed.items()]
         renamed = [f"others renamed columns, which are filled under their new names: {', '.join(said)}"] if said else []
         changed = map(in_words, self.column_changes)
@@ -91,7 +92,7 @@ class MeasurementStatus:
         return [*gone, *copied, *renamed, *changed, *outdated, *map(alike_in_words, self.alike), *self._waiting()]
 
     def _waiting(self) -> list[str]:
-        """What readers do not get of it."""
+        """Remarks on windows that readers do not see."""
         said = []
         for branch, windows in self.unpublished.items():
             many = f"{windows[0]}" + (f" and {len(windows) - 1:,} more" if len(windows) > 1 else "")
@@ -104,16 +105,16 @@ class MeasurementStatus:
 
     @property
     def loaded(self) -> int:
-        """How many of the expected windows are in the table."""
+        """The number of expected windows that are in the table."""
         return len(self.expected) - len(self.missing)
 
 
 def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime) -> MeasurementStatus:
-    """Tell from the table's metadata how much of a measurement is loaded.
+    """Read the status of a measurement from its table's metadata.
 
     Raises:
-        CatalogError: The catalog cannot tell.
-        StorageError: What others did to the table cannot be read.
+        CatalogError: The catalog cannot be reached or refuses.
+        StorageError: The foreign changes of the table cannot be read.
     """
     table = find_table(catalog, measurement.identifier, measurement.share)
     state = table_state(table)
@@ -154,7 +155,7 @@ def _unheld(measurement: Measurement, table: Table | None) -> str | None:
 
 
 def _followed(table: Table) -> dict[str, str]:
-    """The renamed columns, but for those whose names others gave to columns of their own: loads stop for these."""
+    """The renamed columns that loads follow, without those whose old names other tools gave to new columns."""
     there, loads = actual(table).schema().column_names, set(renamed(table).values())
     return {name: new for name, new in renamed(table).items() if name not in there or name in loads}
 

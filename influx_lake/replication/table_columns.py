@@ -1,4 +1,4 @@
-"""The table of a measurement: how it is wanted, and whether it takes loads after what others did to its columns."""
+"""The `TableTarget` of a measurement, and the check whether its table takes loads after foreign changes of columns."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTarget:
-    """The table a measurement's rows go to.
+    """The table of a measurement, for its loads.
 
     Args:
         measurement: The measurement.
-        schema: The columns that the table gets.
+        schema: The columns of the table.
     """
     there, style = {column.name for column in schema.columns}, measurement.types.column_names
     key = tuple(name if name in there else column_name(name, style) for name in measurement.write.key)
-    # Names and types are those of the table by now.
+    # The schema already has the table's names and types.
     types = measurement.types.model_copy(update={"types": {}, "column_names": ColumnNames.KEEP})
     return TableTarget(
         identifier=measurement.identifier,
@@ -52,11 +52,11 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
 def check_takes_loads(source: Source, catalog: Catalog, measurement: Measurement) -> None:
     """Check that a table takes the source's columns, as loads do.
 
-    The source is asked for its columns only where the table's metadata say that others changed some.
+    The source is queried only where the table's metadata show foreign changes of columns.
 
     Raises:
-        SchemaConflict: Loads are refused; in their words.
-        SourceError: The source cannot tell its columns.
+        SchemaConflict: Loads would be refused; the message is that of a load.
+        SourceError: The source's columns cannot be read.
     """
     table = find_table(catalog, measurement.identifier, measurement.share)
     if table is None or not _may_be_refused(table, measurement):
@@ -67,28 +67,28 @@ def check_takes_loads(source: Source, catalog: Catalog, measurement: Measurement
 
 
 def check_or_tell(source: Source, catalog: Catalog, measurement: Measurement) -> None:
-    """The same where the source may be away: then what the table's metadata say is told.
+    """The same check; where the source is unavailable, foreign changes in the table's metadata are reported.
 
     Raises:
-        SchemaConflict: Loads are refused, or may be.
+        SchemaConflict: Loads would be refused, or might be.
     """
     try:
         check_takes_loads(source, catalog, measurement)
     except SourceError:
-        # That the source is away is told where the source itself is looked at.
+        # That the source is unavailable is reported by the check of the source itself.
         if remarks := remarks_of(catalog, measurement):
-            remedy = "Undo the change; the source cannot tell its columns now"
+            remedy = "Undo the change; the source's columns cannot be read now"
             raise SchemaConflict("; ".join(remarks), remedy=remedy) from None
 
 
 def remarks_of(catalog: Catalog, measurement: Measurement) -> list[str]:
-    """What others did to the columns of a measurement's table that loads cannot follow."""
+    """The foreign changes of columns that loads cannot follow, in words."""
     table = find_table(catalog, measurement.identifier, measurement.share)
     return [in_words(change) for change in column_changes(table, measurement.time_column)] if table is not None else []
 
 
 def in_words(change: str) -> str:
-    """A change of columns, for people."""
+    """A foreign change of columns, in words."""
     return f"others changed columns: {change}"
 
 
@@ -96,6 +96,6 @@ def _may_be_refused(table: Table, measurement: Measurement) -> bool:
     return bool(
         column_changes(table, measurement.time_column)
         or (measurement.types.renamed_columns is RenamedColumns.REFUSE and renamed(table))
-        # No load wrote down which column is which.
+        # No load has recorded the columns' ids.
         or (remembered(table) is None and holds_rows(table))
     )

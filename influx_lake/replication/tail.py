@@ -1,4 +1,4 @@
-"""The open windows of a measurement, from its source to its table, as far as they have come."""
+"""Tails the open windows of a measurement: loads the points that have arrived."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TailWindow:
-    """An open window of a measurement that is tailed.
+    """An open window of a measurement to tail.
 
     Attributes:
         source: The source of the window.
         catalog: The catalog of its table.
-        run_id: Who loads it; kept in the snapshot.
+        run_id: The run, recorded in the snapshot.
         schema: The measurement's columns.
     """
 
@@ -54,14 +54,14 @@ class TailWindow:
 
 @dataclass(frozen=True, slots=True)
 class TailResult:
-    """What a tail of a measurement did.
+    """The result of a tail.
 
     Attributes:
         measurement: The measurement.
         until: All points before it that had arrived are in the table.
-        commits: What was added, oldest first; none when there was nothing new.
-        seconds: How long it took.
-        read_seconds: How much of that was spent waiting for the source.
+        commits: The commits, oldest first; none where there was nothing new.
+        seconds: The duration, in seconds.
+        read_seconds: The part of the duration spent waiting for the source.
     """
 
     measurement: Measurement
@@ -72,12 +72,12 @@ class TailResult:
 
     @property
     def rows(self) -> int:
-        """How many rows were added."""
+        """The number of added rows."""
         return sum(commit.rows - commit.previous_rows for commit in self.commits)
 
     @property
     def last_time(self) -> datetime | None:
-        """The time of the newest row that came."""
+        """The time of the newest added row."""
         return max((commit.last_time for commit in self.commits if commit.last_time is not None), default=None)
 
 
@@ -90,28 +90,27 @@ def tail_measurement(
     declared: Sequence[str] = (),
     now: datetime | None = None,
 ) -> TailResult:
-    """Add the points of the windows that are not due yet and that no load or tail brought, until the tail's lag before
-    now.
+    """Add the new points of the windows that are not due yet, up to the tail's lag before now.
 
-    Doing it again, after a crash or from two processes, adds nothing twice. A window that was tailed is due all the
-    same when it has closed: then it is loaded as a whole.
+    Repeating it, after a crash or from two processes, adds nothing twice. A tailed window is still due when it has
+    closed: then it is loaded as a whole.
 
     Args:
         source: The measurement's source.
         catalog: The catalog of its table.
-        measurement: The measurement; without a `tail` it is loaded until its own lag before now.
-        run_id: Who does it; kept in the snapshots.
-        declared: The identities of the sources that the measurement has, its own first, where there are several.
-        now: The present, where it is not this moment.
+        measurement: The measurement; without a `tail` it is loaded up to its own lag before now.
+        run_id: The run, recorded in the snapshots.
+        declared: The identities of the measurement's sources, its main one first, where it has several.
+        now: The present; default: this moment.
 
     Raises:
-        ConfigurationError: Readers are to get its windows after their checks only.
-        LakeError: Of the class that says what can be done about it, naming measurement and window.
+        ConfigurationError: `write.publish` is `after_checks`.
+        LakeError: The error names measurement and window; its class tells what can be done.
     """
     if measurement.write.publish is Publish.AFTER_CHECKS:
         raise ConfigurationError(
-            "`write: {publish: after_checks}` is for windows that are over: a tail shows the open one before any check",
-            remedy="Load windows once they are over: influx-lake replicate",
+            "`write: {publish: after_checks}` is for closed windows: a tail shows the open one before any check",
+            remedy="Load windows once they have closed: influx-lake replicate",
             measurement=measurement.name,
         )
     progress, now = ProgressMeter(), now or datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Chooses what a window is loaded from where the source went back to older values."""
+"""Chooses the source of a window where its server may have reverted corrected values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger("influx_lake.replication")
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """What a window is loaded from.
+    """The source to load a window from.
 
     Attributes:
         source: The source, or its archive.
@@ -37,29 +37,30 @@ class Trusted:
     corrected: CorrectedPoints | None = None
 
     def keeping(self, rows: RowStream) -> RowStream:
-        """The rows, with the values that the lake keeps."""
+        """The source's rows, with the values that the lake keeps."""
         return rows if self.corrected is None else self.corrected.keeping(rows)
 
 
 def trusted_source(
     source: Source, catalog: Catalog, measurement: Measurement, window: Window, archive: Source | None
 ) -> Trusted:
-    """What a window is loaded from: its source, or the archive where the source went back to older values.
+    """Choose what a window is loaded from: its source, or the archive where the source reverted values.
 
-    A server that takes corrections back would have the lake follow it when a window is loaded again. Where the lake is
-    known to hold the newer values of all that differs, that is stopped. Where there is more to load, such as late
-    points, the points that are known to have gone back keep their values; where nothing tells, it is said and done.
+    Loading a window again from a server that reverts corrections would revert the lake too. Where the lake is known to
+    hold the newer values of everything that differs, the load is refused. Where there is more to load, such as late
+    points, points that are known to be reverted keep the lake's values. Where it is not known which side is newer, the
+    source is loaded, with a warning.
 
     Raises:
-        ValuesWentBack: The lake has the newer values, and there is no archive to take them from.
-        LakeError: One of the sides cannot tell.
+        ValuesWentBack: The lake has the newer values, and there is no archive to load them from.
+        LakeError: Source, archive or lake cannot be read.
     """
-    # What is known without asking anybody comes first: most loads end here.
+    # First what needs no query: most loads end here.
     if measurement.write.mode is WriteMode.APPEND or known_policy(measurement, source) is OnChangedValues.LOAD:
         return Trusted(source)
     has_rows = lake_counts(catalog, measurement, [window])[0] > 0
-    says_something = has_rows and not _is_outdated(catalog, measurement, window)
-    if not says_something or (policy := policy_of(measurement, source)) is OnChangedValues.LOAD:
+    is_comparable = has_rows and not _is_outdated(catalog, measurement, window)
+    if not is_comparable or (policy := policy_of(measurement, source)) is OnChangedValues.LOAD:
         return Trusted(source)
     [found] = compare_windows(source, catalog, measurement, [window], depth=lambda _: Depth.PROFILE, archive=archive)
     if found.evidence is None:
@@ -75,11 +76,11 @@ def trusted_source(
             f"{where}: {found.evidence.reason}. InfluxDB 3 Core shows the first value again once a later one is "
             "persisted; the table is unchanged",
             remedy="To keep the lake's values, do nothing; to have the source's, set on_changed_values: load for this "
-            "load. With the server's files declared (type: influxdb3_parquet), on_changed_values: archive takes what "
-            "was written last from there",
+            "load. With the server's files declared (type: influxdb3_parquet), on_changed_values: archive loads the "
+            "values written last from these",
         )
     said = f"{where}: {found.evidence.reason}"
-    log.warning("%s %s: %s; the source's are loaded", measurement.name, window, said)
+    log.warning("%s %s: %s; the source's values are loaded", measurement.name, window, said)
     return Trusted(source, _corrected(source, catalog, measurement, window))
 
 
@@ -96,7 +97,7 @@ def _with_more(
     policy: OnChangedValues,
     archive: Source | None,
 ) -> Trusted:
-    """What a window is loaded from of which the source has another number of rows."""
+    """Choose what a window is loaded from where the source has another number of rows."""
     corrected = _corrected(source, catalog, measurement, window)
     if corrected is not None and policy is OnChangedValues.ARCHIVE and archive is not None:
         name = measurement.name

@@ -1,4 +1,4 @@
-"""One window of one measurement, from its source to its table."""
+"""Loads one window of a measurement from its source to its table."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ log = logging.getLogger("influx_lake.replication")
 
 
 class Auditor(Protocol):
-    """Does the checks that a window has to pass before readers of its table get it."""
+    """Runs the checks that a window has to pass before it is published."""
 
     def __call__(self, measurement: Measurement, catalog: Catalog, source: Source, window: Window) -> Sequence[str]:
-        """What is wrong with a window, in words; nothing where it passed.
+        """The failures of a window, in words; none where it passed.
 
         Args:
             measurement: The measurement.
-            catalog: A catalog that has the window in the measurement's table.
+            catalog: A catalog in which the measurement's table has the window.
             source: The measurement's source.
             window: The window.
         """
@@ -65,42 +65,42 @@ class Auditor(Protocol):
 
 
 class Distributor(Protocol):
-    """Has the rows of windows written by others than the process that commits them."""
+    """Has other processes write the rows of windows for the process that commits them."""
 
     def parts(
         self, measurement: Measurement, schema: MeasurementSchema, context: LoadContext, identities: tuple[str, ...]
     ) -> Callable[[WindowLoad], Sequence[WrittenPart]]:
-        """What has a window written; see `WindowLoad.written`.
+        """The writer of a window's parts; see `WindowLoad.written`.
 
         Args:
             measurement: The measurement.
-            schema: Its columns, as its table gets them.
+            schema: The columns of its table.
             context: The load.
-            identities: The identities of its sources, its own first, where there are several.
+            identities: The identities of its sources, its main one first, where it has several.
         """
         ...
 
 
 @dataclass(slots=True)
 class MeasurementWindow:
-    """A window of a measurement as its source has it, to be loaded as the measurement's `write.mode` says: by default,
-    afterwards the table holds exactly the source's rows for it.
+    """A window of a measurement in its source, to be loaded by the measurement's `write.mode`: by default, the table
+    then holds exactly the source's rows for it.
 
     Attributes:
         source: The source of the window.
         catalog: The catalog of its table.
         measurement: The measurement.
         window: The window.
-        run_id: Who loads it; kept in the snapshot.
-        declared: The identities of the sources that the measurement has, its own first, where there are several.
-        schemas: Tells the measurement's columns, where several windows are loaded one after the other; without it the
+        run_id: The run, recorded in the snapshot.
+        declared: The identities of the measurement's sources, its main one first, where it has several.
+        schemas: Returns the measurement's columns, where several windows are loaded one after the other; None: the
             source is asked.
-        archive: What the source's server has persisted, which tells what was written last.
-        on_progress: Told every few seconds how far the window is.
-        auditor: Checks the window where `write.publish` is `after_checks`; None for one that is loaded to a branch,
-            which readers do not get.
-        helpers: Who else writes parts of the window, where `partition.split` has it written in parts.
-        distributor: Has its rows written by others; None: they are read and written here.
+        archive: The archive of the source, which has the values written last.
+        on_progress: Called every few seconds with the progress.
+        auditor: Checks the window where `write.publish` is `after_checks`; None for a load to a branch, which readers
+            do not see.
+        helpers: The other processes that write parts of the window, where `partition.split` splits it.
+        distributor: Has other processes write its rows; None: this process reads and writes them.
     """
 
     source: Source
@@ -126,10 +126,10 @@ class MeasurementWindow:
         return self.measurement.name
 
     def load(self) -> WindowLoad:
-        """The rows, and how they are written.
+        """The load: rows and write options.
 
         Raises:
-            LakeError: The source does not tell the measurement's columns.
+            LakeError: The source or the table cannot be read.
         """
         if isinstance(self.source, TopicSource):
             return self._seal(self.source)
@@ -161,14 +161,14 @@ class MeasurementWindow:
         if self.distributor is not None and origin is source and trusted.corrected is None:
             written = self.distributor.parts(measurement, self._schema, context, tuple(self.declared))
             load = replace(load, written=written)
-        # What was off-loaded is not there to be read.
+        # Off-loaded windows are not split, since the source no longer has their rows.
         elif measurement.write == self.measurement.write and len(parts_of(measurement, self.window)) > 1:
             self._split = self._split_load(measurement, self._schema, now, FixedSchema(self._declared))
             load = replace(load, written=self._split)
         if measurement.stream and load.written is None and measurement.write.mode is WriteMode.REPLACE:
             load = self._beside_stream(load, measurement.stream)
         if (measurement.tail or measurement.stream) and measurement.write.mode is WriteMode.REPLACE:
-            # Of a window that is open, what is complete: rows that a tail or stream adds meanwhile lie after it.
+            # Only the complete part of an open window: a tail or stream may add rows after it meanwhile.
             return replace(load, window=load.complete or load.window)
         return load
 
@@ -229,7 +229,7 @@ class MeasurementWindow:
         )
 
     def _part(self, part: Window, declared: Declares | None = None) -> MeasurementWindow:
-        """A part, as if it were a window of its own that is not cut."""
+        """A part, as a window of its own that is not split."""
         return MeasurementWindow(
             self.source,
             self.catalog,
@@ -249,14 +249,14 @@ class MeasurementWindow:
         return lambda catalog: auditor(self.measurement, catalog, self.source, self.window)
 
     def loaded(self, done: WindowResult) -> WindowResult:
-        """What loading did, with the columns of the source and the time that it took; tells of rows that are not loaded
-        and of those that others left in the window.
+        """The result of the load, with the source's columns and the duration. Warns of points outside of partitions,
+        and of foreign rows left in the window.
         """
         tell_outside(self.source, self.measurement, datetime.now(UTC))
         _tell_others(done, self.measurement, self.window)
-        # What readers of the table get differs as before until the branch is published.
-        if (told := recorder.recorder()) is not None and branch_of(self.catalog) is None:
-            told.loaded(self.measurement.full_name, self.window)
+        # On a branch, the window that readers see is unchanged until it is published.
+        if (present := recorder.recorder()) is not None and branch_of(self.catalog) is None:
+            present.loaded(self.measurement.full_name, self.window)
         if self._split is not None:
             self._split.forget()
             done = replace(done, read_from=self._split.read_from)
@@ -286,12 +286,11 @@ def replicate_window(
 ) -> WindowResult:
     """Load one window of a measurement; the arguments are those of `MeasurementWindow`.
 
-    Doing it again, after a crash or from two processes, leaves the same rows. Of a window that has not been closed for
-    the measurement's lag, only what lies before now, less the lag, counts as loaded: it stays due.
+    Repeating it, after a crash or from two processes, leaves the same rows. Of a window that closed less than the
+    measurement's lag ago, only the part before now, less the lag, counts as loaded: the window stays due.
 
     Raises:
-        LakeError: Of the class that says what can be done about it, naming measurement and window; the table is as it
-            was.
+        LakeError: The table is unchanged; the error names measurement and window, and its class tells what can be done.
     """
     return load_rows(
         MeasurementWindow(
@@ -310,7 +309,7 @@ def replicate_window(
 
 
 def _tell_others(done: WindowResult, measurement: Measurement, window: Window) -> None:
-    """Say that rows of others may be in a window after its load, which left them there."""
+    """Warn of foreign rows that a load left in its window."""
     others = table_state(done.table).others_in(window)
     if others is not None:
         log.warning(
@@ -343,11 +342,11 @@ def load_of(
         measurement: The measurement.
         schema: Its columns, as the source has them now.
         window: The window.
-        run_id: Who does it; kept in the snapshot.
+        run_id: The run, recorded in the snapshot.
         now: The present.
-        declared: The identities of the sources that the measurement has, its own first, where there are several.
-        progress: How far it is.
-        keeping: Keeps values of the table that are not to be replaced.
+        declared: The identities of the measurement's sources, its main one first, where it has several.
+        progress: The progress of the load.
+        keeping: Replaces reverted values in the source's rows by those of the table.
     """
     progress = progress or ProgressMeter()
     target = replace(table_target(measurement, schema), erased=measurement.erased)
@@ -362,7 +361,7 @@ def load_of(
                 stream = opened.enter_context(source.read(schema, part))
             yield LimitedRows(keeping(stream), measurement)
 
-    # In the other modes no row goes that the source does not replace.
+    # The other modes remove no row that the source does not replace.
     guarded = measurement.write.mode is WriteMode.REPLACE
     return WindowLoad(
         catalog=catalog,

@@ -61,7 +61,7 @@ class Adoption:
         measurement: The measurement, as its windows are loaded.
         into: The table to load into; the measurement's own unless another is named.
         lake: The table as it was found.
-        target: The table as loads want it.
+        target: The `TableTarget` of its loads.
         now: The present.
         run_id: The run, recorded in snapshots.
         declared: The identities of the measurement's sources, its main one first.
@@ -189,7 +189,7 @@ class Adoption:
 
     def _load(self, window: Window, found: Difference, carried: CarriedRows | None, copies: int) -> WindowResult:
         load = self._load_of(window, carried.after if carried else lambda rows: rows)
-        # Points that the source gives after all come as one row each.
+        # Points that the source returns after all have one row each.
         points = sum(map(len, found.keys)) if found.keys else found.gone - copies
         load = replace(load, guard=_RowCountGuard(found.source_rows + (points if carried else 0)))
         return load_rows(
@@ -242,14 +242,14 @@ class _AdoptedRows(MeasurementWindow):
 
     Attributes:
         prepared: The load.
-        columns: The columns that it makes.
+        columns: The columns that it loads.
     """
 
     prepared: WindowLoad
     columns: MeasurementSchema
 
     def load(self) -> WindowLoad:
-        """The load."""
+        """The prepared load."""
         self._schema, self._progress = self.columns, self.prepared.progress
         return self.prepared
 
@@ -268,9 +268,9 @@ class _RowCountGuard:
         """Check that the load brings as many rows as expected."""
         if rows < self.expected:
             raise WindowShrank(
-                f"{self.expected:,} rows of {window} were found when it was compared, and {rows:,} came when it was "
-                "loaded; the table is unchanged",
-                remedy="Run it again: the source gave another answer. Where points are being deleted there, wait",
+                f"{self.expected:,} rows of {window} were compared, and {rows:,} were read to load it; the table "
+                "is unchanged",
+                remedy="Run it again: the source returned other rows. Where points are being deleted there, wait",
             )
 
     def keeps_missing(self, rows: int, previous_rows: int) -> bool:  # noqa: ARG002
@@ -316,8 +316,8 @@ def adoption_of(
     with naming(measurement.name):
         if measurement.share is not None or measurement.layout is not None:
             raise ConfigurationError(
-                f"{measurement.table_name} may hold several measurements, and is not adopted: whose its rows are "
-                "cannot be told",
+                f"{measurement.table_name} may hold several measurements, and is not adopted: the owner "
+                "of its rows cannot be determined",
                 remedy="Give the measurement a table of its own",
             )
         table = find_table(catalog, measurement.identifier)

@@ -47,8 +47,7 @@ class CarriedRows:
         return sum(len(part) - len(_each_once(part)) for part in self._parts(every))
 
     def after(self, stream: RowStream) -> RowStream:
-        """The source's rows, followed by the rows that stay; points that the source gives after all are left out of
-        these.
+        """The source's rows, followed by the rows that stay, without points that the source returns after all.
 
         The stream has the columns of both; the source's rows are null where it has no such column.
 
@@ -67,7 +66,7 @@ class CarriedRows:
             raise DataRefused(
                 "rows that the source does not have any more have columns of types that loads do not write: "
                 f"{', '.join(map(repr, kept))}; the table is unchanged",
-                remedy="Drop these columns from the table, or let such rows go: on_shrink: replace",
+                remedy="Drop these columns from the table, or drop such rows: on_shrink: replace",
             )
 
     def _both(self, stream: RowStream, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -90,7 +89,7 @@ class CarriedRows:
     def _rows(self, keys: pa.Table | None) -> Iterator[pa.RecordBatch]:
         """The rows that stay, with the table's columns."""
         for batch in self.lake.whole(self.window):
-            kept = batch if keys is None else batch.filter(pa.array(self._are_of(batch, keys)))
+            kept = batch if keys is None else batch.filter(pa.array(self._mask_of(batch, keys)))
             if len(kept):
                 yield kept
 
@@ -102,10 +101,10 @@ class CarriedRows:
                 buckets.add(batch)
             yield from filled(buckets)
 
-    def _are_of(self, batch: pa.RecordBatch, keys: pa.Table) -> np.ndarray:
-        return _are_in(pa.Table.from_batches([self.rows.keys_of(batch, self._called)]), keys)
+    def _mask_of(self, batch: pa.RecordBatch, keys: pa.Table) -> np.ndarray:
+        return _are_in(pa.Table.from_batches([self.rows.keys_of(batch, self._name_in_table)]), keys)
 
-    def _called(self, name: str) -> str:
+    def _name_in_table(self, name: str) -> str:
         return self.lake.held.get(name, name)
 
     def _as_loaded(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -38,10 +38,10 @@ class ComparableRows:
     one, as in InfluxDB; in values it does not.
 
     Attributes:
-        columns: The columns, as loads make them.
-        tags: Those of them that tell points apart, and that the lake has.
+        columns: The columns, as loads write them.
+        tags: The tags among them that the lake has.
         time: The column of the time.
-        nanoseconds: Whether what lies below a microsecond counts.
+        nanoseconds: Whether times are compared to the nanosecond.
     """
 
     columns: tuple[Column, ...]
@@ -51,12 +51,12 @@ class ComparableRows:
 
     @classmethod
     def of(cls, schema: MeasurementSchema, held: Mapping[str, str], *, nanoseconds: bool) -> ComparableRows:
-        """How rows of a measurement are compared with those of a table.
+        """The comparison of a measurement's rows with those of a table.
 
         Args:
-            schema: The columns that the table gets.
-            held: Those that it has already, and that take the source's values, with their names there.
-            nanoseconds: Whether the table is to keep nanoseconds.
+            schema: The columns of the table after a load.
+            held: The columns that it has already, in a type for the source's values, with their names in it.
+            nanoseconds: Whether the table keeps nanoseconds.
         """
         compared = tuple(column for column in schema.columns if column.is_compared and column.name != schema.time)
         tags = tuple(name for name in schema.tags if name in held)
@@ -100,7 +100,7 @@ class ComparableRows:
         Args:
             batch: The rows.
             held: The names of columns in the table.
-            nanoseconds_column: Its column of whole times, where it has one.
+            nanoseconds_column: Its column of times in nanoseconds, where it has one.
         """
         below = None
         if self.nanoseconds and nanoseconds_column is not None:
@@ -171,7 +171,7 @@ def _comparable(values: pa.Array, column: Column) -> pa.Array:
         values = as_in_source(values, column.type)
         return _bits(values) if column.type is ColumnType.FLOAT else values.cast(kind)
     except pa.ArrowInvalid:
-        # Others wrote 0.5 where the source has whole numbers.
+        # Another tool wrote 0.5 where the source has integers.
         return pa.nulls(len(values), kind)
 
 

@@ -29,9 +29,9 @@ class LakeSide:
     """The table that is adopted.
 
     Attributes:
-        table: The table, for the snapshot that it had when it was looked at.
-        schema: The columns that loads make.
-        held: The columns of `schema` that it has in a type that takes the source's values, with their names in it.
+        table: The table at the snapshot before the adoption.
+        schema: The columns that loads write.
+        held: The columns of `schema` that it has in a type for the source's values, with their names in it.
         repair: The schema changes that it needs.
         nanoseconds: The name of its column of times in nanoseconds, where it has one.
     """

@@ -88,7 +88,7 @@ class ChangeJournal:
 
         Args:
             changes: The changes.
-            source: The source that reported them; it counts as heard of also where there are none.
+            source: The source that reported them; the time of its report is kept, also without changes.
 
         Raises:
             StorageError: They cannot be kept.

@@ -20,7 +20,7 @@ ARRIVING = timedelta(seconds=5)
 writes them.
 """
 HEARD_EVERY = 10_000_000_000
-"""The precision with which it is kept when a source was heard of last, in nanoseconds."""
+"""The interval for recording that a source has reported, in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def note_table(lake: Lake, journal: ChangeJournal, name: str, source: Source, no
 
     Raises:
         SourceError: The table cannot be read.
-        StorageError: What it says cannot be kept.
+        StorageError: The changes cannot be kept.
     """
     table = tables_of_changes(lake)[name]
     until = journal.read_until(name)

@@ -1,4 +1,4 @@
-"""Late points of off-loaded windows: which rows that the source got since are not in the lake."""
+"""Late points of off-loaded windows: rows that the source got after off-loading and the lake lacks."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataT
 
     Args:
         table: The table, under the names that loads know.
-        target: The table as loads want it.
+        target: The `TableTarget` of its loads.
         types: The columns, with the types that loads give them.
         window: The window.
     """
@@ -224,8 +224,8 @@ def in_types(
     Args:
         batch: The rows.
         types: The columns; one that the table lacks has nothing but null.
-        refused: Gets the columns with values that loads cannot have written; they come as null.
-        unlike: Gets the columns whose values had to be cast.
+        refused: Receives the columns with values that loads cannot have written; these are null in the result.
+        unlike: Receives the columns whose values had to be cast.
     """
     arrays = []
     for name, kind in types.items():

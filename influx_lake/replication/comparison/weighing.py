@@ -40,7 +40,7 @@ def weighed_windows(
     return {
         window: weigh(source, table, measurement, window, columns, archive)
         for window, columns in differing.items()
-        # Where lake.yaml makes other values now, they tell nothing of which side is newer.
+        # Under another definition, differing values do not show which side is newer.
         if not is_outdated(measurement, state, window)
     }
 

@@ -107,10 +107,10 @@ def weigh(
         measurement: The measurement.
         window: The window, with as many rows on both sides.
         changed: The columns whose values differ.
-        archive: What the source's server has persisted.
+        archive: The archive of the source.
 
     Raises:
-        LakeError: One of the sides cannot tell.
+        LakeError: Source, archive or lake cannot be read.
     """
     declared = source.schema(measurement.name)
     # With the key columns, by which files are merged.
@@ -127,7 +127,7 @@ def weigh(
             return Evidence(
                 Newer.LAKE, f"the source shows what the lake held until {moment:%Y-%m-%d %H:%M} UTC, so it went back"
             )
-    return Evidence(Newer.UNKNOWN, "nothing tells whether the source has newer values or went back to older ones")
+    return Evidence(Newer.UNKNOWN, "it is not known whether the source has newer values or reverted to older ones")
 
 
 def missed_correction(

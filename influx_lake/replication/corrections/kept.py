@@ -100,7 +100,7 @@ def corrected_points(
     whole = measurement.types.nanoseconds_column
     nanoseconds = whole if whole in {each.name for each in table.schema().fields} else None
     key = PointKey(tuple(lake.names[each.name] for each in tags), measurement.time_column, nanoseconds)
-    # Without such a column no point of the table lies between two microseconds, unless times are cut.
+    # Without such a column all times are whole microseconds, unless they were truncated.
     is_exact = measurement.types.nanoseconds is not Nanoseconds.TRUNCATE
     found = CorrectedPoints(measurement, window, tuple(each.name for each in tags), is_exact)
     parts: Sequence[Window] = ()
@@ -232,17 +232,17 @@ class _Kept:
         compared_columns = [name for name in batch.schema.names if name != time]
         candidates = batch.select(compared_columns).take(pa.array(places)).to_pylist()
         values: dict[str, dict[int, Any]] = {}
-        told: list[list[str]] = []
+        reverted: list[list[str]] = []
         for place, row in zip(places.tolist(), candidates, strict=True):
             newer = self._newer(row, nanoseconds[place].as_py())
             for name, value in newer.items():
                 values.setdefault(name, {})[place] = value
             if newer:
-                told.append(sorted(newer))
+                reverted.append(sorted(newer))
         for name, at in values.items():
             index = batch.schema.get_field_index(name)
-            batch = batch.set_column(index, batch.schema.field(index), _with(batch.column(index), at))
-        return batch, told
+            batch = batch.set_column(index, batch.schema.field(index), _replaced(batch.column(index), at))
+        return batch, reverted
 
     def _newer(self, row: Mapping[str, Any], nanoseconds: int) -> dict[str, Any]:
         """The lake's values for the fields of a point that the source has reverted."""
@@ -255,7 +255,7 @@ class _Kept:
         }
 
 
-def _with(values: pa.Array, at: Mapping[int, Any]) -> pa.Array:
+def _replaced(values: pa.Array, at: Mapping[int, Any]) -> pa.Array:
     """An array with some of its values replaced."""
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     mask = np.zeros(len(values), dtype=bool)

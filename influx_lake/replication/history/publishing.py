@@ -38,7 +38,7 @@ def publish_branch(catalog: Catalog, measurement: Measurement, branch: str) -> P
         share=measurement.share,
     )
     done = publish_with_aside(catalog, target, quarantine_of(target), branch)
-    if (told := recorder.recorder()) is not None:
+    if (present := recorder.recorder()) is not None:
         for window in done.windows:
-            told.loaded(measurement.full_name, window)
+            present.loaded(measurement.full_name, window)
     return done

@@ -1,4 +1,4 @@
-"""Plans and makes the rollback of a table to an earlier snapshot, and says which windows become unloaded."""
+"""Plans and executes the rollback of a table to an earlier snapshot, with the windows that become unloaded."""
 
 from __future__ import annotations
 

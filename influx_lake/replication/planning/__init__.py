@@ -1,1 +1,1 @@
-"""Which windows a range has, which of them are loaded, and which are due."""
+"""Plans windows: those of a range, loaded ones, and due ones."""

@@ -1,4 +1,4 @@
-"""Which windows have to be loaded now, and are not."""
+"""Determines the windows that are due: closed and not loaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from influx_lake.iceberg.table_state.coverage import Coverage
 
 @dataclass(frozen=True, slots=True)
 class DueWindow:
-    """A window of a measurement that has to be loaded, whatever the reason.
+    """A window of a measurement to load, whatever the reason.
 
     Attributes:
         measurement: The measurement.
@@ -39,17 +39,17 @@ def due_windows(
     limit: int | None = None,
     skip: Callable[[DueWindow], bool] = lambda due: False,
 ) -> list[DueWindow]:
-    """The windows that closed at least the measurement's lag ago and are not wholly in its table.
+    """The windows that closed at least the measurement's lag ago and are not completely in its table.
 
-    What it costs depends on what is missing, and not on how long the history is.
+    The cost depends on the missing windows, not on the length of the history.
 
     Args:
         measurement: The measurement.
-        coverage: What its table holds.
+        coverage: The coverage of its table.
         now: The present.
-        newest_first: From the newest window back, or from the oldest on.
-        limit: Not more than these.
-        skip: Which windows to leave out: they are in good hands already.
+        newest_first: Whether to start with the newest window rather than the oldest.
+        limit: The most windows.
+        skip: Whether to leave out a window, because a run loads it already.
     """
     missing = _missing(measurement, coverage, now, newest_first=newest_first)
     found = (DueWindow(measurement, window) for window in missing)
@@ -59,17 +59,17 @@ def due_windows(
 def count_due_windows(
     measurement: Measurement, coverage: Coverage, now: datetime, count: Callable[[Scheme, Window], int]
 ) -> int:
-    """How many windows `due_windows` finds, without a look at each.
+    """The number of windows that `due_windows` finds, without visiting each.
 
     Args:
         measurement: The measurement.
-        coverage: What its table holds.
+        coverage: The coverage of its table.
         now: The present.
-        count: Counts the windows of a scheme that reach into some time; measurements share most answers.
+        count: Counts the windows of a scheme that overlap an interval; measurements share most answers.
     """
     scheme, found, last = measurement.scheme, 0, None
     for gap in _gaps(measurement, coverage, now):
-        # Two gaps may lie in one window.
+        # Two gaps may be in one window.
         found += count(scheme, gap) - (scheme.window_at(gap.start) == last)
         last = scheme.window_at(gap.end - MICROSECOND)
     return found
@@ -91,7 +91,7 @@ def open_windows(measurement: Measurement, now: datetime) -> Iterator[Window]:
 
 
 def tail_lag(measurement: Measurement) -> timedelta:
-    """How far a tail of the measurement stays behind the present."""
+    """How long before the present a tail of the measurement ends."""
     tail = measurement.tail
     return tail.lag if tail is not None and tail.lag is not None else measurement.lag
 
@@ -102,13 +102,13 @@ def _missing(measurement: Measurement, coverage: Coverage, now: datetime, *, new
     last = None
     for gap in reversed(gaps) if newest_first else gaps:
         for window in cut(gap.start, gap.end):
-            # Two gaps may lie in one window.
+            # Two gaps may be in one window.
             if window != last:
                 yield window
             last = window
 
 
 def _gaps(measurement: Measurement, coverage: Coverage, now: datetime) -> tuple[Window, ...]:
-    """What is not loaded of the time whose windows have closed and is kept, oldest first."""
+    """The closed and kept time that is not covered, oldest first."""
     newest, kept = newest_closed(measurement, now), measurement.kept_since(now)
     return () if newest is None or kept >= newest.end else tuple(coverage.gaps(Window(kept, newest.end)))

@@ -1,4 +1,4 @@
-"""Which windows of a measurement are due."""
+"""Plans the windows of a range for loading."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def plan_windows(
     """The windows to load, oldest first.
 
     Without `every` they are the measurement's own partitions, and only closed ones: those that ended `lag` before now.
-    A bound inside a partition takes the whole partition. With `every` the range itself is cut into pieces of that
-    length; it may reach into the open window.
+    A bound inside a partition includes the whole partition. With `every` the range itself is cut into pieces of that
+    length, and may reach into the open window.
 
     Args:
         measurement: The measurement.
-        coverage: What its table holds.
+        coverage: The coverage of its table.
         now: The present.
-        start: Not before this; the scheme's start when it is not given.
-        end: Not from this on; now, less the measurement's lag, when it is not given.
-        every: Cut the range into windows of this length.
-        only_missing: Leave out what the table holds already.
+        start: The start of the range; default: the scheme's start.
+        end: The end of the range, exclusive; default: now, less the measurement's lag.
+        every: The length of the windows.
+        only_missing: Whether to leave out covered windows.
 
     Raises:
         ConfigurationError: The range is empty.
@@ -61,7 +61,7 @@ def _parts(measurement: Measurement, window: Window) -> list[Window]:
 
 def _cut(begin: datetime, until: datetime, every: timedelta) -> Iterator[Window]:
     while begin < until:
-        # Not `begin + every` where that is after the end: it may be no moment any more.
+        # Not `begin + every` where that is after the end: it may exceed the largest datetime.
         end = until if until - begin <= every else begin + every
         yield Window(begin, end)
         begin = end

@@ -1,4 +1,4 @@
-"""What is due of many measurements, asked again and again."""
+"""Plans the due windows of many measurements at short intervals."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 CPU_SECONDS = 1.0
-"""How long one look at the tables may take, after the first one: with more of them, the next look goes on there."""
+"""The CPU time of a pass over the tables after the first one, in seconds; the next pass continues with the others."""
 LOOKS = 10
-"""Within how many looks each table is read anew that has everything, where a catalog does not list what changed."""
+"""Within how many passes each complete table is read again, where a catalog does not list changed tables."""
 SECONDS = 5.0
-"""How long one look waits for a catalog to read those."""
+"""How long a pass waits for a catalog while reading complete tables, in seconds."""
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What a table held when it was read.
+    """The coverage of a table when it was read.
 
     Attributes:
-        coverage: The time.
-        metadata_file: What said so; None where there was no table.
+        coverage: The coverage.
+        metadata_file: The metadata file; None where there was no table.
     """
 
     coverage: Coverage
@@ -41,22 +41,23 @@ class _Held:
 
 @dataclass(slots=True)
 class Planner:
-    """Finds what is due, and remembers what tables held, so that a table which has everything is not read each time.
+    """Finds due windows, and remembers coverage, so that a complete table is not read each time.
 
-    Somebody may take rows of such a table: it is read again when its metadata file is another. A SQL catalog tells that
-    of all tables in one query; where a catalog does not, each is read again within `LOOKS` looks.
+    Another tool may remove rows of such a table, so it is read again when its metadata file changes. A SQL catalog
+    lists the metadata files of all tables in one query; with other catalogs each table is read again within `LOOKS`
+    passes.
 
     Attributes:
-        windows: How many windows of a measurement are found at most, for each window that a run of it takes.
-        cpu_seconds: How long one look may take.
-        left: How many measurements the last look did not come to.
+        windows: The most windows found for a measurement, as a multiple of the windows in a run.
+        cpu_seconds: The CPU time of a pass, in seconds.
+        left: How many measurements the last pass did not reach.
     """
 
     windows: int = 4
     cpu_seconds: float = CPU_SECONDS
     left: int = 0
     _next: int | None = None
-    # The one that was read longest ago comes first.
+    # The table that was read longest ago comes first.
     _held: dict[tuple[str, ...], _Held] = field(default_factory=dict)
 
     def due(
@@ -66,19 +67,19 @@ class Planner:
         now: datetime,
         skip: Callable[[DueWindow], bool] = lambda due: False,
     ) -> list[DueWindow]:
-        """The windows that are due, of each measurement the newest first.
+        """The due windows, the newest first for each measurement.
 
-        Reads the metadata of one table for each measurement that has something due, was not asked about yet, or whose
-        table changed; where that takes too long, only of some measurements, and of the others the next time.
+        Reads the metadata of a table for each measurement that has due windows, is new, or whose table changed. Where
+        that takes too long, it stops, and the next call continues.
 
         Args:
             catalog: The catalog.
             measurements: The measurements.
             now: The present.
-            skip: Which windows to leave out, because somebody loads them already.
+            skip: Whether to leave out a window, because a run loads it already.
 
         Raises:
-            CatalogError: The catalog cannot tell what a table holds.
+            CatalogError: A table cannot be read.
         """
         complete = dict[tuple[str, ...], Measurement]()
         found: list[DueWindow] = []
@@ -90,7 +91,7 @@ class Planner:
                 complete[measurement.path] = measurement
             else:
                 found += self._read(catalog, measurement, now, skip)
-            # With the first one, a new process imports and connects.
+            # The first one does not count: with it a new process imports and connects.
             began = began or time.thread_time()
             self.left = count - place
             if self.left and time.thread_time() - began > self.cpu_seconds:
@@ -116,7 +117,7 @@ class Planner:
         return due_windows(measurement, held.coverage, now, limit=limit, skip=skip)
 
     def _changed(self, catalog: Catalog, complete: Container[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-        """Of some tables that have everything, as far as is known, those to be read again; longest known first."""
+        """The tables to read again, of those that are known to be complete; longest known first."""
         from influx_lake.iceberg.catalogs.opening import ListsMetadataFiles
 
         known = {identifier: held for identifier, held in self._held.items() if identifier in complete}
@@ -130,7 +131,7 @@ class Planner:
 
 
 def _somewhere(count: int, now: datetime) -> int:
-    """Where a process begins that does not know where the last one ended: Dagster's daemon may have a new one for each
-    look. The golden ratio puts each minute's place far from those before, so that all get their turn.
+    """The start of a process that does not know where the last one ended: Dagster's daemon may use a new process for
+    each pass. The golden ratio puts each minute's start far from those before, so that all measurements get their turn.
     """
     return int(now.timestamp() // 60 * _GOLDEN_RATIO % 1 * count)

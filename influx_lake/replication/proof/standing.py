@@ -1,4 +1,4 @@
-"""How many windows of a measurement are proved now, which proofs ended, and why the other windows are not proved."""
+"""The state of a measurement's proofs: proved windows, ended proofs, and why other windows are not proved."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Standing:
     Attributes:
         measurement: The measurement.
         proofs: The proofs that the table keeps.
-        windows: The number of its windows that have closed.
+        windows: The number of its closed windows.
         proved: How many of these are proved.
         unproved: The others, with the reasons.
     """
@@ -75,7 +75,7 @@ def standing(
         pending: Changes that its source reported and that are not loaded yet.
 
     Raises:
-        LakeError: What happened to the table cannot be read.
+        LakeError: The table's history cannot be read.
     """
     proofs = told_by_source(current_proofs(table), measurement, pending)
     coverage = table_state(table).coverage
@@ -93,7 +93,7 @@ def told_by_source(proofs: Proofs, measurement: Measurement, pending: Iterable[C
     """The proofs without the time for which the source reported changes since."""
     for each in pending:
         if each.table == measurement.full_name:
-            proofs = proofs.losing([each.window], f"the source told at {utc_text(_noted(each))} that it got points")
+            proofs = proofs.losing([each.window], f"the source reported at {utc_text(_noted(each))} that it got points")
     return proofs
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Declares(Protocol):
-    """Gives the columns of measurements: a source, or its cached answer."""
+    """Returns the columns of measurements: a source, or its cached answer."""
 
     def schema(self, measurement: str) -> MeasurementSchema:
         """See `Source.schema`."""
@@ -43,7 +43,7 @@ def declared_still(
 
     Args:
         source: The measurement's source, transformed.
-        asked: Gives the measurement's columns.
+        asked: Returns the measurement's columns.
         measurement: The measurement.
         table: Its table, under the names that loads know; None where there is none.
         windows: The windows that are to be loaded.
@@ -51,7 +51,7 @@ def declared_still(
     Raises:
         MeasurementNotFound: The server has no such measurement, and off-loading is not the reason: nothing of it was
             off-loaded, or the lake has rows of a window that was not.
-        SourceError: The source cannot tell.
+        SourceError: The source cannot be read.
     """
     try:
         return source, asked.schema(measurement.name)
@@ -118,7 +118,7 @@ class NoRows:
     """An empty stream.
 
     Attributes:
-        schema: Their columns.
+        schema: Its schema.
     """
 
     schema: pa.Schema

@@ -1,4 +1,4 @@
-"""What loads may do in windows that were off-loaded: add rows, replace none."""
+"""Protects off-loaded windows: loads may add rows to them, and replace none."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = ["check_held", "holds", "is_offloaded", "sparing"]
 
 
 def sparing(measurement: Measurement, table: Table | None, window: Window) -> Measurement:
-    """The measurement as a load of a window has to treat it: where the window was off-loaded, the source's rows are
-    added and none is replaced, whatever `write.mode` and `on_shrink` say.
+    """The measurement for the load of a window: in an off-loaded one the source's rows are added and none is replaced,
+    whatever `write.mode` and `on_shrink` say.
 
     Args:
         measurement: The measurement.
@@ -62,8 +62,8 @@ def check_held(measurement: Measurement, table: Table | None, *windows: Window) 
         if table is not None and not holds(measurement, table, each):
             raise OffloadedRowsMissing(
                 f"{each.window} was off-loaded: it is deleted at the source, and {measurement.table_name} no longer "
-                "holds it as it was proved. It was set back, or others took rows. The snapshot "
-                f"{each.snapshot_id} had it (tag {each.tag}); nothing is loaded there, for the source has nothing",
+                "holds it as it was proved. It was rolled back, or another tool removed rows. The snapshot "
+                f"{each.snapshot_id} had it (tag {each.tag}); nothing is loaded there, since the source has nothing",
                 remedy=f"Bring the rows back: influx-lake rollback {measurement.key} --to {each.tag}, or to a snapshot "
                 "since",
             )

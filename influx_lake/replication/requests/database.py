@@ -40,10 +40,10 @@ class Database:
     """A SQLite file that threads and processes may share.
 
     Args:
-        path: The file; it is made, for this user alone, where it is not there.
+        path: The file; created, for this user alone, where it does not exist.
 
     Raises:
-        StorageError: It cannot be made, or is no journal.
+        StorageError: It cannot be created, or is not a journal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,16 +75,16 @@ class Database:
         return self._connection.execute(statement, values).fetchall()
 
     def do(self, statement: str, *values: Any) -> int:
-        """Run a statement; gives how many rows it changed."""
+        """Run a statement; returns the number of changed rows."""
         return self._connection.execute(statement, values).rowcount
 
     def do_each(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Run a statement for each of some rows of values."""
+        """Run a statement for each row of values."""
         self._connection.executemany(statement, rows)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """A context in which a thread has the connection for itself.
+        """A context in which a thread has exclusive use of the connection.
 
         Raises:
             JournalFailed: The file cannot be read.

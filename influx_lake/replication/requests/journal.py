@@ -29,10 +29,10 @@ class Journal:
     """The requests of a lake, for as long as the object is open. Threads and processes may share the file.
 
     Args:
-        path: The file; it is made, for this user alone, where it is not there.
+        path: The file; created, for this user alone, where it does not exist.
 
     Raises:
-        StorageError: It cannot be made, or is no journal.
+        StorageError: It cannot be created, or is not a journal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +69,7 @@ class Journal:
             The request, and whether it is new.
 
         Raises:
-            KeyReused: The key came before with another fingerprint.
+            KeyReused: The key was used before with another fingerprint.
             StorageError: It cannot be written.
         """
         with self._database.transaction():
@@ -103,9 +103,9 @@ class Journal:
         """Requests, newest first.
 
         Args:
-            state: Only those in it.
-            limit: Not more than these.
-            after: Only those that came before this one.
+            state: Only requests in this state.
+            limit: The most requests.
+            after: Only requests older than this one.
         """
         with self._database.reading():
             rows = self._database.all(
@@ -137,9 +137,9 @@ class Journal:
 
         Args:
             request: The request.
-            state: Only those in it.
-            limit: Not more than these; all where it is negative.
-            first: From this number on.
+            state: Only windows in this state.
+            limit: The most windows; negative: all.
+            first: The number of the first window.
         """
         with self._database.reading():
             rows = self._database.all(
@@ -276,8 +276,7 @@ class Journal:
             )
 
     def resume(self) -> list[str]:
-        """Set the requests that the service was working on when it stopped back to waiting, with their unfinished
-        windows.
+        """Reset the requests that were under way when the service stopped to waiting, with their unfinished windows.
 
         Returns:
             The requests that were under way.

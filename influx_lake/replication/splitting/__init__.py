@@ -1,1 +1,1 @@
-"""Windows that are too large for one process: cut into parts, which any processes write and one commits."""
+"""Splits windows that are too large for one process into parts, which any process writes and one commits."""

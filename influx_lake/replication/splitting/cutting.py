@@ -1,4 +1,4 @@
-"""The parts that a window is cut into."""
+"""Cuts a window into parts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from influx_lake.config.values.windows import Window
 
 
 def parts_of(measurement: Measurement, window: Window) -> list[Window]:
-    """The parts of a window, oldest first: as long as `partition.split` says, the last one maybe shorter.
+    """The parts of a window, oldest first: of the length `partition.split`, the last one perhaps shorter.
 
-    They are counted from where the measurement's partition starts, so that a part of it has the same ones.
+    They are counted from the start of the measurement's partition, so that cutting a part again gives the same bounds.
     """
     split = measurement.split
     return [window] if split is None else cut(window, split, measurement.scheme.window_at(window.start).start)
 
 
 def cut(window: Window, length: timedelta, origin: datetime) -> list[Window]:
-    """Cut a window at the whole multiples of a length after an origin, which is not after its start."""
+    """Cut a window at multiples of a length after an origin, which is not after the window's start."""
     start = origin + ((window.start - origin) // length) * length
     found = []
     while start < window.end:

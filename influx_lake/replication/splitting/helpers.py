@@ -1,4 +1,4 @@
-"""Who else writes parts of a window."""
+"""Helpers: other processes that write parts of a window."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from influx_lake.config.values.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class PartsWanted:
-    """Parts of a window that have to be written.
+    """Parts of a window to write.
 
     Attributes:
         window: The window.
         parts: The parts, oldest first.
-        with_nanoseconds: Whether their rows are to be given the column for whole times.
+        with_nanoseconds: Whether their rows get the column of nanoseconds.
     """
 
     window: Window
@@ -29,19 +29,19 @@ class Helpers(Protocol):
     """Other processes that write parts."""
 
     def help(self, wanted: PartsWanted) -> AbstractContextManager[Iterator[Window]]:
-        """Have parts written.
+        """Share parts with other processes.
 
-        Leaving the context ends what is still done for them.
+        Leaving the context ends their unfinished work.
 
         Returns:
-            The parts that the caller has to write: each when it is clear that nobody else does. The end comes when
-            nobody is at work any more; whoever failed to write a part has left it unwritten.
+            The parts that the caller has to write: each once it is clear that no other process does. It ends when all
+            other processes have ended; parts that they failed to write may be left over.
         """
         ...
 
 
 class NoHelpers:
-    """Nobody: the caller writes all parts."""
+    """No helpers: the caller writes all parts."""
 
     def help(self, wanted: PartsWanted) -> AbstractContextManager[Iterator[Window]]:
         """The parts, one after the other."""

@@ -1,4 +1,4 @@
-"""Has the parts of a window written, each once, and gives them to the commit of the window."""
+"""Writes the parts of a window, each once, and passes them to the commit of the window."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 KEPT_FOR = timedelta(days=1)
-"""How long a part that was written for a run that died can be committed by a later one."""
+"""How long parts that were written for a run that died can be used by a later one."""
 MOST_RECOUNTS = 3
 
 log = logging.getLogger("influx_lake.replication")
@@ -49,15 +49,15 @@ class SplitLoad:
     """The parts of a window of a measurement.
 
     Attributes:
-        source: The window's source, as its server has the rows.
+        source: The window's source, untransformed.
         catalog: The catalog of the table.
         measurement: The measurement.
         window: The window.
-        schema: The columns that the table gets.
-        load_of: Gives the load of a part, as if it were a window of its own, and the columns that it is of.
-        helpers: Who else writes parts.
+        schema: The columns of the table.
+        load_of: Returns the load of a part, as if it were a window of its own.
+        helpers: The other processes that write parts.
         began: When the load of the window began.
-        read_from: When the oldest of the parts that were committed began to be read; None before that.
+        read_from: When the read of the oldest committed part began; None before the commit.
     """
 
     source: Source
@@ -72,15 +72,15 @@ class SplitLoad:
     _taken: list[tuple[PartRecords, Window]] = field(default_factory=list)
 
     def __call__(self, load: WindowLoad) -> list[WrittenPart]:
-        """What was written of the window, or of a part of it, all of its rows: by now, and by whomever.
+        """The written parts of a window, or of a part of it, with all of its rows.
 
-        A part that was written for a run that died is taken up, unless its source has another number of rows by now.
+        A part that was written for a run that died is reused, unless the source now has another number of rows for it.
 
         Args:
             load: The load of the window, or of a part of it.
 
         Raises:
-            WindowTooLarge: They have more rows than the measurement's windows may.
+            WindowTooLarge: The parts have more rows than `max_window_rows`.
             LakeError: A part could not be written.
         """
         nanoseconds = load.target.with_nanoseconds
@@ -107,16 +107,16 @@ class SplitLoad:
         return found_parts
 
     def forget(self) -> None:
-        """Forget the parts, which are committed."""
+        """Delete the records of the parts, which are committed."""
         for records, window in self._taken:
             records.forget(window)
         self._taken = []
 
     def write(self, window: Window, *, with_nanoseconds: bool) -> WrittenPart:
-        """Write one part and note it for the process that commits the window.
+        """Write one part, and record it for the process that commits the window.
 
         Raises:
-            FineTimesMet: Its rows need the column for whole times.
+            FineTimesMet: Its rows need the column of nanoseconds.
             LakeError: It could not be written.
         """
         return self._written(self._records(None, with_nanoseconds), window, with_nanoseconds)
@@ -131,26 +131,26 @@ class SplitLoad:
         return part
 
     def _usable(self, records: PartRecords, noted: dict[Window, WrittenPart], count: int) -> dict[Window, WrittenPart]:
-        """Those of the parts that earlier runs wrote which are what they would be now.
+        """The parts of earlier runs that would be the same if they were written now.
 
         Args:
-            records: Where they are noted.
+            records: Their records.
             noted: The parts.
-            count: How many the window has.
+            count: The number of parts of the window.
         """
         found = {window: part for window, part in noted.items() if self._is_fresh(part)}
-        # Whoever loads a window again that was loaded wants what the source has now.
+        # Loading a loaded window again has to read the source's present rows.
         spent = committed_parts(records.table)
         target = table_target(self.measurement, self.schema)
         held = find_table(self.catalog, quarantine_of(target).identifier) if target.has_quarantine else None
         whole = len(found) == count and held is not None and commit_of(held, commit_id_of_parts(found.values()))
         if held is not None and not whole:
-            # Only the commit that the quarantine was made for can follow it.
+            # A quarantine that is committed belongs to the commit of exactly these parts.
             spent |= committed_parts(held)
         return {window: part for window, part in found.items() if part.id not in spent and records.is_whole(part)}
 
     def _shaped_as_now(self, load: WindowLoad, parts: dict[Window, WrittenPart]) -> dict[Window, WrittenPart]:
-        """Those of the parts that can be committed with what is written now: the table may have got columns since."""
+        """The parts that can be committed with those written now: the table may have new columns since."""
         shapes = {columns: shape_as_of_now(load, columns) for columns in {part.columns for part in parts.values()}}
         return {window: part for window, part in parts.items() if part.shape == shapes[part.columns]}
 
@@ -159,10 +159,10 @@ class SplitLoad:
         return part.began >= self.began or (complete and part.began >= self.began - KEPT_FOR)
 
     def _recount(self, records: PartRecords, parts: dict[Window, WrittenPart], with_nanoseconds: bool) -> None:
-        """Hold the parts against what the source has now, where it gets no more points for them as a rule.
+        """Compare the row counts of complete parts with the source, and write differing ones again.
 
         Raises:
-            RowsMissing: Their numbers of rows change again and again.
+            RowsMissing: The source's row counts keep changing.
         """
         if not confirms_rows(self.source):
             return
@@ -177,7 +177,7 @@ class SplitLoad:
             if not over:
                 return
             for window in over:
-                log.warning("%s: the source has another number of rows by now; it is read again", window)
+                log.warning("%s: the source has another number of rows now; it is read again", window)
                 parts[window] = self._written(records, window, with_nanoseconds)
         raise RowsMissing(
             f"the source has another number of rows for {over[0]} each time that it is counted",
@@ -190,7 +190,7 @@ class SplitLoad:
         nanoseconds = target.with_nanoseconds or with_nanoseconds
         table = find_table(self.catalog, target.identifier, target.share)
         if table is None:
-            # Its folder is where the parts are noted.
+            # The parts are recorded in its folder.
             whole = load or self.load_of(self.window)
             table = table_for(self.catalog, target, arrow_schema(self.schema), whole.provenance).actual
         stated = (

@@ -1,1 +1,1 @@
-"""What is known of streams beside their tables, and the windows that are sealed by it."""
+"""The ledgers of streams, and sealing of the windows that streams fill."""

@@ -1,4 +1,4 @@
-"""What is known of a stream, for programs."""
+"""The state of streams as JSON."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def stream_states(lake: Lake, catalog: Catalog) -> dict[str, Ledger | None]:
-    """What is known of each stream of a lake; None of one that never ran.
+    """The ledger of each stream of a lake; None for one that never ran.
 
     Raises:
-        CatalogError: The catalog cannot tell.
+        CatalogError: The catalog cannot be reached or refuses.
     """
     found: dict[str, Ledger | None] = {}
     for name, config in streams_of(lake).items():
@@ -28,12 +28,12 @@ def stream_states(lake: Lake, catalog: Catalog) -> dict[str, Ledger | None]:
 
 
 def stream_facts(name: str, ledger: Ledger | None, now: datetime | None = None) -> dict[str, Any]:
-    """What is known of a stream: counts, and how far behind it was when it last said so.
+    """The state of a stream: its counts, and its lag when the ledger was last written.
 
     Args:
         name: The stream's name.
-        ledger: What is known; None where it never ran.
-        now: The present, where it is not this moment.
+        ledger: The ledger; None where the stream never ran.
+        now: The present; default: this moment.
     """
     if ledger is None:
         return {"stream": name, "started": False}

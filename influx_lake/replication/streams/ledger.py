@@ -1,7 +1,7 @@
-"""What a stream keeps beside its tables: how far all of them are, what was under way, and what it has counted.
+"""The ledger of a stream: the position of all its tables, the messages under way, and its counts.
 
-It is a property of the table of dead letters. What a table holds is said by the table alone, in the commits of its
-rows: the ledger says which messages are worth to be looked at, and which were being added when a process ended.
+It is a property of the table of dead letters. Each table's own commits record which messages it has; the ledger records
+which messages have to be checked, and which were being added when a process ended.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pyiceberg.table.update import TableUpdate
 
 PROPERTY = "influx-lake.stream-ledger."
-"""The beginning of the table property; the stream's name is its end."""
+"""The prefix of the table property; the stream's name follows."""
 DEAD_LETTERS_SUFFIX = "__dead_letters"
 KEPT_METADATA = 20
-"""How many earlier metadata files of the table are kept: the ledger is written with everything that is added."""
+"""How many earlier metadata files of the table are kept: each step writes the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class UnderWay:
     """Messages that are being added.
 
     Attributes:
-        begin: By topic and partition, the offset of the first of them.
-        end: How far the stream is with them.
+        begin: The offset of the first message, by topic and partition.
+        end: The stream's position after them.
     """
 
     begin: Mapping[str, Mapping[int, int]]
@@ -51,18 +51,18 @@ class UnderWay:
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """How far behind a partition of a topic the stream was.
+    """The lag of a stream in a partition of a topic.
 
     Attributes:
-        messages: How many messages it had not added.
-        newest_ms: When the newest that it has added was written, in milliseconds since 1970; None before the first.
+        messages: The number of messages that were not added.
+        newest_ms: When the newest added message was written, in milliseconds since 1970; None before the first.
     """
 
     messages: int
     newest_ms: int | None = None
 
     def seconds(self, now: datetime) -> float:
-        """How old the newest message is that was added, while there are others; 0 where there are none."""
+        """The age of the newest added message, while others wait; 0 where none do."""
         if not self.messages or self.newest_ms is None:
             return 0.0
         return max(0.0, (now - EPOCH - timedelta(milliseconds=self.newest_ms)).total_seconds())
@@ -70,21 +70,21 @@ class PartitionLag:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What is known of a stream.
+    """The state of a stream.
 
     Attributes:
-        position: Every table has all messages before this, as far as it was not rolled back since.
-        tables: By table, or measurement of a shared one, the sequence of what was added to it last.
-        under_way: Messages that were being added when this was written; None: none.
-        caught_up_at: When the stream last had added every message that there was; None: never.
+        position: Every table has all messages before this position, unless it was rolled back since.
+        tables: The sequence that was last added to each table, or measurement of a shared table.
+        under_way: The messages that were being added when this was written; None: none.
+        caught_up_at: When the stream last had no lag; None: never.
         written_at: When this was written.
-        lags: How far behind it was, by topic and partition.
-        messages: How many messages it has read.
-        points: How many rows they have become, those of one point counted once each time it came.
-        dead_letters: How many messages, or lines of some, were no points.
-        unmatched: How many points were of measurements that lake.yaml does not have, by measurement.
-        outside: How many points were older than what is kept.
-        replayed: The tables that were rolled back, and get again what they had.
+        lags: The lag, by topic and partition.
+        messages: The number of messages read.
+        points: The number of rows added; a point counts each time it is sent.
+        dead_letters: The number of messages, or lines of messages, that were not points.
+        unmatched: The number of points of measurements that lake.yaml does not have, by measurement.
+        outside: The number of points older than the first kept window.
+        replayed: The tables that were rolled back, and get their earlier messages again.
     """
 
     position: StreamPosition
@@ -101,7 +101,7 @@ class Ledger:
     replayed: frozenset[str] = frozenset()
 
     def as_text(self) -> str:
-        """The text that it is kept as."""
+        """The ledger as JSON."""
         under_way = self.under_way
         facts: dict[str, Any] = {
             "position": self.position.facts(),
@@ -124,10 +124,10 @@ class Ledger:
 
     @classmethod
     def of_text(cls, text: str) -> Ledger:
-        """Read what `as_text` gave.
+        """Parse the JSON of `as_text`.
 
         Raises:
-            ValueError, KeyError, TypeError: It is something else.
+            ValueError, KeyError, TypeError: The text is not a ledger.
         """
         facts = json.loads(text)
         under_way, caught_up = facts["under_way"], facts["caught_up_at"]
@@ -158,7 +158,7 @@ class LedgerTable:
         catalog: The catalog.
         stream: The stream's name.
         target: The table.
-        provenance: Who writes to it.
+        provenance: The stream and run that write to it.
     """
 
     catalog: Catalog
@@ -168,48 +168,48 @@ class LedgerTable:
 
     @classmethod
     def of(cls, lake: Lake, catalog: Catalog, stream: str, run_id: str) -> LedgerTable:
-        """That of a lake's stream."""
+        """The table of a lake's stream."""
         config = lake.source(stream)
         assert isinstance(config, KafkaConfig)
         return cls(catalog, stream, ledger_target(config, stream), Provenance(config.identity, run_id))
 
     def table(self) -> Table | None:
-        """The table; None where it is not there yet.
+        """The table; None where it does not exist yet.
 
         Raises:
-            CatalogError: The catalog cannot tell.
+            CatalogError: The catalog cannot be reached or refuses.
         """
         return find_table(self.catalog, self.target.identifier)
 
     def ensure(self) -> None:
-        """Make the table unless it is there.
+        """Create the table where it does not exist.
 
         Raises:
-            LakeError: It cannot be made, or is not this stream's.
+            LakeError: It cannot be created, or is not this stream's.
         """
         table_for(self.catalog, self.target, DEAD_LETTERS, self.provenance)
 
     def read(self) -> Ledger | None:
-        """The ledger; None where nothing was ever read.
+        """The ledger; None where the stream never ran.
 
         Raises:
-            CatalogError: The catalog cannot tell.
+            CatalogError: The catalog cannot be reached or refuses.
         """
         table = self.table()
         return None if table is None else ledger_in(table, self.stream)
 
     def write(self, ledger: Ledger, before: Ledger | None) -> Ledger:
-        """Keep it.
+        """Write the ledger.
 
         Args:
-            ledger: What is to be kept.
-            before: What was kept last: another process must not have written since.
+            ledger: The new ledger.
+            before: The ledger that this process wrote last: another process must not have written since.
 
         Returns:
-            It as it is kept.
+            The ledger as written.
 
         Raises:
-            StreamOvertaken: Another process has.
+            StreamOvertaken: Another process has written since.
             LakeError: The catalog fails.
         """
         from pyiceberg.table.update import SetPropertiesUpdate
@@ -224,11 +224,11 @@ class LedgerTable:
             if kept is not None and (before is None or kept != before.as_text()):
                 raise StreamOvertaken(
                     f"another process of the stream {self.stream} has written to {self.target.name} meanwhile",
-                    remedy="Run one process for each stream; this one has ended, and nothing was added twice",
+                    remedy="Run one process for each stream; this one ended, and nothing was added twice",
                 )
             return (SetPropertiesUpdate(updates={PROPERTY + self.stream: text}),)
 
-        commit_metadata(self.catalog, self.target, "note how far the stream is in", plan)
+        commit_metadata(self.catalog, self.target, "record the stream's position in", plan)
         return ledger
 
 
@@ -244,7 +244,7 @@ def ledger_target(config: KafkaConfig, stream: str) -> TableTarget:
 
 
 def ledger_in(table: Table, stream: str) -> Ledger | None:
-    """The ledger of a stream, as its table of dead letters has it; None where it has none that can be read."""
+    """The ledger of a stream in its table of dead letters; None where there is none that can be parsed."""
     text = table.metadata.properties.get(PROPERTY + stream)
     try:
         return None if text is None else Ledger.of_text(text)

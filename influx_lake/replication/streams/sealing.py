@@ -1,4 +1,4 @@
-"""Windows of measurements that a stream alone fills: sealed once the stream has added all that came for them."""
+"""Seals windows of measurements that only a stream fills, once the stream has caught up with them."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ def seal_of(
     now: datetime,
     progress: ProgressMeter,
 ) -> WindowLoad:
-    """The load that counts a window as whole, with the rows that the table has of it.
+    """The load that seals a window with the rows that the table already has.
 
-    The stream has added all that came for it once it was level with the topics when the window had been over for the
-    measurement's lag. What comes later is added all the same, and the window stays sealed.
+    The stream has added all messages of the window once it was caught up at a time that is the measurement's lag after
+    the window's end. Later messages are added too, and the window stays sealed.
 
     Args:
-        config: The topics.
+        config: The source.
         catalog: The catalog of the table.
         measurement: The measurement.
         window: The window.
-        run_id: Who seals it; kept in the snapshot.
+        run_id: The run, recorded in the snapshot.
         now: The present.
-        progress: How far it is.
+        progress: The progress of the load.
 
     Raises:
-        StreamBehind: The stream was not level with the topics since, or gives the table again what it had.
+        StreamBehind: The stream has not caught up since, or adds earlier messages to the rolled back table again.
         MeasurementNotFound: No message had a point of the measurement yet.
     """
     assert measurement.stream is not None
@@ -66,7 +66,7 @@ def seal_of(
     if table is None:
         raise MeasurementNotFound(
             f"no message of the stream {measurement.stream} had a point of {measurement.name} yet",
-            remedy="Check its name, and what writes to the topics; `influx-lake status` tells which names came",
+            remedy="Check its name, and what writes to the topics; `influx-lake status` lists the names in messages",
         )
     tags = [Column(name, Role.TAG, ColumnType.STRING) for name in sorted(table_state(table).tags or ())]
     if measurement.layout is not None:
@@ -92,19 +92,19 @@ def seal_of(
 
 def _check_level(ledger: Ledger | None, table: Table | None, measurement: Measurement, window: Window) -> None:
     stream = measurement.stream or ""
-    remedy = f"See that it runs: influx-lake stream {stream}; influx-lake status tells how far it is behind"
+    remedy = f"Check that it runs: influx-lake stream {stream}; influx-lake status shows its lag"
     if ledger is None or ledger.caught_up_at is None:
-        raise StreamBehind(f"the stream {stream} was never level with its topics", remedy=remedy)
+        raise StreamBehind(f"the stream {stream} has never caught up with its topics", remedy=remedy)
     if ledger.caught_up_at < window.end + measurement.lag:
         raise StreamBehind(
-            f"the stream {stream} was last level with its topics at {utc_text(ledger.caught_up_at)}, and the window is "
-            f"whole once it was after {utc_text(window.end + measurement.lag)} (its end, and the lag of "
-            f"{format_duration(measurement.lag)})",
+            f"the stream {stream} last caught up with its topics at {utc_text(ledger.caught_up_at)}, and the window "
+            f"is complete once it has caught up after {utc_text(window.end + measurement.lag)} (its end, and the lag "
+            f"of {format_duration(measurement.lag)})",
             remedy=remedy,
         )
     held = position_in(table, stream)
     if (held.sequence if held else 0) < ledger.tables.get(measurement.full_name, 0):
         raise StreamBehind(
-            f"{measurement.table_name} was rolled back, and the stream {stream} has not given it again what it had",
-            remedy=f"Start the stream anew: influx-lake stream {stream}",
+            f"{measurement.table_name} was rolled back, and the stream {stream} has not added its messages again",
+            remedy=f"Restart the stream: influx-lake stream {stream}",
         )

@@ -113,7 +113,7 @@ def test_a_new_correction_is_loaded_and_told_of(
     write(box, 2.0)
     code, found = verified(capsys)
     assert code == 1
-    assert "nothing tells whether the source has newer values" in str(found["explanation"])
+    assert "it is not known whether the source has newer values" in str(found["explanation"])
     with caplog.at_level(logging.WARNING, "influx_lake.replication"):
         assert load() == 0
     assert "other values in v" in caplog.text

@@ -170,7 +170,7 @@ def test_rows_that_a_source_loses_sight_of_for_a_moment_are_neither_doubled_nor_
 
     append(catalog, whole)
     answers[:] = [whole, whole.slice(3)]
-    with pytest.raises(WindowShrank, match=r"15 rows of .* were found when it was compared, and 12 came"):
+    with pytest.raises(WindowShrank, match=r"15 rows of .* were compared, and 12 were read"):
         list(begin(Forgetful(rows=whole), catalog).windows(WINDOWS[:1]))
     assert len(held(catalog)) == 30
 

@@ -116,7 +116,7 @@ def test_a_window_that_is_not_over_is_loaded_as_far_as_it_is(source: FakeSource,
 
 def test_a_window_that_has_not_begun(source: FakeSource, catalog: Catalog) -> None:
     now = datetime.now(UTC)
-    with pytest.raises(WindowNotOver, match="only what is over"):
+    with pytest.raises(WindowNotOver, match="only complete time"):
         load(source, catalog, Window(now, now + timedelta(hours=1)), APPENDING)
 
 
