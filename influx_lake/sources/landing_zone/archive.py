@@ -16,6 +16,7 @@ from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import BadRecords, FileUnreadable, SourceError
 from influx_lake.sources.files import FilePlace
+from influx_lake.sources.landing_zone.direct_parquet import DirectFile, DirectParquet
 from influx_lake.sources.landing_zone.file_parser import LandedFileTask, line_of
 from influx_lake.sources.landing_zone.folders import Folders, LandedFile, Listing, fixed_part
 from influx_lake.sources.landing_zone.footers import Footers
@@ -57,7 +58,8 @@ def landing_zone_source(config: LandingZoneConfig, units: UnitStore | None = Non
         config: Where they are, and what they hold.
         units: Where they are, once they were taken apart; None: in the staging folder of the source.
     """
-    return PointsSource(LandingZone(config, units))
+    zone = LandingZone(config, units)
+    return PointsSource(zone, None if units else DirectParquet(zone))
 
 
 class LandingZone:
@@ -71,7 +73,7 @@ class LandingZone:
     product = "landing zone"
 
     def __init__(self, config: LandingZoneConfig, units: UnitStore | None = None) -> None:
-        self._config = config
+        self.config = self._config = config
         self._staging = units or Staging(config.staging, config.staging_limit, config.staging_keep)
         self._units: dict[str, Unit] = {}
         self._landed: dict[str, LandedFile] = {}
@@ -98,6 +100,31 @@ class LandingZone:
         units = self._units_of(found.files, left_out if self._says_its_columns else frozenset())
         self._tell(found, units)
         return units
+
+    def direct(self, window: Window, measurement: str) -> list[DirectFile] | None:
+        """The files that a window needs, where they can be read as they are, as far as their footers tell.
+
+        None where a file cannot be read, or has been taken apart by this process.
+        """
+        if not self._says_its_columns:
+            return None
+        found = self._found(window, measurement)
+        if any(self._identity(each, frozenset()) in self._units.keys() | self._failed.keys() for each in found.files):
+            return None
+        try:
+            columns = self._footers.columns([each.file for each in found.files])
+        except FileUnreadable:
+            # Who takes it apart says so.
+            return None
+        files = [DirectFile(*each, self._folders.reach(each[0])) for each in zip(found.files, columns, strict=True)]
+        if not all(each.is_plain for each in files):
+            return None
+        self._tell(replace(found, files=[]), [])
+        return files
+
+    def take_apart(self, landed: Sequence[LandedFile]) -> None:
+        """Take files apart."""
+        self._units_of(landed)
 
     def _found(self, window: Window | None, measurement: str | None = None) -> Listing:
         """The files of a window and measurement, or all; an empty one is none."""

@@ -55,7 +55,7 @@ class PointColumns:
     Attributes:
         measurement: The measurement.
         time: Nanoseconds since 1970.
-        tags: The tags, as text; one that is null or empty is not there.
+        tags: The tags, as texts or dictionaries with each text once; one that is null or empty is not there.
         fields: The fields.
     """
 
@@ -67,10 +67,11 @@ class PointColumns:
     @property
     def empty(self) -> int:
         """How many rows have no value."""
-        return int(len(self.time) - self._has_values.sum())
+        return int(len(self.time) - self.has_values.sum())
 
     @property
-    def _has_values(self) -> Mask:
+    def has_values(self) -> Mask:
+        """Which rows have a value."""
         has_values = np.zeros(len(self.time), np.bool_)
         for column in self.fields.values():
             column.mark(has_values)
@@ -78,7 +79,7 @@ class PointColumns:
 
     def add_to(self, writer: UnitWriter) -> None:
         """Have a unit take the points: as rows, unless most of their fields have no value."""
-        has_values = self._has_values
+        has_values = self.has_values
         if not has_values.any():
             return
         registry = writer.registry

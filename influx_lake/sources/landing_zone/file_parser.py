@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -16,6 +16,7 @@ from influx_lake.sources.files import FileLimits, StoredFile, read_chunks
 from influx_lake.sources.files.text_blocks import TextBlocks
 from influx_lake.sources.landing_zone.columns import PointColumns
 from influx_lake.sources.landing_zone.folders import LandedFile
+from influx_lake.sources.landing_zone.footers import FileColumns
 from influx_lake.sources.landing_zone.formats import Records, batch_records, parquet_batches
 from influx_lake.sources.landing_zone.parquet_columns import ParquetColumns
 from influx_lake.sources.landing_zone.record_columns import RecordColumns
@@ -63,6 +64,30 @@ class LandedFileTask:
         """
         kinds = self.kinds(self.file) if self.config.format == "parquet" else {}
         TakingApart(self.config, self.landed, kinds, writer, self.left_out).run()
+
+
+def row_group_points(
+    config: LandingZoneConfig,
+    landed: LandedFile,
+    columns: FileColumns,
+    row_groups: Sequence[int],
+    left_out: frozenset[str],
+) -> Iterator[PointColumns | None]:
+    """The points of row groups of Parquet, some at a time; None in the place of rows that have to be looked at.
+
+    Args:
+        config: What the columns are.
+        landed: The file, whose folder says the measurement.
+        columns: What it has.
+        row_groups: Which are read.
+        left_out: Columns that are not read.
+
+    Raises:
+        SourceError: While iterating: the file cannot be read.
+    """
+    reader = ParquetColumns(config, landed.measurement or "", columns.fields)
+    for batch in parquet_batches(landed.file, left_out, row_groups, columns.tags):
+        yield reader.of(batch)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
@@ -20,6 +20,7 @@ from influx_lake.private_folders import make_private, replace_private_file
 from influx_lake.sources.files import StoredFile
 from influx_lake.sources.files.failures import file_errors
 from influx_lake.sources.files.file_check import check_parquet
+from influx_lake.sources.landing_zone.records import NANOSECONDS
 from influx_lake.sources.points.staging import storage_errors
 
 if TYPE_CHECKING:
@@ -27,9 +28,31 @@ if TYPE_CHECKING:
 
 # Reading a footer is waiting for the store.
 _READERS = 16
-_FORMAT = 2
+_FORMAT = 3
 _TAGS, _FIELDS = "tags", "fields"
+_UNITS = {"milliseconds": 1_000_000, "microseconds": 1_000, "nanoseconds": 1}
+"""Nanoseconds, by the units of Parquet's times."""
+_SAY_WHAT_IS_THERE = {"path", "timestamp", "timestamp_units", "measurement_column", "tags", "columns"}
+"""The options with which the same footer says other columns and times."""
 Kinds: TypeAlias = Mapping[str, ColumnType]
+
+
+class RowGroup(NamedTuple):
+    """What a footer says of a row group.
+
+    Attributes:
+        first: The time of its first row, in nanoseconds.
+        last: That of its last one.
+        rows: How many rows it has.
+        size: Its bytes without compression.
+        number: Its place in the file.
+    """
+
+    first: int
+    last: int
+    rows: int
+    size: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +63,13 @@ class FileColumns:
         tags: The tags.
         fields: The fields, with their types.
         fills_gaps: Whether its writer has 0, false or an empty text where there is no value.
+        row_groups: Its row groups; None where their times are not known or no plain numbers, or there are objects.
     """
 
     tags: frozenset[str]
     fields: Kinds
     fills_gaps: bool = False
+    row_groups: tuple[RowGroup, ...] | None = None
 
 
 class Footers:
@@ -56,7 +81,7 @@ class Footers:
 
     def __init__(self, config: LandingZoneConfig) -> None:
         self._config = config
-        settings = config.model_dump_json(include={"path", "timestamp", "measurement_column", "tags", "columns"})
+        settings = config.model_dump_json(include=_SAY_WHAT_IS_THERE)
         name = hashlib.sha256(f"{_FORMAT}\0{settings}".encode()).hexdigest()[:16]
         self._place = config.staging / f"footers-{name}.json"
         self._known: dict[str, FileColumns] | None = None
@@ -119,7 +144,8 @@ class Footers:
         there = {file.identity for file in files}
         known = {identity: each for identity, each in (self._known or {}).items() if identity in there}
         written = {
-            identity: [sorted(each.tags), dict(each.fields), each.fills_gaps] for identity, each in known.items()
+            identity: [sorted(each.tags), dict(each.fields), each.fills_gaps, each.row_groups]
+            for identity, each in known.items()
         }
         folder = self._place.parent
         with storage_errors(folder):
@@ -132,9 +158,12 @@ class Footers:
             written = json.loads(self._place.read_text(encoding="utf-8"))
             return {
                 identity: FileColumns(
-                    frozenset(tags), {name: ColumnType(kind) for name, kind in fields.items()}, bool(fills_gaps)
+                    frozenset(tags),
+                    {name: ColumnType(kind) for name, kind in fields.items()},
+                    bool(fills_gaps),
+                    None if groups is None else tuple(RowGroup(*each) for each in groups),
                 )
-                for identity, (tags, fields, fills_gaps) in written.items()
+                for identity, (tags, fields, fills_gaps, groups) in written.items()
             }
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
@@ -147,7 +176,8 @@ class Footers:
             footer = pq.read_metadata(stream)
             schema = footer.schema.to_arrow_schema()
             check_names(schema, file.uri)
-            return replace(columns_of(schema, self._config), fills_gaps=fills_gaps(footer))
+            columns = columns_of(schema, self._config)
+            return replace(columns, fills_gaps=fills_gaps(footer), row_groups=row_groups(footer, self._config))
 
 
 def _knowing_nothing(config: LandingZoneConfig) -> Footers:
@@ -177,6 +207,28 @@ def fills_gaps(footer: FileMetaData) -> bool:
     columns = (footer.schema.column(number) for number in range(footer.num_columns))
     by_go = str(footer.created_by).startswith("parquet-go version")
     return by_go and all(column.max_definition_level == 0 for column in columns)
+
+
+def row_groups(footer: FileMetaData, config: LandingZoneConfig) -> tuple[RowGroup, ...] | None:
+    """What a footer says of the times of row groups; None where it does not say all as numbers, or has objects."""
+    columns = [footer.schema.column(number) for number in range(footer.num_columns)]
+    place = next((number for number, column in enumerate(columns) if column.path == config.timestamp), None)
+    nested = any(column.path != column.name for column in columns)
+    if place is None or nested or columns[place].physical_type not in ("INT32", "INT64"):
+        return None
+    kind = json.loads(columns[place].logical_type.to_json())
+    if kind["Type"] not in ("None", "Int", "Timestamp"):
+        return None
+    unit = _UNITS[kind["timeUnit"]] if kind["Type"] == "Timestamp" else NANOSECONDS[config.timestamp_units]
+    found = list[RowGroup]()
+    for number, group in enumerate(map(footer.row_group, range(footer.num_row_groups))):
+        told = group.column(place).statistics
+        if not group.num_rows:
+            continue
+        if told is None or not told.has_min_max or not told.has_null_count or told.null_count:
+            return None
+        found.append(RowGroup(told.min_raw * unit, told.max_raw * unit, group.num_rows, group.total_byte_size, number))
+    return tuple(found)
 
 
 def columns_of(schema: pa.Schema, config: LandingZoneConfig) -> FileColumns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -25,27 +25,34 @@ _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 """The digits of a second behind the point, by a time's unit."""
 
 
-def parquet_batches(file: StoredFile, left_out: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
+def parquet_batches(
+    file: StoredFile,
+    left_out: Collection[str] = (),
+    row_groups: Sequence[int] | None = None,
+    encoded: Collection[str] = (),
+) -> Iterator[pa.RecordBatch]:
     """Rows, some at a time.
 
     Args:
         file: The file.
         left_out: Columns that are not read.
+        row_groups: The row groups that are read; None: all.
+        encoded: Columns of texts that become dictionaries.
     """
     import pyarrow.parquet as pq
 
     with file_errors(file.uri), file.system.open_input_file(file.path) as stream:
         # Times of 96 bits wrap around where nanoseconds end: no such time is another one in microseconds.
-        parquet = pq.ParquetFile(stream, page_checksum_verification=True)
+        parquet = pq.ParquetFile(stream, page_checksum_verification=True, read_dictionary=list(encoded) or None)
         old = [column.name for column in _columns(parquet) if column.physical_type == "INT96"]
         names = [name for name in parquet.schema_arrow.names if name not in left_out] if left_out else None
         rows = min(_MOST_ROWS_AT_ONCE, max(_ROWS_AT_ONCE, _VALUES_AT_ONCE // max(1, parquet.metadata.num_columns)))
         if not old:
-            yield from parquet.iter_batches(rows, columns=names)
+            yield from parquet.iter_batches(rows, row_groups, columns=names)
             return
         coarse = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
-        times = coarse.iter_batches(rows, columns=names)
-        for fine, other in zip(parquet.iter_batches(rows, columns=names), times, strict=True):
+        times = coarse.iter_batches(rows, row_groups, columns=names)
+        for fine, other in zip(parquet.iter_batches(rows, row_groups, columns=names), times, strict=True):
             yield _unwrapped(fine, other)
 
 

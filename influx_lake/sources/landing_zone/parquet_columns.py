@@ -97,4 +97,11 @@ def _tag(values: pa.Array) -> pa.Array:
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
         raise NotPlain
+    if pa.types.is_dictionary(values.type) and pa.types.is_string(kind) and _tells_apart(values.dictionary):
+        return values
     return values.cast(pa.string())
+
+
+def _tells_apart(words: pa.Array) -> bool:
+    """Whether each text is in a dictionary once."""
+    return bool(not words.null_count and len(words.unique()) == len(words))
