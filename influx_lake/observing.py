@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from influx_lake.lineage.emitting import emitting
+from influx_lake.lineage.emitter import emitting
 from influx_lake.metrics.journal import recording
 
 if TYPE_CHECKING:

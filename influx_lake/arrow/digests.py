@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from influx_lake.arrow.hash_words import Bits, HashTexts, Words, fold, width_of, words_of
 from influx_lake.arrow.maps import as_texts
-from influx_lake.arrow.words import Bits, HashTexts, Words, fold, width_of, words_of
 
 ALGORITHM = "influx-lake-2"
 """The name of the digest algorithm, kept beside digests."""

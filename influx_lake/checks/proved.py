@@ -6,11 +6,11 @@ from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
 from influx_lake.checks.subject import Subject
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
-from influx_lake.iceberg.proofs.current import current_proofs
 from influx_lake.iceberg.proofs.offloaded import offloaded_from
+from influx_lake.iceberg.proofs.valid_proofs import current_proofs
 from influx_lake.iceberg.table_state.recorded_loads import recorded_loads
 from influx_lake.replication.comparison.verify import closed_windows
-from influx_lake.replication.proof.standing import standing, told_by_source
+from influx_lake.replication.proof.proof_status import standing, told_by_source
 from influx_lake.replication.removed.offloaded import check_held
 
 PATIENCE = 2

@@ -150,8 +150,8 @@ def report_loaded(lake: Lake) -> Reported:
         CatalogError: The tables cannot be read.
     """
     from influx_lake.iceberg.catalogs.opening import open_catalog
+    from influx_lake.orchestration.automation.external_loads import report_loaded_windows
     from influx_lake.orchestration.automation.first_checks import report_first_checks
-    from influx_lake.orchestration.automation.reporting import report_loaded_windows
     from influx_lake.sources import open_source
 
     catalog = open_catalog(lake.catalog.name, lake.catalog.properties(), lake.catalog.lock_timeout)

@@ -23,7 +23,7 @@ from influx_lake.config.report.diagnostics import Location, Place
 from influx_lake.config.sources.discovery import read_discovered_file, replace_discovered
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.assets.translation import with_translated_keys
-from influx_lake.orchestration.automation.discovering import Discovery
+from influx_lake.orchestration.automation.discovery_sensor import Discovery
 from influx_lake.orchestration.dagster_internals import (
     DefsStateManagementType,
     defs_state_path,

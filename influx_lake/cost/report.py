@@ -12,7 +12,7 @@ from influx_lake.config import Lake, Measurement
 from influx_lake.config.values.windows import utc_text
 from influx_lake.cost.prices import GB, TB, PriceTable
 from influx_lake.cost.savings import Saving, savings
-from influx_lake.cost.stored import Amount, StoredLake, month_of, stored_lake
+from influx_lake.cost.table_sizes import Amount, StoredLake, month_of, stored_lake
 from influx_lake.errors import SourceError
 from influx_lake.sources.usage import SourceUsage, usage_of
 

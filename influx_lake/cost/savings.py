@@ -10,7 +10,7 @@ from decimal import Decimal
 from influx_lake.config import Measurement
 from influx_lake.config.values.units import format_duration
 from influx_lake.cost.prices import GB, PriceTable
-from influx_lake.cost.stored import Stored
+from influx_lake.cost.table_sizes import Stored
 from influx_lake.sources.usage import Part, SourceUsage
 
 OF_DATABASE = "the whole database"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import duckdb
     from pyiceberg.table import Table
 
-    from influx_lake.live.beyond import Beyond
+    from influx_lake.live.unloaded_rows import UnloadedRows
 
 _FEATURE = "a table as a DuckDB relation"
 
@@ -29,7 +29,7 @@ def relation(
     between: Between,
     time_column: str,
     connection: duckdb.DuckDBPyConnection | None,
-    live: Beyond | None = None,
+    live: UnloadedRows | None = None,
 ) -> duckdb.DuckDBPyRelation:
     """The lazy relation of some columns and rows of a table.
 
@@ -67,7 +67,7 @@ def _table_rows(
     columns: Sequence[str],
     between: Between,
     time_column: str,
-    live: Beyond | None,
+    live: UnloadedRows | None,
 ) -> duckdb.DuckDBPyRelation:
     """The table's rows, without those that a load would replace by the source's."""
     served = serve(connection, scan.table)
@@ -88,7 +88,11 @@ def _table_rows(
 
 
 def _source_rows(
-    connection: duckdb.DuckDBPyConnection, live: Beyond, columns: Sequence[str], between: Between, time_column: str
+    connection: duckdb.DuckDBPyConnection,
+    live: UnloadedRows,
+    columns: Sequence[str],
+    between: Between,
+    time_column: str,
 ) -> duckdb.DuckDBPyRelation:
     """The source's rows."""
     schema = live.rows.schema

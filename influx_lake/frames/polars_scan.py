@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     from pyiceberg.table import Table
 
-    from influx_lake.live.beyond import Beyond
+    from influx_lake.live.unloaded_rows import UnloadedRows
 _KNOWN_TO_POLARS = frozenset(
     {
         "s3.access-key-id",
@@ -64,7 +64,7 @@ def lazy_frame(table: Table, times: Iterable[Between] | None, time_column: str) 
 
 
 def united_frame(
-    table: Table | None, between: Between, time_column: str, columns: Sequence[str], live: Beyond
+    table: Table | None, between: Between, time_column: str, columns: Sequence[str], live: UnloadedRows
 ) -> pl.LazyFrame:
     """A LazyFrame of some columns of a table and of the source's rows beyond it.
 

@@ -16,7 +16,7 @@ from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.history.snapshot_view import as_of as table_as_of
 from influx_lake.iceberg.scan.reader import find_table, open_table
-from influx_lake.live.beyond import beyond
+from influx_lake.live.unloaded_rows import unloaded_rows
 from influx_lake.sql.lake_tables import LakeTable, LakeTables
 from influx_lake.sql.table_scan import Moment, TableScan
 
@@ -117,7 +117,7 @@ def scan(
     table = find_table(catalog, found.identifier, found.share)
     newest = None
     if measurement is not None:
-        newest = beyond(lake, measurement, table, between, lenient=live == "prefer")
+        newest = unloaded_rows(lake, measurement, table, between, lenient=live == "prefer")
     if table is None and newest is None:
         table = open_table(catalog, found.identifier, found.share)
     at = TableScan.of(table, _as_of(as_of)) if table is not None else None

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from influx_lake.config.values.windows import Window
-from influx_lake.iceberg.streams.meanwhile import StreamedMeanwhile
+from influx_lake.iceberg.streams.concurrent_additions import StreamedMeanwhile
 from influx_lake.iceberg.streams.position import StreamPosition
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_rows import Rows

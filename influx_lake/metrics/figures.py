@@ -14,8 +14,8 @@ from influx_lake.config import Lake, Measurement
 from influx_lake.config.values.windows import Scheme, Window, merged
 from influx_lake.errors import LakeError
 from influx_lake.iceberg.columns.known_columns import as_known
-from influx_lake.iceberg.proofs.current import current_proofs
 from influx_lake.iceberg.proofs.offloaded import offloaded_from
+from influx_lake.iceberg.proofs.valid_proofs import current_proofs
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from influx_lake.offload.offload_run import Result
 from influx_lake.offload.planning import OffloadPlan
-from influx_lake.offload.running import Result
 
 
 def plan_facts(plan: OffloadPlan) -> dict[str, Any]:

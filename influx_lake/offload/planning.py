@@ -13,9 +13,9 @@ from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
-from influx_lake.offload.objections import WindowObjections, to_measurement
+from influx_lake.offload.conditions import WindowObjections, to_measurement
 from influx_lake.replication.changes.change import Change
-from influx_lake.replication.proof.standing import Standing, standing
+from influx_lake.replication.proof.proof_status import Standing, standing
 from influx_lake.sources.deleting import Deletion
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from influx_lake.iceberg.history.ref_commit import RefChange, commit_refs
 from influx_lake.iceberg.history.updates import at, set_ref, stating
 from influx_lake.iceberg.own_properties import naming_table
 from influx_lake.iceberg.proofs.changed_time import changed_since
-from influx_lake.iceberg.proofs.current import current_proofs
 from influx_lake.iceberg.proofs.offloaded import TAG_PREFIX, Offloaded, offloaded_from, recording, together
+from influx_lake.iceberg.proofs.valid_proofs import current_proofs
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.iceberg.table_state.reading import time_id_of
+from influx_lake.iceberg.table_state.current_state import time_id_of
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:

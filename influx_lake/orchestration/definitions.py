@@ -18,13 +18,13 @@ from influx_lake.orchestration.automation.conditions import (
     follows_upstream,
     loads_closed_windows,
 )
-from influx_lake.orchestration.automation.discovering import Keep, discovery_sensor, marked_if_gone
+from influx_lake.orchestration.automation.discovery_sensor import Keep, discovery_sensor, marked_if_gone
 from influx_lake.orchestration.automation.failed_run_windows import salvage_sensor
 from influx_lake.orchestration.automation.freshness_sensor import freshness_sensors
-from influx_lake.orchestration.automation.handing_metrics import metrics_sensor
-from influx_lake.orchestration.automation.reconciling import reconcile_sensor
+from influx_lake.orchestration.automation.metrics_sensor import metrics_sensor
+from influx_lake.orchestration.automation.reconcile_sensor import reconcile_sensor
 from influx_lake.orchestration.automation.schedules import jobs_and_schedules
-from influx_lake.orchestration.automation.tailing import tail_jobs, tail_sensor
+from influx_lake.orchestration.automation.tail_sensor import tail_jobs, tail_sensor
 from influx_lake.orchestration.execution.io_manager import IcebergIOManager
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.maintenance.assets import maintenance_assets

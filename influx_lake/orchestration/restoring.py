@@ -11,7 +11,7 @@ from pydantic import Field
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.values.windows import Scheme, Window
 from influx_lake.orchestration.automation.schedules import scheme_name
-from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.event_log.log_forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames, safe_name
 from influx_lake.orchestration.partition_events import Facts, describe_partition

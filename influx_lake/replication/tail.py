@@ -19,7 +19,7 @@ from influx_lake.replication.modes import load_tail
 from influx_lake.replication.observing import observed
 from influx_lake.replication.planning.due import open_windows, tail_lag
 from influx_lake.replication.removed.erased import without_erased
-from influx_lake.replication.removed.forgotten import declared_still
+from influx_lake.replication.removed.offloaded_measurement import declared_still
 from influx_lake.replication.window import load_of
 from influx_lake.sources.protocol import Source
 from influx_lake.transforms import LoadContext, declared_columns, transformed

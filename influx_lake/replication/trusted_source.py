@@ -12,8 +12,8 @@ from influx_lake.errors import ValuesWentBack
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.comparison.compare_windows import Depth, compare_windows, lake_counts
+from influx_lake.replication.corrections.corrected_rows import CorrectedPoints, corrected_points
 from influx_lake.replication.corrections.evidence import Newer, known_policy, policy_of
-from influx_lake.replication.corrections.kept import CorrectedPoints, corrected_points
 from influx_lake.replication.definition import is_outdated
 from influx_lake.sources.protocol import RowStream, Source
 from influx_lake.sources.versions import version_of

@@ -17,7 +17,7 @@ from influx_lake.errors import naming
 from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.load.ensure import check_table
 from influx_lake.iceberg.scan.reader import find_table
-from influx_lake.iceberg.streams.meanwhile import StreamedMeanwhile
+from influx_lake.iceberg.streams.concurrent_additions import StreamedMeanwhile
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
 from influx_lake.iceberg.window_load import Progress, ProgressMeter, Unguarded, WindowLoad
@@ -29,12 +29,12 @@ from influx_lake.replication.loading import load_rows, restart_on_interruption
 from influx_lake.replication.outside import tell_outside
 from influx_lake.replication.recent_schema import FixedSchema
 from influx_lake.replication.removed.erased import without_erased_from
-from influx_lake.replication.removed.forgotten import Declares, declared_still
 from influx_lake.replication.removed.offloaded import sparing
-from influx_lake.replication.splitting.cutting import parts_of
+from influx_lake.replication.removed.offloaded_measurement import Declares, declared_still
 from influx_lake.replication.splitting.helpers import Helpers, NoHelpers
+from influx_lake.replication.splitting.part_bounds import parts_of
 from influx_lake.replication.splitting.split_load import SplitLoad
-from influx_lake.replication.streams.sealing import seal_of
+from influx_lake.replication.streams.seal import seal_of
 from influx_lake.replication.table_columns import table_target
 from influx_lake.replication.trusted_source import trusted_source
 from influx_lake.sources.messages.source import TopicSource

@@ -20,7 +20,7 @@ from influx_lake.iceberg.table_state import table_state
 from influx_lake.restore.lines.points import PointBatch
 from influx_lake.restore.rows.layout import PointLayout
 from influx_lake.restore.rows.names import AS_STORED, DeclaredColumns
-from influx_lake.restore.rows.undoing import point_layout
+from influx_lake.restore.rows.reverse_mapping import point_layout
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

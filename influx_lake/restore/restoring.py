@@ -27,7 +27,7 @@ from influx_lake.restore.options import RestoreOptions
 from influx_lake.restore.outcome import Restored
 from influx_lake.restore.points_of_windows import LakePoints, fingerprint
 from influx_lake.restore.rows.names import DeclaredColumns
-from influx_lake.restore.rows.undoing import remarks
+from influx_lake.restore.rows.reverse_mapping import remarks
 from influx_lake.restore.verification import verified
 
 if TYPE_CHECKING:

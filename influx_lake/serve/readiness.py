@@ -70,9 +70,9 @@ class Readiness:
         servers = {lake.entry_of(name): name for name in lake.sources}
         for entry, name in servers.items():
             questions[f"source {entry}"] = lambda name=name: session.source(name).server()  # type: ignore[misc]
-        crew, runs = self._service.crew, self._service.runs
-        if crew is not None:
-            questions["service"] = crew.check
+        workers, runs = self._service.workers, self._service.runs
+        if workers is not None:
+            questions["service"] = workers.check
         if runs is not None:
             questions["dagster"] = runs.check
         return questions

@@ -23,7 +23,7 @@ from influx_lake.errors import ConfigurationError, StorageError
 from influx_lake.private_folders import OWN_FOLDER, make_private
 from influx_lake.serve.app import create_app
 from influx_lake.serve.service import Service
-from influx_lake.serve.work.crew import Crew
+from influx_lake.serve.work.worker_threads import WorkerThreads
 
 log = logging.getLogger("influx_lake.serve")
 
@@ -106,7 +106,7 @@ def serve(service: Service, ready: Callable[[str], None]) -> None:
     context = _tls(options)
     _allow_connections(options.limits.connections)
     with _lake_lock(service.lake.root), _listening(options) as listening:
-        crew = service.crew = Crew(service)
+        workers = service.workers = WorkerThreads(service)
         patience = options.limits.patience.total_seconds()
         protocol = type("Protocol", (PatientH11,), {"patience": patience})
         config = uvicorn.Config(
@@ -126,18 +126,18 @@ def serve(service: Service, ready: Callable[[str], None]) -> None:
         config.load()
         config.ssl = context
         server = _Server(config)
-        crew.start()
+        workers.start()
         try:
             asyncio.run(
-                _until_stopped(server, listening, crew, patience, lambda: ready(address_of(options, listening)))
+                _until_stopped(server, listening, workers, patience, lambda: ready(address_of(options, listening)))
             )
         finally:
-            if not crew.stop(STOP_SECONDS):
+            if not workers.stop(STOP_SECONDS):
                 log.warning("windows are under way still: they are loaded again when the service starts")
 
 
 async def _until_stopped(
-    server: _Server, listening: socket.socket, crew: Crew, patience: float, ready: Callable[[], None]
+    server: _Server, listening: socket.socket, workers: WorkerThreads, patience: float, ready: Callable[[], None]
 ) -> None:
     async def tell() -> None:
         while not server.started:
@@ -148,7 +148,7 @@ async def _until_stopped(
         # Waiting clients get the present state before connections are closed.
         while not server.should_exit:
             await asyncio.sleep(0.1)
-        crew.begin_stop()
+        workers.begin_stop()
 
     if server.config.ssl is not None:
         # uvicorn has no option for it, and asyncio waits for a minute.

@@ -82,7 +82,7 @@ class Service:
         options: `serve` of lake.yaml.
         tokens: The accepted tokens.
         journal: The journal of requests.
-        crew: The worker threads; set by who runs the service.
+        workers: The worker threads; set by who runs the service.
         runs: Runs of Dagster; None: the service does itself what is asked for.
     """
 
@@ -91,7 +91,7 @@ class Service:
         self.tokens = Tokens(lake.serve.tokens)
         self.journal = Journal.of(lake.root)
         self.runs = runs
-        self.crew: Workers | None = None
+        self.workers: Workers | None = None
         self._lake = lake
         self._loaded = monotonic()
         self._lock = Lock()
@@ -161,13 +161,13 @@ class Service:
 
     def wake(self) -> None:
         """Signal that there is work."""
-        if self.crew is not None:
-            self.crew.wake()
+        if self.workers is not None:
+            self.workers.wake()
 
     @property
     def is_stopping(self) -> bool:
         """Whether the service stops: clients that wait get the present state."""
-        return self.crew is not None and self.crew.is_stopping
+        return self.workers is not None and self.workers.is_stopping
 
     def _is_known(self, key: str | None) -> bool:
         return key is not None and self.journal.has(key)

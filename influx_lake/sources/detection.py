@@ -24,7 +24,7 @@ from influx_lake.sources.http.credentials import header_value
 from influx_lake.sources.http.documents import json_of
 from influx_lake.sources.listing import Listing, listing_of
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
-from influx_lake.sources.row_confirmation import Counts, Tally, tally_of
+from influx_lake.sources.row_confirmation import Counts, RowConfirmation, row_confirmation_of
 from influx_lake.sources.selected_counts import selected_counts
 from influx_lake.sources.window_counts import counts_of
 
@@ -84,8 +84,8 @@ class DetectedSource:
     def first_time(self, measurement: str) -> datetime | None:
         return self._source.first_time(measurement)
 
-    def tally(self, schema: MeasurementSchema) -> Tally:
-        return _DetectedTally(self, schema)
+    def row_confirmation(self, schema: MeasurementSchema) -> RowConfirmation:
+        return _DetectedConfirmation(self, schema)
 
     def close(self) -> None:
         with self._lock:
@@ -101,21 +101,21 @@ class DetectedSource:
 
 
 @dataclass(frozen=True, slots=True)
-class _DetectedTally:
+class _DetectedConfirmation:
     """Counts as the version does that is found out when it is first asked to."""
 
     detected: DetectedSource
     schema: MeasurementSchema
 
-    def of(self, batch: pa.RecordBatch) -> Counts:
-        return self._tally.of(batch)
+    def arrived(self, batch: pa.RecordBatch) -> Counts:
+        return self._confirmation.arrived(batch)
 
-    def there(self, window: Window) -> Counts:
-        return self._tally.there(window)
+    def at_source(self, window: Window) -> Counts:
+        return self._confirmation.at_source(window)
 
     @property
-    def _tally(self) -> Tally:
-        return tally_of(self.detected._source, self.schema)
+    def _confirmation(self) -> RowConfirmation:
+        return row_confirmation_of(self.detected._source, self.schema)
 
 
 def detected(config: AutoConfig) -> SourceConfig:

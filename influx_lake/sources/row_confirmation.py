@@ -1,4 +1,4 @@
-"""Counts what arrived of a window in ways that its server can count too."""
+"""Confirms that all rows of a window arrived: counts of the received rows and the same counts from the server."""
 
 from __future__ import annotations
 
@@ -14,59 +14,61 @@ from influx_lake.sources.protocol import Source
 from influx_lake.sources.selected_counts import selected_count
 
 Counts: TypeAlias = Mapping[str, int]
-"""How many there are, by what is counted: `rows`, or `values of 'usage'`."""
+"""Counts by their subject: `rows`, or `values of 'usage'`."""
 
 
-class Tally(Protocol):
-    """A way to count."""
+class RowConfirmation(Protocol):
+    """Counts that both the client and the server of a source can make."""
 
-    def of(self, batch: pa.RecordBatch) -> Counts:
-        """What there is in some rows."""
+    def arrived(self, batch: pa.RecordBatch) -> Counts:
+        """The counts of a received batch."""
         ...
 
-    def there(self, window: Window) -> Counts:
-        """What the server has.
+    def at_source(self, window: Window) -> Counts:
+        """The counts of a window at the server.
 
         Raises:
-            SourceError: It cannot tell.
+            SourceError: The server did not answer the count.
         """
         ...
 
 
 @runtime_checkable
-class HasTally(Protocol):
-    """A source that counts something else than rows."""
+class CountsValues(Protocol):
+    """A source whose server counts values per field, since it cannot count rows."""
 
-    def tally(self, schema: MeasurementSchema) -> Tally: ...
+    def row_confirmation(self, schema: MeasurementSchema) -> RowConfirmation: ...
 
 
 @dataclass(frozen=True, slots=True)
-class RowTally:
-    """Counts rows."""
+class _RowCountConfirmation:
+    """Counts rows, by the source's own count of a window."""
 
     source: Source
     schema: MeasurementSchema
 
-    def of(self, batch: pa.RecordBatch) -> Counts:
+    def arrived(self, batch: pa.RecordBatch) -> Counts:
         return {"rows": len(batch)}
 
-    def there(self, window: Window) -> Counts:
+    def at_source(self, window: Window) -> Counts:
         return {"rows": selected_count(self.source, self.schema, window)}
 
 
-def tally_of(source: Source, schema: MeasurementSchema) -> Tally:
-    """The way in which a source counts."""
-    return source.tally(schema) if isinstance(source, HasTally) else RowTally(source, schema)
+def row_confirmation_of(source: Source, schema: MeasurementSchema) -> RowConfirmation:
+    """The confirmation that a source offers; counts of rows unless it has its own."""
+    return (
+        source.row_confirmation(schema) if isinstance(source, CountsValues) else _RowCountConfirmation(source, schema)
+    )
 
 
 @runtime_checkable
 class Confirms(Protocol):
-    """A source that says whether the rows that arrive are counted."""
+    """A source whose configuration says whether received rows are confirmed."""
 
     @property
     def confirms(self) -> bool: ...
 
 
 def confirms_rows(source: Source) -> bool:
-    """Whether rows of a source are to be held against what its server counts."""
+    """Whether the received rows of a source are compared with the counts of its server."""
     return not isinstance(source, Confirms) or source.confirms

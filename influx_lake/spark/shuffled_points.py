@@ -11,7 +11,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.sources.points.registry import FieldName, MeasurementKey, Registry
 from influx_lake.sources.points.staged_file import Unit, UnitWriter
 from influx_lake.sources.points.survey import FileSurvey
-from influx_lake.spark.pieces import added
+from influx_lake.spark.line_pieces import added
 
 
 @dataclass(frozen=True, slots=True)

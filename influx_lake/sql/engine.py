@@ -17,8 +17,8 @@ from influx_lake.errors import ConfigurationError, EngineError, LakeError, Missi
 from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.failures.store import store_error
 from influx_lake.iceberg.scan.reader import find_table, open_table
-from influx_lake.live.beyond import Beyond, beyond
 from influx_lake.live.rows import LiveRows
+from influx_lake.live.unloaded_rows import UnloadedRows, unloaded_rows
 from influx_lake.sql.arrow_types import exact, is_lossy
 from influx_lake.sql.extensions import load_iceberg
 from influx_lake.sql.interruptible import Run, interruptible
@@ -113,7 +113,7 @@ def answered(
         tables = LakeTables(lake)
         statement = parse(sql, connection)
         views = _views(tables, statement, catalog, as_of, live)
-        newest = [each.rows for view in views.values() for each in view.beyond]
+        newest = [each.rows for view in views.values() for each in view.unloaded]
         with _told_by_sources(newest):
             with _errors(tables):
                 _open(connection, views)
@@ -133,12 +133,12 @@ class LiveTime:
     since: datetime | None = None
     lenient: bool = False
 
-    def beyond(self, lake: Lake, table: LakeTable, loaded: Table | None) -> tuple[Beyond, ...]:
-        """The rows that the sources of a table's measurements have beyond it; errors as of `beyond`."""
+    def unloaded(self, lake: Lake, table: LakeTable, loaded: Table | None) -> tuple[UnloadedRows, ...]:
+        """The rows that the sources of a table's measurements have beyond it; errors as of `unloaded_rows`."""
         found = []
         for each in table.measurements(lake):
             known = None if loaded is None else as_known(loaded, share=each.share)
-            newest = beyond(lake, each, known, (self.since, None), lenient=self.lenient)
+            newest = unloaded_rows(lake, each, known, (self.since, None), lenient=self.lenient)
             found += [newest] if newest is not None else []
         return tuple(found)
 
@@ -150,7 +150,7 @@ def _views(
     for name, table in tables.asked(statement).items():
         is_named = any(each.table.lower() == name.table.lower() for each in statement.tables)
         loaded = find_table(catalog, table.identifier)
-        newest = live.beyond(tables.lake, table, loaded) if is_named and live else ()
+        newest = live.unloaded(tables.lake, table, loaded) if is_named and live else ()
         if loaded is None and is_named and table.is_of_lake and not newest:
             loaded = open_table(catalog, table.identifier)
         if loaded is None and not newest:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config import Lake
 from influx_lake.iceberg.columns.known_columns import as_known, share_of
 from influx_lake.iceberg.scan.reader import find_table, open_table
-from influx_lake.live.beyond import Beyond
+from influx_lake.live.unloaded_rows import UnloadedRows
 from influx_lake.sql.extensions import load_iceberg
 from influx_lake.sql.lake_tables import LakeTable, LakeTables
 from influx_lake.sql.live_parts import live_parts
@@ -30,12 +30,12 @@ class Viewed:
     Attributes:
         table: The table, or a measurement's share of it.
         scan: The snapshot to read; None where there is no table yet.
-        beyond: The rows that sources have beyond it.
+        unloaded: The rows that sources have beyond it.
     """
 
     table: LakeTable
     scan: TableScan | None
-    beyond: tuple[Beyond, ...] = ()
+    unloaded: tuple[UnloadedRows, ...] = ()
 
 
 def make_views(
@@ -59,8 +59,8 @@ def make_views(
             folders |= served.folders
             condition = _only_share(shown.table, shown.scan)
             parts.append(f"FROM {shown.scan.sql(served)}{condition}")
-        if shown.beyond:
-            parts = live_parts(connection, shown.table.time_column, shown.scan, parts, shown.beyond)
+        if shown.unloaded:
+            parts = live_parts(connection, shown.table.time_column, shown.scan, parts, shown.unloaded)
         schema = ".".join(map(identifier, filter(None, (database, name.schema or "main"))))
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         view = f"{schema}.{identifier(name.table)}"

@@ -26,8 +26,8 @@ from influx_lake.replication.streams.ledger import Ledger, LedgerTable, Partitio
 from influx_lake.sources.messages.batch import batch_source
 from influx_lake.sources.messages.message import Offsets
 from influx_lake.sources.messages.message_parser import Read
-from influx_lake.streaming.adding import MeasurementMessages
 from influx_lake.streaming.dead_letters import add_dead_letters
+from influx_lake.streaming.message_append import MeasurementMessages
 from influx_lake.streaming.routing import Routing
 from influx_lake.streaming.steps import Step, Topics, begin_of, in_pieces
 

@@ -18,9 +18,9 @@ from influx_lake.iceberg.columns.schema import iceberg_type
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sql_quoting import identifier
 from influx_lake.transforms.casts import Cast
+from influx_lake.transforms.column_naming import chosen, option_for, table_names
 from influx_lake.transforms.columns import arrow_field, kind_changed, renamed
 from influx_lake.transforms.expressions import Computation, Compute, Expression, Filter, resolved_name
-from influx_lake.transforms.naming import chosen, option_for, table_names
 from influx_lake.transforms.provenance import LoadContext, constant_text, fixed_text, metadata_column, metadata_values
 from influx_lake.transforms.pushdown import condition_of
 from influx_lake.transforms.steps import AddColumns, Arrange, Conversion, Made, Make, Step

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from influx_lake.cli.checking.checked import Check, attempt
+from influx_lake.cli.checking.check_result import Check, attempt
 from influx_lake.cli.session import Session
 from influx_lake.config import Measurement, redact
 from influx_lake.config.maintenance.options import Kind

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
-from influx_lake.cli.checking.checked import Check
+from influx_lake.cli.checking.check_result import Check
 from influx_lake.config import Lake, redact
 from influx_lake.config.connections import InfluxDB3Config, ServerConfig
 from influx_lake.config.values.windows import from_nanoseconds, utc_text

@@ -8,7 +8,7 @@ from functools import partial
 
 from influx_lake.cli.checking.catalog_checks import check_catalog
 from influx_lake.cli.checking.change_checks import check_telling
-from influx_lake.cli.checking.checked import Check, attempt
+from influx_lake.cli.checking.check_result import Check, attempt
 from influx_lake.cli.output import counted
 from influx_lake.cli.sandboxes import may_be_sandbox
 from influx_lake.cli.session import Session

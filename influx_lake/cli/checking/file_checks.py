@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from influx_lake.cli.checking.checked import Check
+from influx_lake.cli.checking.check_result import Check
 from influx_lake.cli.output import counted
 from influx_lake.cli.session import Session
 from influx_lake.config import Measurement, redact

@@ -8,7 +8,7 @@ from influx_lake.cli.options import ConfigOption, JsonOption
 from influx_lake.cli.output import Output, output
 
 if TYPE_CHECKING:
-    from influx_lake.cli.checking.checked import Check
+    from influx_lake.cli.checking.check_result import Check
 
 _MARKS = {True: "✓", False: "✗"}
 

@@ -76,7 +76,7 @@ def replicate(
     from influx_lake.cli.loading import Loaded, load
     from influx_lake.cli.part_processes import PartProcesses
     from influx_lake.cli.session import open_session
-    from influx_lake.cli.stopped import Again, tell_where_it_stopped
+    from influx_lake.cli.stopped_load import Again, tell_where_it_stopped
     from influx_lake.config.values.units import format_duration
 
     if changed and (missing_only or every is not None):

@@ -16,8 +16,8 @@ from influx_lake.iceberg.target import TableTarget
 from influx_lake.replication.table_columns import table_target
 from influx_lake.sources.protocol import Source
 from influx_lake.transforms import transformed
+from influx_lake.transforms.column_naming import option_for
 from influx_lake.transforms.columns import arrow_schema
-from influx_lake.transforms.naming import option_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from influx_lake.cli.telegraf.document import Plugin
 from influx_lake.cli.telegraf.filters import ColumnFilter, NameFilter
-from influx_lake.cli.telegraf.places import Remarks
+from influx_lake.cli.telegraf.remarks import Remarks
 from influx_lake.config.measurements.rollups import Aggregate
 from influx_lake.config.values.buckets import parse_bucket
 from influx_lake.config.values.patterns import is_pattern

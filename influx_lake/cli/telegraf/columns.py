@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from influx_lake.cli.telegraf.document import Plugin, texts
 from influx_lake.cli.telegraf.filters import one_name
-from influx_lake.cli.telegraf.places import NotCarriedOver, Remarks
+from influx_lake.cli.telegraf.remarks import NotCarriedOver, Remarks
 from influx_lake.cli.telegraf.shape import Shape
 from influx_lake.cli.telegraf.sql import literal
 from influx_lake.config.values.source_schema import TIME

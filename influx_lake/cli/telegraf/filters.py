@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from influx_lake.cli.telegraf.document import Plugin, texts
-from influx_lake.cli.telegraf.places import NotCarriedOver
+from influx_lake.cli.telegraf.remarks import NotCarriedOver
 from influx_lake.config.values.patterns import NamePattern, is_pattern
 
 _BRACES = re.compile(r"\{([^{}]*)\}")

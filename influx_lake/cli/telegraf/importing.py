@@ -17,7 +17,7 @@ from influx_lake.cli.telegraf.filters import (
     ColumnFilter,
     NameFilter,
 )
-from influx_lake.cli.telegraf.places import Remark, Remarks
+from influx_lake.cli.telegraf.remarks import Remark, Remarks
 from influx_lake.cli.telegraf.shape import Shape
 from influx_lake.cli.telegraf.variables import lake_values, resolved
 from influx_lake.config.values.patterns import is_pattern

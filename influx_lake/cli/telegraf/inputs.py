@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from influx_lake.cli.telegraf.document import Document, Plugin
 from influx_lake.cli.telegraf.filters import EVERY_NAME, ColumnFilter, NameFilter, matches
 from influx_lake.cli.telegraf.known_columns import known_columns
-from influx_lake.cli.telegraf.places import Remarks
+from influx_lake.cli.telegraf.remarks import Remarks
 from influx_lake.cli.telegraf.shape import Shape
 from influx_lake.config.values.patterns import is_pattern
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from influx_lake.cli.telegraf.document import Document, Plugin
 from influx_lake.cli.telegraf.filters import VALUE_OPTIONS, NameFilter
-from influx_lake.cli.telegraf.places import Remarks
+from influx_lake.cli.telegraf.remarks import Remarks
 from influx_lake.cli.telegraf.variables import is_stored, lake_text, resolved, secret_reference
 
 _OUTPUTS = {"influxdb": 1, "influxdb_v2": 2, "influxdb_v3": 3}

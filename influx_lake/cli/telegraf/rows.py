@@ -7,7 +7,7 @@ from typing import Any
 
 from influx_lake.cli.telegraf.document import Plugin, texts
 from influx_lake.cli.telegraf.filters import matches, patterns
-from influx_lake.cli.telegraf.places import NotCarriedOver, Remarks
+from influx_lake.cli.telegraf.remarks import NotCarriedOver, Remarks
 from influx_lake.cli.telegraf.shape import Shape, Sql
 from influx_lake.cli.telegraf.sql import literal
 from influx_lake.config.values.patterns import is_pattern

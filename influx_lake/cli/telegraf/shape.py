@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from influx_lake.cli.telegraf.filters import matches
-from influx_lake.cli.telegraf.places import NotCarriedOver
+from influx_lake.cli.telegraf.remarks import NotCarriedOver
 from influx_lake.cli.telegraf.sql import identifier, literal
 from influx_lake.config.values.patterns import is_pattern
 from influx_lake.sql_quoting import text_literal

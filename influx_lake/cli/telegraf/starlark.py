@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 
 from influx_lake.cli.telegraf.document import Plugin
-from influx_lake.cli.telegraf.places import NotCarriedOver, Remarks
+from influx_lake.cli.telegraf.remarks import NotCarriedOver, Remarks
 from influx_lake.cli.telegraf.shape import Shape, Sql
 from influx_lake.cli.telegraf.sql import literal
 

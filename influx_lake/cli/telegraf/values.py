@@ -10,7 +10,7 @@ from typing import Any
 from influx_lake.cli.telegraf.document import Plugin, texts
 from influx_lake.cli.telegraf.filters import one_name
 from influx_lake.cli.telegraf.go_layout import strftime_format
-from influx_lake.cli.telegraf.places import NotCarriedOver, Remarks
+from influx_lake.cli.telegraf.remarks import NotCarriedOver, Remarks
 from influx_lake.cli.telegraf.shape import Column, Shape, Sql
 from influx_lake.cli.telegraf.sql import literal
 from influx_lake.config.values.patterns import is_pattern

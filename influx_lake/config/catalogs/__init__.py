@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from influx_lake.config.catalogs.places import place_mistakes
+from influx_lake.config.catalogs.catalog_locations import place_mistakes
 from influx_lake.config.catalogs.values import value_mistakes
 from influx_lake.config.references.secret import Secret
 

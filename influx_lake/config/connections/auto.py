@@ -11,7 +11,7 @@ from influx_lake.config.connections.influxdb2 import InfluxDB2Config
 from influx_lake.config.connections.influxdb3 import InfluxDB3Config
 from influx_lake.config.connections.server import ServerConfig
 from influx_lake.config.references.secret import Secret
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.units import YesNo
 
 

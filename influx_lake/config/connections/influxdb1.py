@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from influx_lake.config.connections.server import ServerConfig
 from influx_lake.config.references.secret import Secret
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.units import YesNo
 
 ALL_RETENTION_POLICIES = "*"

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from influx_lake.config.connections.base import CloseSecret
 from influx_lake.config.connections.influxdb3 import InfluxDB3Config
 from influx_lake.config.connections.storage import StoredConfig
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.locations import LocalFile, stored_path
 from influx_lake.config.values.units import WholeNumber
 

@@ -13,7 +13,7 @@ from influx_lake.config.connections.limits import DocumentLimit
 from influx_lake.config.connections.records import RecordOptions, check_records
 from influx_lake.config.connections.server import TlsConfig
 from influx_lake.config.references.secret import Secret
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.lists import Distinct, OneOrMore
 from influx_lake.config.values.on_off import OnOff
 from influx_lake.config.values.read_options import PositiveDuration

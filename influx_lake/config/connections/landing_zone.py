@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from influx_lake.config.connections.points import PointFilesConfig, check_staging
 from influx_lake.config.connections.records import LandedMeasurement, RecordOptions, check_records
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.locations import stored_path
 from influx_lake.config.values.timestamps import TimeZone

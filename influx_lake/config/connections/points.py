@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from influx_lake.config.connections.limits import DocumentLimit
 from influx_lake.config.connections.storage import StoredConfig
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.lists import Distinct, OneOrMore
 from influx_lake.config.values.locations import STORES, WEB, LocalFile, absolute_path, check_scheme
 from influx_lake.config.values.read_options import PositiveDuration

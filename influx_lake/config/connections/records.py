@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.config.values.validated_names import Text

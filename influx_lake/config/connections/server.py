@@ -18,7 +18,7 @@ from influx_lake.config.connections.base import SourceConfig
 from influx_lake.config.connections.changes import TellingChanges
 from influx_lake.config.connections.limits import DocumentLimit
 from influx_lake.config.values.address import Address
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.locations import LocalFile
 from influx_lake.config.values.on_off import or_empty
 from influx_lake.config.values.read_options import ReadingOptions

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from influx_lake.config.references.secret import Secret
 from influx_lake.config.values.address import Address
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.locations import LocalFile
 from influx_lake.config.values.on_off import or_empty

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from influx_lake.config.catalogs.options import is_secret_name
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.read_options import PositiveDuration
 from influx_lake.config.values.units import WholeNumber

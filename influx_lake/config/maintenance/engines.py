@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from influx_lake.config.connections.server import TlsConfig
 from influx_lake.config.references.secret import Secret
 from influx_lake.config.values.address import Address
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.on_off import or_empty
 from influx_lake.config.values.read_options import PositiveDuration
 from influx_lake.config.values.validated_names import Form, Text

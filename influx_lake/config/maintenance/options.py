@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from influx_lake.config.maintenance.engines import Engine
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.on_off import OnOff
 from influx_lake.config.values.units import Duration, Size, WholeNumber

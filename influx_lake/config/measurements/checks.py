@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from influx_lake.config.values.contradictions import Contradiction, contradiction
+from influx_lake.config.values.conflicting_options import Contradiction, contradiction
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.sql_expression import check_condition
 from influx_lake.config.values.units import Duration, Number, WholeNumber, YesNo

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.sql_expression import check_row_filter
 from influx_lake.config.values.timestamps import Moment
 from influx_lake.config.values.validated_names import Text

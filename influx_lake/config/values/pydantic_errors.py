@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from influx_lake.config.report.diagnostics import Location, Report, suggestion
 from influx_lake.config.report.excerpts import unreadable
-from influx_lake.config.values.contradictions import Contradiction
+from influx_lake.config.values.conflicting_options import Contradiction
 from influx_lake.config.values.units import format_duration
 
 _TIMEDELTA = re.compile(r"datetime\.timedelta\((.*)\)")

@@ -15,7 +15,7 @@ from influx_lake.errors import ConfigurationError, MissingExtra
 from influx_lake.iceberg.catalogs.retry import seconds_left
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.storage.endpoints import take_plain_uploads
-from influx_lake.iceberg.timeouts.opening import load_bounded_catalog
+from influx_lake.iceberg.timeouts.bounded_catalog import load_bounded_catalog
 from influx_lake.private_folders import make_private
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import secrets
 import numpy as np
 import pyarrow as pa
 
-from influx_lake.arrow.words import Bits, Words, fold, words_of
+from influx_lake.arrow.hash_words import Bits, Words, fold, words_of
 
 CHUNK_ROWS = 8_192
 """How many rows are hashed at once: what is computed for them stays in the processor's cache."""

@@ -27,8 +27,8 @@ from influx_lake.iceberg.storage.listing import files_below
 from influx_lake.iceberg.storage.named_files import NamedFiles, live_files, manifests_of_all, name_of
 from influx_lake.iceberg.storage.table_folders import check_alone, folders_of
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.current_state import time_id_of
 from influx_lake.iceberg.table_state.erased_rows import recording
-from influx_lake.iceberg.table_state.reading import time_id_of
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile

@@ -21,7 +21,7 @@ from influx_lake.iceberg.history.updates import at, remove_ref, set_ref, stating
 from influx_lake.iceberg.own_properties import naming_table
 from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.iceberg.table_state.lineage import line_there
-from influx_lake.iceberg.table_state.restating import restated
+from influx_lake.iceberg.table_state.state_at_snapshot import restated
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -13,7 +13,7 @@ from influx_lake.iceberg.history.snapshot_view import MAIN
 from influx_lake.iceberg.history.updates import at, set_ref, stating
 from influx_lake.iceberg.table_state.changes import BRANCH, summary_of
 from influx_lake.iceberg.table_state.lineage import line_there
-from influx_lake.iceberg.table_state.restating import restated
+from influx_lake.iceberg.table_state.state_at_snapshot import restated
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

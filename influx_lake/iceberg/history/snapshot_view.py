@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from influx_lake.iceberg.columns.known_columns import actual
-from influx_lake.iceberg.table_state.restating import restated
+from influx_lake.iceberg.table_state.state_at_snapshot import restated
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

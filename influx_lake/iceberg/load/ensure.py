@@ -34,8 +34,8 @@ from influx_lake.iceberg.layout.properties import check_columns
 from influx_lake.iceberg.own_properties import OURS
 from influx_lake.iceberg.scan.reader import check_readable, find_table
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
+from influx_lake.iceberg.staging.empty_table import is_unloaded
 from influx_lake.iceberg.staging.staged import Staged, stage
-from influx_lake.iceberg.staging.unloaded import is_unloaded
 from influx_lake.iceberg.table_state import ownership
 from influx_lake.iceberg.target import OWNER, Provenance, TableTarget
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.maintenance.options import ExpireOptions
 from influx_lake.config.values.windows import EPOCH
-from influx_lake.iceberg.proofs.current import catching_up
+from influx_lake.iceberg.proofs.valid_proofs import catching_up
 from influx_lake.iceberg.table_state.changes import summary_of
+from influx_lake.iceberg.table_state.current_state import states_to_carry_on
 from influx_lake.iceberg.table_state.kept_states import PROPERTY, KeptState, kept_states, property_text
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
-from influx_lake.iceberg.table_state.reading import states_to_carry_on
 from influx_lake.iceberg.table_state.state_encoding import SUMMARY, base_id, summary_text
 
 if TYPE_CHECKING:

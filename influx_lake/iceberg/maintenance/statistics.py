@@ -19,7 +19,7 @@ from influx_lake.iceberg.scan.manifest_cache import planned_files
 from influx_lake.iceberg.scan.reader import check_readable, read_tasks
 from influx_lake.iceberg.storage.puffin import Blob, PuffinFile, write_puffin
 from influx_lake.iceberg.table_state.changes import number
-from influx_lake.iceberg.table_state.reading import states_to_carry_on
+from influx_lake.iceberg.table_state.current_state import states_to_carry_on
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

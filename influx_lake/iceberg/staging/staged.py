@@ -16,7 +16,7 @@ from influx_lake.iceberg.columns.row_mapping import Shape, shape_of
 from influx_lake.iceberg.columns.schema_evolution import Evolution, evolution
 from influx_lake.iceberg.columns.type_conflicts import settled
 from influx_lake.iceberg.layout import layout_evolution
-from influx_lake.iceberg.staging import unloaded
+from influx_lake.iceberg.staging import empty_table
 from influx_lake.iceberg.staging.staged_table import StagedTable, layout_requirements
 from influx_lake.iceberg.target import TableTarget
 
@@ -97,8 +97,8 @@ def stage(table: Table, columns: pa.Schema, target: TableTarget) -> Staged:
     """
     # The names that columns get where nothing is in their way.
     named = arranged(shape_of(columns, target), columns, target)
-    if unloaded.is_unloaded(table):
-        return _staged(table, target, named, unloaded.ids_of(table, named), None)
+    if empty_table.is_unloaded(table):
+        return _staged(table, target, named, empty_table.ids_of(table, named), None)
     ids = resolved(table, named.schema.names, target)
     there = as_known(table, ids).schema()
     shape = settled(arranged(shape_of(columns, target, there), columns, target, there), there, target)
@@ -114,7 +114,7 @@ def _staged(
     names = renamed(as_known(table, ids))
     transaction = table.transaction()
     if change is None:
-        unloaded.stage(transaction, table, shape, ids, target)
+        empty_table.stage(transaction, table, shape, ids, target)
     elif change:
         with transaction.update_schema() as update:
             change.stage(update, names)

@@ -7,7 +7,7 @@ others did since is followed: see `table_state`.
 from __future__ import annotations
 
 from influx_lake.iceberg.table_state.changes import ForeignChange, Kind
-from influx_lake.iceberg.table_state.reading import table_state
+from influx_lake.iceberg.table_state.current_state import table_state
 from influx_lake.iceberg.table_state.state import TableState
 
 __all__ = ["ForeignChange", "Kind", "TableState", "table_state"]

@@ -11,8 +11,8 @@ from influx_lake.iceberg.columns.known_columns import share_of
 from influx_lake.iceberg.own_properties import naming_table
 from influx_lake.iceberg.table_state.changes import MEASUREMENT
 from influx_lake.iceberg.table_state.coverage import Coverage
+from influx_lake.iceberg.table_state.current_state import states_of_shares, states_to_carry_on, table_state
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
-from influx_lake.iceberg.table_state.reading import states_of_shares, states_to_carry_on, table_state
 from influx_lake.iceberg.table_state.state import TableState
 from influx_lake.iceberg.table_state.state_encoding import MOST_CHARACTERS, SUMMARY, States, properties, summary_text
 from influx_lake.iceberg.target import Provenance, TableTarget

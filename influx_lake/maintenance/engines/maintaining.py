@@ -27,8 +27,8 @@ from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.storage.table_folders import check_alone
 from influx_lake.iceberg.table_state.changes import number
+from influx_lake.iceberg.table_state.current_state import states_to_carry_on
 from influx_lake.iceberg.table_state.lineage import last_commit
-from influx_lake.iceberg.table_state.reading import states_to_carry_on
 from influx_lake.maintenance.engines.due_time import due_time
 from influx_lake.maintenance.engines.engine import QueryEngine, Work
 

@@ -16,7 +16,7 @@ from influx_lake.orchestration.alerts.notice import Notice
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LAKE_TAG
 from influx_lake.orchestration.recent_runs import is_elsewhere
-from influx_lake.orchestration.splitting.wanted import PART_OF
+from influx_lake.orchestration.splitting.part_requests import PART_OF
 from influx_lake.orchestration.tags import REASON, WINDOW, partitions_of
 
 if TYPE_CHECKING:

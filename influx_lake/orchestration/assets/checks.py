@@ -14,7 +14,7 @@ from influx_lake.config import Measurement, Severity, redact
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import LakeError
 from influx_lake.observing import Observation
-from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.event_log.log_forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import UNNAMED, LakeNames

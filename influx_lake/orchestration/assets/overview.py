@@ -13,7 +13,7 @@ from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
 from influx_lake.observing import Observation
 from influx_lake.orchestration.assets.source_assets import database_places
-from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.event_log.log_forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames, safe_name
 from influx_lake.orchestration.resources import OpensSource, SourceResource, catalog_of, source_of

@@ -21,9 +21,9 @@ from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.resources import asked_source_of
 from influx_lake.orchestration.tags import REASON, Reason, partitions_of
 from influx_lake.replication.changes.change import Change
+from influx_lake.replication.changes.change_intake import nanoseconds
 from influx_lake.replication.changes.due import changed_windows
 from influx_lake.replication.changes.journal import ChangeJournal, Loaded
-from influx_lake.replication.changes.noting import nanoseconds
 from influx_lake.replication.changes.table import note_table, tables_of_changes
 from influx_lake.replication.planning.due import DueWindow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from influx_lake.config import Lake
-from influx_lake.orchestration.automation.reporting import report_windows_of_run
+from influx_lake.orchestration.automation.external_loads import report_windows_of_run
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.resources import catalog_of

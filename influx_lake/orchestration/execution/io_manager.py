@@ -11,7 +11,7 @@ from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window, merged
 from influx_lake.errors import ConfigurationError
-from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.event_log.log_forwarding import warnings_in
 from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
 from influx_lake.orchestration.execution.partition_rows import PartitionRows, StoredAsset, write_partitions
 from influx_lake.orchestration.failures import failing_clearly

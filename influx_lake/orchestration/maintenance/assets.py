@@ -9,7 +9,7 @@ from pydantic import Field
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.maintenance.options import Kind
-from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.event_log.log_forwarding import warnings_in
 from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames, safe_name
 from influx_lake.orchestration.pool_slots import Pool, slot

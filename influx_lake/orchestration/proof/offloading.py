@@ -10,15 +10,15 @@ from pydantic import Field
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.values.units import counted
 from influx_lake.errors import LakeError
-from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.event_log.log_forwarding import warnings_in
 from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.resources import catalog_of, source_of
 
 if TYPE_CHECKING:
+    from influx_lake.offload.offload_run import Result
     from influx_lake.offload.planning import OffloadPlan
-    from influx_lake.offload.running import Result
 
 LONGEST_LISTED = 50
 
@@ -68,8 +68,8 @@ def _offload(context: dg.OpExecutionContext, lake: Lake, measurements: list[Meas
         Failure: A measurement failed, a window was refused at the final check, or its deletion is not known to have
             ended.
     """
+    from influx_lake.offload.offload_run import Offloading, Outcome
     from influx_lake.offload.planning import plan_offload
-    from influx_lake.offload.running import Offloading, Outcome
     from influx_lake.replication.changes.journal import ChangeJournal
     from influx_lake.sources.deleting import open_deletion
 
@@ -122,7 +122,7 @@ def _tell(context: dg.OpExecutionContext, plan: "OffloadPlan") -> None:
 
 
 def _observation(measurement: Measurement, results: "list[Result]") -> dg.AssetObservation:
-    from influx_lake.offload.running import Outcome
+    from influx_lake.offload.offload_run import Outcome
 
     deleted = [each for each in results if each.outcome is Outcome.DELETED]
     return dg.AssetObservation(

@@ -16,7 +16,7 @@ from influx_lake.config.values.windows import Scheme, Window, merged, parse_mome
 from influx_lake.errors import LakeError
 from influx_lake.orchestration.assets.checks import check_evaluation
 from influx_lake.orchestration.automation.schedules import scheme_name
-from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.event_log.log_forwarding import warnings_in
 from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames, safe_name
@@ -243,7 +243,7 @@ def _unproved(catalog: Any, lake: Lake, measurement: Measurement, now: datetime,
     from influx_lake.iceberg.scan.reader import find_table
     from influx_lake.replication.changes.journal import ChangeJournal
     from influx_lake.replication.comparison.verify import closed_windows
-    from influx_lake.replication.proof.standing import NOT_LOADED, standing
+    from influx_lake.replication.proof.proof_status import NOT_LOADED, standing
 
     table, options = find_table(catalog, measurement.identifier, measurement.share), measurement.proof
     if table is None or options is None:

@@ -10,15 +10,15 @@ from pydantic import Field
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.values.windows import Window
 from influx_lake.observing import Observation
-from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.event_log.log_forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.pools import source_pool
 from influx_lake.orchestration.recent_runs import UNFINISHED, is_elsewhere
 from influx_lake.orchestration.resources import catalog_of, source_of
-from influx_lake.orchestration.splitting.wanted import PART, PART_OF, SPLIT, Wanted, wanted_of
+from influx_lake.orchestration.splitting.part_requests import PART, PART_OF, SPLIT, Wanted, wanted_of
 from influx_lake.orchestration.tags import MEASUREMENT
-from influx_lake.replication.splitting.cutting import parts_of
+from influx_lake.replication.splitting.part_bounds import parts_of
 
 INTERVAL_SECONDS = 10
 MOST_UNFINISHED = 32

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from influx_lake.config.values.windows import Window
-from influx_lake.orchestration.splitting.wanted import PART, PART_OF, Wanted
+from influx_lake.orchestration.splitting.part_requests import PART, PART_OF, Wanted
 from influx_lake.replication.splitting.helpers import PartsWanted
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from itertools import islice
 from influx_lake.config import Lake
 from influx_lake.config.values.windows import Window
 from influx_lake.replication.changes.change import Change
-from influx_lake.replication.changes.noting import nanoseconds
+from influx_lake.replication.changes.change_intake import nanoseconds
 from influx_lake.replication.planning.due import DueWindow
 
 MOST_WINDOWS = 400

@@ -11,8 +11,8 @@ from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, Ser
 from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import MeasurementNotFound, UnexpectedAnswer
 from influx_lake.replication.changes.change import Told
+from influx_lake.replication.changes.change_intake import Noted, nanoseconds, what_to_note
 from influx_lake.replication.changes.journal import ChangeJournal, SeenRow
-from influx_lake.replication.changes.noting import Noted, nanoseconds, what_to_note
 
 if TYPE_CHECKING:
     from influx_lake.sources.protocol import Source

@@ -19,8 +19,8 @@ from influx_lake.iceberg.proofs.offloaded import is_offloaded, offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.table_state import ForeignChange
+from influx_lake.replication.comparison.difference_causes import missed_corrections, others_in, weighed_windows
 from influx_lake.replication.comparison.late_after_offload import late_points, source_counts
-from influx_lake.replication.comparison.weighing import missed_corrections, others_in, weighed_windows
 from influx_lake.replication.corrections.evidence import Evidence, Newer, policy_of
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.removed.erased import without_erased_from

@@ -19,11 +19,11 @@ from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.history.updates import stating
 from influx_lake.iceberg.own_properties import naming_table
 from influx_lake.iceberg.proofs.changed_time import changed_since
-from influx_lake.iceberg.proofs.current import current_proofs
 from influx_lake.iceberg.proofs.record import Proof, name_of, recording
+from influx_lake.iceberg.proofs.valid_proofs import current_proofs
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import TableState, table_state
-from influx_lake.iceberg.table_state.reading import time_id_of
+from influx_lake.iceberg.table_state.current_state import time_id_of
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.replication.comparison.compare_windows import Comparison, Verdict
 from influx_lake.replication.comparison.stored_digests import default_key, stored_digest

@@ -17,7 +17,7 @@ from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.changes import moment_of
 from influx_lake.replication.changes.change import Change
 from influx_lake.replication.comparison.stored_digests import stored_digest
-from influx_lake.replication.proof.standing import Standing, standing
+from influx_lake.replication.proof.proof_status import Standing, standing
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -26,8 +26,8 @@ from influx_lake.iceberg.parts.written_part import WrittenPart
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.replication.guards import check_size
-from influx_lake.replication.splitting.cutting import parts_of
 from influx_lake.replication.splitting.helpers import Helpers, PartsWanted
+from influx_lake.replication.splitting.part_bounds import parts_of
 from influx_lake.replication.table_columns import table_target
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.row_confirmation import confirms_rows

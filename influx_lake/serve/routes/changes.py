@@ -15,9 +15,9 @@ from starlette.concurrency import run_in_threadpool
 
 from influx_lake.config.connections import AutoConfig, InfluxDB1Config, ServerConfig
 from influx_lake.replication.changes.change import Told
+from influx_lake.replication.changes.change_intake import nanoseconds, note_changes
 from influx_lake.replication.changes.journal import ChangeJournal
 from influx_lake.replication.changes.lines import PRECISIONS, BadLines, told_by_lines
-from influx_lake.replication.changes.noting import nanoseconds, note_changes
 from influx_lake.serve.problems import Problem, documented
 from influx_lake.serve.routes.access import Served
 from influx_lake.serve.routes.views import Body, Name

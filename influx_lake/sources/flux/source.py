@@ -38,7 +38,7 @@ from influx_lake.sources.http.documents import bounded
 from influx_lake.sources.http.rows import in_time, read_ahead
 from influx_lake.sources.influxql.server import InfluxDB2Server
 from influx_lake.sources.protocol import ServerInfo
-from influx_lake.sources.row_confirmation import Counts, Tally
+from influx_lake.sources.row_confirmation import Counts, RowConfirmation
 from influx_lake.sources.selected_counts import counted_by_reading
 from influx_lake.sources.single_use_rows import SingleUseRows
 
@@ -230,9 +230,9 @@ class FluxSource:
             return [self.values(schema, window).total() for window in windows]
         return [counted_by_reading(self, schema, window) for window in windows]
 
-    def tally(self, schema: MeasurementSchema) -> Tally:
+    def row_confirmation(self, schema: MeasurementSchema) -> RowConfirmation:
         """Flux counts values: as many as there are of each field."""
-        return _ValueTally(self, schema)
+        return _ValueConfirmation(self, schema)
 
     def values(self, schema: MeasurementSchema, window: Window) -> Counter[str]:
         """How many values the server has of each field in a window."""
@@ -289,19 +289,19 @@ class FluxSource:
 
 
 @dataclass(frozen=True, slots=True)
-class _ValueTally:
+class _ValueConfirmation:
     """Counts the values of each field."""
 
     source: FluxSource
     schema: MeasurementSchema
 
-    def of(self, batch: pa.RecordBatch) -> Counts:
+    def arrived(self, batch: pa.RecordBatch) -> Counts:
         return {
             f"values of {field!r}": sum(len(batch) - batch.column(name).null_count for name in names)
             for field, names in self.source.fields(self.schema).items()
         }
 
-    def there(self, window: Window) -> Counts:
+    def at_source(self, window: Window) -> Counts:
         counts = self.source.values(self.schema, window)
         return {f"values of {field!r}": counts[field] for field in {*counts, *self.source.fields(self.schema)}}
 

@@ -211,7 +211,7 @@ def _check_form(response: BaseHTTPResponse, failures: HttpFailures) -> None:
 def _pool(config: ServerConfig, headers: Mapping[str, str]) -> PoolManager:
     import urllib3
 
-    from influx_lake.sources.http.patience import PatientPools
+    from influx_lake.sources.http.response_timeout import PatientPools
 
     tls = config.tls
     check_files(tls)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from influx_lake.sources.influxdb3.declared import Odd
+from influx_lake.sources.influxdb3.declared_schema import Odd
 
 BIN = "bin"
 ROWS = {"rows": "count(*)"}

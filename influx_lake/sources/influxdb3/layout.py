@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
 from influx_lake.sources.arrow_types import ARROW_TYPES
-from influx_lake.sources.influxdb3.declared import Odd
+from influx_lake.sources.influxdb3.declared_schema import Odd
 
 
 class Layout:

@@ -19,7 +19,7 @@ from influx_lake.sources.conditions import is_exact
 from influx_lake.sources.influxdb3 import sql
 from influx_lake.sources.influxdb3.answer import Queries
 from influx_lake.sources.influxdb3.conditions import row_condition
-from influx_lake.sources.influxdb3.declared import measurement_schema
+from influx_lake.sources.influxdb3.declared_schema import measurement_schema
 from influx_lake.sources.influxdb3.failures import Failures
 from influx_lake.sources.influxdb3.flight import FlightConnection
 from influx_lake.sources.influxdb3.groups import BIN, ROWS, groups

@@ -25,7 +25,7 @@ from influx_lake.sources.influxql.results import Series, read_series
 from influx_lake.sources.influxql.server import InfluxQLServer
 from influx_lake.sources.influxql.statements import Place, Selected
 from influx_lake.sources.protocol import ServerInfo
-from influx_lake.sources.row_confirmation import Counts, Tally
+from influx_lake.sources.row_confirmation import Counts, RowConfirmation
 from influx_lake.sources.selected_counts import counted_by_reading
 from influx_lake.sources.single_use_rows import SingleUseRows
 
@@ -126,9 +126,9 @@ class InfluxQLSource:
             raise failures.odd("the first point was asked for, and something else came")
         return from_nanoseconds(times[0]) if times else None
 
-    def tally(self, schema: MeasurementSchema) -> Tally:
+    def row_confirmation(self, schema: MeasurementSchema) -> RowConfirmation:
         """InfluxQL cannot count points, but values, which takes it a tenth of the time that reading them does."""
-        return _ValueTally(self, schema)
+        return _ValueConfirmation(self, schema)
 
     def values(self, schema: MeasurementSchema, window: Window) -> dict[Selected, int]:
         """How many values the server has of each field in a window."""
@@ -268,19 +268,19 @@ class InfluxQLSource:
 
 
 @dataclass(frozen=True, slots=True)
-class _ValueTally:
+class _ValueConfirmation:
     """Counts the values of each field."""
 
     source: InfluxQLSource
     schema: MeasurementSchema
 
-    def of(self, batch: pa.RecordBatch) -> Counts:
+    def arrived(self, batch: pa.RecordBatch) -> Counts:
         return {
             _label(each): sum(len(batch) - batch.column(name).null_count for name in names)
             for each, names in self.source.counted(self.schema).items()
         }
 
-    def there(self, window: Window) -> Counts:
+    def at_source(self, window: Window) -> Counts:
         return {_label(each): count for each, count in self.source.values(self.schema, window).items()}
 
 

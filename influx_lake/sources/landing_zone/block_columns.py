@@ -23,7 +23,7 @@ from influx_lake.sources.landing_zone.columns import FieldColumn, NotPlain, Poin
 from influx_lake.sources.landing_zone.record_columns import check_room, texts_as, times_of
 from influx_lake.sources.landing_zone.records import RecordReader
 from influx_lake.sources.landing_zone.text_numbers import LARGEST_EXACT
-from influx_lake.sources.points.building import BadPoint
+from influx_lake.sources.points.cell_builder import BadPoint
 
 _LINES_LOOKED_AT = 32
 _LONGEST_LINE = 1_000_000

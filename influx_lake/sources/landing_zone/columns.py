@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from influx_lake.config.values.source_schema import ColumnType
-from influx_lake.sources.points.building import TIMES
+from influx_lake.sources.points.cell_builder import TIMES
 from influx_lake.sources.points.cells import Mask, Numbers, Places
 from influx_lake.sources.points.registry import CODES, Context, Registry, Tags
 from influx_lake.sources.points.staged_file import UnitWriter

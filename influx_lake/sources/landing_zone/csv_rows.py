@@ -13,7 +13,7 @@ from influx_lake.config.connections.points import TRAILING_NEWLINE
 from influx_lake.errors import FileUnreadable
 from influx_lake.sources.files.file_check import UTF8_MARK
 from influx_lake.sources.files.limits import FileLimits
-from influx_lake.sources.landing_zone.unreadable import Unreadable
+from influx_lake.sources.landing_zone.unreadable_part import Unreadable
 
 Records = Iterator[tuple[int, object]]
 """Each record with its line."""

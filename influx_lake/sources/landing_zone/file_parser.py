@@ -22,9 +22,9 @@ from influx_lake.sources.landing_zone.parquet_columns import ParquetColumns
 from influx_lake.sources.landing_zone.record_columns import RecordColumns
 from influx_lake.sources.landing_zone.records import RecordReader
 from influx_lake.sources.landing_zone.text_records import TextRecords, text_records
-from influx_lake.sources.landing_zone.unreadable import Unreadable, as_json
+from influx_lake.sources.landing_zone.unreadable_part import text_of
 from influx_lake.sources.points.bad_record import BadRecord
-from influx_lake.sources.points.building import BadPoint, CellsBuilder
+from influx_lake.sources.points.cell_builder import BadPoint, CellsBuilder
 from influx_lake.sources.points.left_out import too_bad
 from influx_lake.sources.points.registry import FieldName
 from influx_lake.sources.points.staged_file import UnitWriter
@@ -198,7 +198,7 @@ class TakingApart:
             try:
                 point = self._reader.point(record)
             except BadPoint as error:
-                self._add_bad(BadRecord(number, str(error), _written(record)))
+                self._add_bad(BadRecord(number, str(error), text_of(record)))
                 continue
             if point is not None:
                 self._builder.add(point)
@@ -244,14 +244,3 @@ def line_of(
         if point and (point.measurement, point.time, point.fields.get(field)) == (measurement, time, (kind, value)):
             return number
     return None
-
-
-def _written(record: object) -> str:
-    """What a record says, for people: as it is written there, or as JSON."""
-    if isinstance(record, Unreadable):
-        return record.text
-    try:
-        return as_json(record)
-    except (RecursionError, ValueError):
-        # Too deep, or an integer of more digits than Python writes.
-        return ""

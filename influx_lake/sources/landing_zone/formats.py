@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from influx_lake.arrow.texts import are_texts, is_text, shown
 from influx_lake.sources.files import StoredFile
 from influx_lake.sources.files.failures import file_errors
-from influx_lake.sources.landing_zone.unreadable import Unreadable, as_json
+from influx_lake.sources.landing_zone.unreadable_part import Unreadable, as_json
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ColumnSchema, ParquetFile

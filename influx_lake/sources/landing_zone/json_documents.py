@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from influx_lake.sources.files.file_check import UTF8_MARK
 from influx_lake.sources.files.limits import FileLimits
 from influx_lake.sources.landing_zone.numbers import LONGEST_NUMBER, float_of
-from influx_lake.sources.landing_zone.unreadable import NamedTwice, NotHeld, Unreadable, WrittenFloat
+from influx_lake.sources.landing_zone.unreadable_part import NamedTwice, NotHeld, Unreadable, WrittenFloat
 
 Records = Iterator[tuple[int, object]]
 """Each record with its line, or its number."""

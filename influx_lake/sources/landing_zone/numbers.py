@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 
 from influx_lake.config.values.source_schema import ColumnType
-from influx_lake.sources.points.building import INT64, UINT64
+from influx_lake.sources.points.cell_builder import INT64, UINT64
 
 INTEGER = r"(?:0|-?[1-9][0-9]*)"
 """An integer as programs write it: no zeros before it, no plus, and no minus zero, which is a float's."""

@@ -23,7 +23,7 @@ from influx_lake.sources.landing_zone.columns import (
 from influx_lake.sources.landing_zone.numbers import FLOAT, INTEGER
 from influx_lake.sources.landing_zone.records import NANOSECONDS, RecordReader, tag_text
 from influx_lake.sources.landing_zone.text_numbers import LARGEST_EXACT, are_words, floats, integers, say_all
-from influx_lake.sources.points.building import BadPoint
+from influx_lake.sources.points.cell_builder import BadPoint
 from influx_lake.sources.points.cells import Places
 
 Record = Mapping[str, Any]

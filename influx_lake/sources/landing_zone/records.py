@@ -14,8 +14,8 @@ from influx_lake.config.connections import RecordOptions
 from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.config.values.windows import EPOCH, MICROSECOND
 from influx_lake.sources.landing_zone.numbers import declared_number, number_of
-from influx_lake.sources.landing_zone.unreadable import NamedTwice, NotHeld, Unreadable, WrittenFloat
-from influx_lake.sources.points.building import INT64, TIMES, UINT64, BadPoint, FoundPoint
+from influx_lake.sources.landing_zone.unreadable_part import NamedTwice, NotHeld, Unreadable, WrittenFloat
+from influx_lake.sources.points.cell_builder import INT64, TIMES, UINT64, BadPoint, FoundPoint
 
 NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _TEXT_TIME = re.compile(r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?", re.ASCII)

@@ -19,7 +19,7 @@ from influx_lake.errors import DatabaseNotFound, QueryRejected
 from influx_lake.sources.files import FileLimits, FilePlace, StoredFile, read_chunks
 from influx_lake.sources.line_protocol.file_parts import FileParts
 from influx_lake.sources.line_protocol.parser import LineParser
-from influx_lake.sources.points.building import INT64
+from influx_lake.sources.points.cell_builder import INT64
 from influx_lake.sources.points.left_out import bad_records_remark, too_bad
 from influx_lake.sources.points.registry import Context, FieldName, MeasurementKey, Registry
 from influx_lake.sources.points.source import PointsSource

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from influx_lake.config.values.source_schema import TIME, ColumnType
-from influx_lake.sources.points.building import INT64, UINT64
+from influx_lake.sources.points.cell_builder import INT64, UINT64
 from influx_lake.sources.points.registry import Tags
 
 Value = float | int | bool | str

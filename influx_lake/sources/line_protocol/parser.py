@@ -23,7 +23,7 @@ from influx_lake.sources.line_protocol.plain_blocks import PlainBlock, plain_blo
 from influx_lake.sources.line_protocol.slow_path import OddLine, OddLines
 from influx_lake.sources.line_protocol.values import STRING, read_integers, read_timestamps, read_values
 from influx_lake.sources.points.bad_record import BadRecord
-from influx_lake.sources.points.building import TIMES, value_bits
+from influx_lake.sources.points.cell_builder import TIMES, value_bits
 from influx_lake.sources.points.cells import SCHEMA, Mask, Numbers, Places, cells
 from influx_lake.sources.points.registry import CODES, Context, Registry, Tags
 

@@ -19,7 +19,7 @@ from influx_lake.sources.line_protocol.grammar import (
 )
 from influx_lake.sources.line_protocol.headers import Headers
 from influx_lake.sources.points.bad_record import BadRecord
-from influx_lake.sources.points.building import TIMES
+from influx_lake.sources.points.cell_builder import TIMES
 from influx_lake.sources.points.cells import Mask
 from influx_lake.sources.points.registry import Context
 

@@ -17,9 +17,9 @@ from influx_lake.sources.landing_zone.block_columns import BlockColumns
 from influx_lake.sources.landing_zone.columns import FieldColumn, PointColumns
 from influx_lake.sources.landing_zone.json_documents import JsonDocuments
 from influx_lake.sources.landing_zone.records import RecordReader
-from influx_lake.sources.landing_zone.unreadable import Unreadable, as_json
+from influx_lake.sources.landing_zone.unreadable_part import text_of
 from influx_lake.sources.messages.message import DeadLetter, Messages
-from influx_lake.sources.points.building import BadPoint, CellsBuilder, FoundPoint
+from influx_lake.sources.points.cell_builder import BadPoint, CellsBuilder, FoundPoint
 from influx_lake.sources.points.staged_file import UnitWriter
 
 _WHOLE = (ColumnType.INTEGER, ColumnType.UINTEGER)
@@ -110,7 +110,7 @@ class ObjectMessages:
                 try:
                     self._add_point(record)
                 except BadPoint as error:
-                    yield DeadLetter.of(messages, place, str(error), _text_of(record))
+                    yield DeadLetter.of(messages, place, str(error), text_of(record))
         except FileUnreadable as error:
             yield DeadLetter.of(messages, place, error.message)
             return
@@ -145,12 +145,3 @@ def _are_exact(values: pa.Array) -> bool:
         return True
     numbers = values.drop_null().to_numpy()
     return bool((np.abs(numbers.astype(np.float64)) <= _LARGEST).all())
-
-
-def _text_of(record: object) -> str:
-    if isinstance(record, Unreadable):
-        return record.text
-    try:
-        return as_json(record)
-    except (RecursionError, ValueError):
-        return ""

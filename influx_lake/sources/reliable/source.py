@@ -24,7 +24,7 @@ from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake.sources.reliable.query_splitting import WorkingSizes
 from influx_lake.sources.reliable.reading import WindowReading
 from influx_lake.sources.remarks import FindsOutside, Outside
-from influx_lake.sources.row_confirmation import tally_of
+from influx_lake.sources.row_confirmation import row_confirmation_of
 from influx_lake.sources.selected_counts import selected_count, selected_counts
 from influx_lake.sources.single_use_rows import SingleUseRows
 from influx_lake.sources.versions import version_of
@@ -173,11 +173,11 @@ class ReliableSource:
             SourceError: It failed for good, or for longer than the budget.
         """
         place = (schema.measurement, window)
-        tally = tally_of(self._source, schema)
+        confirmation = row_confirmation_of(self._source, schema)
         reading = WindowReading(
             open_stream=lambda piece: self._stream(schema, piece),
-            arrived=tally.of,
-            count=lambda piece: self._asked(lambda: tally.there(piece)),
+            arrived=confirmation.arrived,
+            count=lambda piece: self._asked(lambda: confirmation.at_source(piece)),
             options=self._options,
             sizes=self._sizes,
             measurement=schema.measurement,

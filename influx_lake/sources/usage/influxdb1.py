@@ -18,7 +18,7 @@ from influx_lake.sources.http import HttpConnection, HttpFailures, Request
 from influx_lake.sources.influxql import InfluxQLSource
 from influx_lake.sources.influxql.server import InfluxDB1Server, recognised
 from influx_lake.sources.influxql.statements import identifier
-from influx_lake.sources.usage.told import MeasurementUsage, Part, Queries, SourceUsage, told
+from influx_lake.sources.usage.server_statistics import MeasurementUsage, Part, Queries, SourceUsage, told
 
 _SERIES = "series by measurement"
 _SERVER = "the whole server, since it was started"

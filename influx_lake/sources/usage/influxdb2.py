@@ -13,7 +13,7 @@ from influx_lake.sources.flux import FluxSource
 from influx_lake.sources.http import HttpConnection, Request
 from influx_lake.sources.http.documents import lines
 from influx_lake.sources.influxql.server import InfluxDB2Server
-from influx_lake.sources.usage.told import MeasurementUsage, Queries, SourceUsage, told
+from influx_lake.sources.usage.server_statistics import MeasurementUsage, Queries, SourceUsage, told
 
 _SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')

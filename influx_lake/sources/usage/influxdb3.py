@@ -9,7 +9,7 @@ from functools import partial
 
 from influx_lake.config.connections import InfluxDB3Config
 from influx_lake.sources.influxdb3 import InfluxDB3Source
-from influx_lake.sources.usage.told import MeasurementUsage, Part, Queries, SourceUsage, told
+from influx_lake.sources.usage.server_statistics import MeasurementUsage, Part, Queries, SourceUsage, told
 
 _KEPT = "the database, as far as the server keeps them"
 

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from influx_lake.config.values.windows import Window
-from influx_lake.orchestration.splitting.wanted import PART
+from influx_lake.orchestration.splitting.part_requests import PART
 from influx_lake_tests.e2e.celery.celery_lake import DATABASE, Fleet, all_days, fleet, status_of
 from influx_lake_tests.e2e.dagster_site import wait_until
 

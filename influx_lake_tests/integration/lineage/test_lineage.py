@@ -20,7 +20,7 @@ from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.orchestration.definitions import build_definitions
-from influx_lake.replication.changes.noting import nanoseconds
+from influx_lake.replication.changes.change_intake import nanoseconds
 from influx_lake.replication.modes import load_window
 from influx_lake.replication.planning.due import tail_lag
 from influx_lake.sandbox import Sandbox
@@ -229,7 +229,7 @@ def test_a_tail_of_dagster(lake: CliLake, server: LineageServer) -> None:
 def test_a_load_that_takes_long_is_told_of_while_it_runs(
     lake: CliLake, server: LineageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("influx_lake.lineage.emitting.RUNNING_SECONDS", 0.05)
+    monkeypatch.setattr("influx_lake.lineage.emitter.RUNNING_SECONDS", 0.05)
 
     def slow(load: WindowLoad) -> WindowResult:
         wait_until(lambda: len(server.of("telemetry.cpu.load", "RUNNING")) >= 2, "it is told of, and again", 20)

@@ -42,7 +42,7 @@ OF_LOADS = ("loads", "tails")
 
 
 @dataclass
-class Crew:
+class WorkerThreads:
     """The processes of a run.
 
     Attributes:
@@ -115,24 +115,24 @@ def test_nothing_is_lost_nothing_is_there_twice_and_no_load_fails(
 ) -> None:
     chance = random.Random(seconds)
     Worker(tmp_path, time.time()).loads()
-    crew = Crew(tmp_path)
+    workers = WorkerThreads(tmp_path)
     with ExitStack() as stack:
-        stack.callback(crew.kill_all)
+        stack.callback(workers.kill_all)
         for role in ROLES:
-            crew.start(role)
-        wait_until(lambda: len(crew.at_work) == len(ROLES), "all of them are at work", seconds=120)
+            workers.start(role)
+        wait_until(lambda: len(workers.at_work) == len(ROLES), "all of them are at work", seconds=120)
         for looked in every(3.0, seconds):
-            if looked and len(crew.at_work) > len(ROLES) // 2:
-                crew.kill_one(chance)
+            if looked and len(workers.at_work) > len(ROLES) // 2:
+                workers.kill_one(chance)
                 check_counts(tmp_path)
-        crew.end()
+        workers.end()
 
-    done = crew.done()
+    done = workers.done()
     failed = [each for each in done if "error" in each]
     assert [each for each in failed if each["role"] in OF_LOADS] == []
     counts = Counter(each["role"] for each in done if "error" not in each)
     with capsys.disabled():
-        print(f"\n{seconds} s: done {dict(counts)}, failed {len(failed)}, killed {dict(crew.killed)}")
+        print(f"\n{seconds} s: done {dict(counts)}, failed {len(failed)}, killed {dict(workers.killed)}")
     assert all(counts[role] for role in ROLES), counts
     # Each load found the hour, or the day, as another load had left it.
     sizes = {HOUR_ROWS, SEALED_ROWS}

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import dagster as dg
 from fastapi.testclient import TestClient
 
-from influx_lake.orchestration.requests.following import DagsterRuns
+from influx_lake.orchestration.requests.requested_runs import DagsterRuns
 from influx_lake.orchestration.requests.requested_windows import RUN_KEY, requested_windows_sensor
 from influx_lake.serve.app import create_app
 from influx_lake.serve.problems import problem_of
 from influx_lake.serve.service import Service
-from influx_lake.serve.work.crew import Crew
+from influx_lake.serve.work.worker_threads import WorkerThreads
 from influx_lake_tests.integration.orchestration.sensors.sensed_lake import SensedLake
 from testbed.waiting import wait_until
 
@@ -22,13 +22,13 @@ from testbed.waiting import wait_until
 def served(lake: SensedLake, *, dagster: bool = True) -> Iterator[tuple[TestClient, Service]]:
     runs = DagsterRuns(lake.instance, lambda error: problem_of(error).content)
     service = Service(lake.lake, runs if dagster else None)
-    crew = service.crew = Crew(service)
-    crew.start()
+    workers = service.workers = WorkerThreads(service)
+    workers.start()
     try:
         with TestClient(create_app(service), base_url="http://127.0.0.1") as client:
             yield client, service
     finally:
-        crew.stop(10)
+        workers.stop(10)
         service.close()
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from influx_lake.config import load_lake
 from influx_lake.iceberg.catalogs.opening import open_catalog
-from influx_lake.orchestration.automation.reconciling import reconcile_sensor
-from influx_lake.orchestration.automation.tailing import tail_jobs, tail_sensor
+from influx_lake.orchestration.automation.reconcile_sensor import reconcile_sensor
+from influx_lake.orchestration.automation.tail_sensor import tail_jobs, tail_sensor
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.orchestration.automated_lake import DATABASE, START, asked

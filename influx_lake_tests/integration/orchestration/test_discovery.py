@@ -15,7 +15,7 @@ import pytest
 from influx_lake.cli.entry import run
 from influx_lake.config import Discovered, load_lake
 from influx_lake.iceberg.catalogs.opening import open_catalog
-from influx_lake.orchestration.automation.reloading import reload_code_location
+from influx_lake.orchestration.automation.code_location_reload import reload_code_location
 from influx_lake.orchestration.automation.source_survey import Look
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from influx_lake.config import lake_of
 from influx_lake.engine import influx_lake_changes
+from influx_lake.replication.changes.change_intake import nanoseconds
 from influx_lake.replication.changes.journal import ChangeJournal
-from influx_lake.replication.changes.noting import nanoseconds
 from influx_lake.replication.changes.table import note_table
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import open_source

@@ -20,7 +20,7 @@ from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
 from influx_lake.serve.app import create_app
 from influx_lake.serve.service import Service
-from influx_lake.serve.work.crew import Crew
+from influx_lake.serve.work.worker_threads import WorkerThreads
 from testbed.waiting import wait_until
 
 DAY_NS = 86_400 * 10**9
@@ -68,14 +68,14 @@ class ServedLake:
     def client(self, *, working: bool = True) -> Iterator[TestClient]:
         """The service in this process."""
         service = Service(load_lake(self.config))
-        crew = service.crew = Crew(service)
+        workers = service.workers = WorkerThreads(service)
         if working:
-            crew.start()
+            workers.start()
         try:
             with TestClient(create_app(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
                 yield client
         finally:
-            crew.stop(10)
+            workers.stop(10)
             service.close()
 
     @contextmanager

@@ -18,8 +18,8 @@ from influx_lake.replication.changes.change import Change
 from influx_lake.replication.changes.journal import ChangeJournal
 from influx_lake.replication.requests.request import State
 from influx_lake.sandbox import Sandbox
-from influx_lake.serve.work import changed as changed_module
-from influx_lake.serve.work.changed import ChangedWindows
+from influx_lake.serve.work import changed_windows as changed_module
+from influx_lake.serve.work.changed_windows import ChangedWindows
 from influx_lake_tests.integration.serve.served_lake import DAY_NS, FIRST_DAY_NS, TOKEN, ServedLake, followed
 from testbed.influxdb_servers import influxdb1
 from testbed.processing_engine import ProcessingEngine

@@ -24,7 +24,7 @@ from influx_lake.config import load_lake
 from influx_lake.sandbox import Sandbox
 from influx_lake.serve.app import create_app
 from influx_lake.serve.service import Service
-from influx_lake.serve.work.crew import Crew
+from influx_lake.serve.work.worker_threads import WorkerThreads
 from influx_lake_tests.integration.serve.served_lake import TOKEN, ServedLake
 
 pytestmark = pytest.mark.slow
@@ -50,10 +50,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         (folder / "serve_token").write_text(TOKEN)
         lake.fill("cpu", range(2))
         service = Service(load_lake(lake.config))
-        crew = service.crew = Crew(service)
-        crew.start()
+        workers = service.workers = WorkerThreads(service)
+        workers.start()
         yield service
-        crew.stop(10)
+        workers.stop(10)
         service.close()
 
 

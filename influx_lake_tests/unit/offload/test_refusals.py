@@ -17,9 +17,9 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import AuthenticationFailed, CatalogRefused, ConfigurationError, OffloadedRowsMissing
 from influx_lake.iceberg.proofs.offloaded import PROPERTY, offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
-from influx_lake.offload.objections import to_measurement
+from influx_lake.offload.conditions import to_measurement
+from influx_lake.offload.offload_run import Offloading, Outcome, Result
 from influx_lake.offload.planning import OffloadPlan, plan_offload
-from influx_lake.offload.running import Offloading, Outcome, Result
 from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.history.rollback import planned_rollback

@@ -24,8 +24,8 @@ from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
 from influx_lake.iceberg.maintenance.task import TableTask
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.target import TableTarget
+from influx_lake.offload.offload_run import Offloading, Step
 from influx_lake.offload.planning import plan_offload
-from influx_lake.offload.running import Offloading, Step
 from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.window import replicate_window

@@ -21,8 +21,8 @@ from influx_lake.iceberg.history.rollback import roll_back
 from influx_lake.iceberg.maintenance.compact import compact
 from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
 from influx_lake.iceberg.maintenance.task import TableTask
-from influx_lake.iceberg.proofs.current import current_proofs
 from influx_lake.iceberg.proofs.record import MOST_RANGES, PROPERTY, Proof, Proofs, _document, _read
+from influx_lake.iceberg.proofs.valid_proofs import current_proofs
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.replication.comparison.compare_windows import Depth

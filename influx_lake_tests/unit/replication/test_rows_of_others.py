@@ -15,7 +15,7 @@ from influx_lake.checks.source_equality import outcome_of
 from influx_lake.config import Measurement, OnShrink
 from influx_lake.config.measurements.guards import parse_tolerance
 from influx_lake.errors import RowsUnaccounted, WindowShrank
-from influx_lake.iceberg.table_state import TableState, reading, table_state
+from influx_lake.iceberg.table_state import TableState, current_state, table_state
 from influx_lake.replication.comparison.compare_windows import Comparison, Depth, Verdict, compare_windows
 from influx_lake.replication.foreign_changes import foreign_changes
 from influx_lake_tests.unit.replication.fake_source import FakeSource
@@ -34,7 +34,7 @@ def days(source: FakeSource) -> FakeSource:
 
 @pytest.fixture(autouse=True)
 def nothing_is_remembered() -> None:
-    reading._known.clear()
+    current_state._known.clear()
 
 
 def load_all(source: FakeSource, catalog: Catalog, of: Measurement) -> None:

@@ -26,8 +26,8 @@ from influx_lake.iceberg.parts.records import SUFFIX, PartRecords
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.loading import load_rows
-from influx_lake.replication.splitting.cutting import cut
 from influx_lake.replication.splitting.helpers import Helpers, NoHelpers, PartsWanted
+from influx_lake.replication.splitting.part_bounds import cut
 from influx_lake.replication.window import MeasurementWindow
 from influx_lake.sources.protocol import RowStream
 from influx_lake_tests.unit.replication.fake_source import FakeSource, Stream

@@ -72,7 +72,7 @@ def _document(
 
 
 def _write(path: Path, document: Any) -> None:
-    from influx_lake.replication.proof.printed import page
+    from influx_lake.replication.proof.certificate_page import page
 
     text = page(document) if path.suffix.lower() == ".html" else json.dumps(document, indent=2, ensure_ascii=False)
     try:

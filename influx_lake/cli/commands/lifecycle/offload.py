@@ -15,8 +15,8 @@ from influx_lake.cli.options import ConfigOption, JsonOption, Measurements
 from influx_lake.cli.output import Output, counted, output
 
 if TYPE_CHECKING:
+    from influx_lake.offload.offload_run import Offloading, Result
     from influx_lake.offload.planning import OffloadPlan
-    from influx_lake.offload.running import Offloading, Result
     from influx_lake.session import Session
 
 offload = typer.Typer(
@@ -58,7 +58,7 @@ def run(
     from influx_lake.cli.session import open_session
     from influx_lake.errors import LakeError
     from influx_lake.offload.facts import plan_facts, result_facts
-    from influx_lake.offload.running import Outcome
+    from influx_lake.offload.offload_run import Outcome
 
     with output(as_json) as out, open_session(config) as session:
         facts, bad = [], 0
@@ -86,8 +86,8 @@ def run(
 
 
 def _plans(session: Session, names: list[str] | None) -> Iterator[tuple[Offloading, OffloadPlan]]:
+    from influx_lake.offload.offload_run import Offloading
     from influx_lake.offload.planning import plan_offload
-    from influx_lake.offload.running import Offloading
     from influx_lake.replication.changes.journal import ChangeJournal
     from influx_lake.sources.deleting import open_deletion
 
@@ -120,7 +120,7 @@ def _show(out: Output, plan: OffloadPlan) -> None:
 
 
 def _tell(out: Output, plan: OffloadPlan, result: Result) -> None:
-    from influx_lake.offload.running import Outcome
+    from influx_lake.offload.offload_run import Outcome
 
     sign = {Outcome.DELETED: "✓", Outcome.REFUSED: "!", Outcome.UNFINISHED: "✗"}[result.outcome]
     said = f": {result.said}" if result.said else ""

@@ -23,7 +23,7 @@ def docs(
 ) -> None:
     """Write a page for each measurement: columns, what is held, history, how to ask it. Only the lake is read."""
     from influx_lake.cli.session import open_session
-    from influx_lake.site.described import described
+    from influx_lake.site.measurement_page import described
     from influx_lake.site.writing import write_site
 
     with output(as_json) as out, open_session(config) as session:

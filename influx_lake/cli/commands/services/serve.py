@@ -68,7 +68,7 @@ def serve(
 
 def _runs(lake: Lake, stack: ExitStack) -> Runs:
     from influx_lake.cli.dagster_dev import dagster_instance
-    from influx_lake.orchestration.requests.following import DagsterRuns
+    from influx_lake.orchestration.requests.requested_runs import DagsterRuns
     from influx_lake.serve.problems import problem_of
 
     instance = stack.enter_context(dagster_instance(lake))

@@ -11,7 +11,7 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 
 from influx_lake.config import load_lake
 from influx_lake.orchestration.keys import asset_key
-from influx_lake.orchestration.splitting.wanted import PART_OF
+from influx_lake.orchestration.splitting.part_requests import PART_OF
 from influx_lake_tests.integration.orchestration.alerts.alerted_site import BASE, CPU, Site, hook, site
 from influx_lake_tests.integration.orchestration.alerts.receivers import Received
 

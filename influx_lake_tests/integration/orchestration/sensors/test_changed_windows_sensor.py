@@ -15,8 +15,8 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from influx_lake.engine import influx_lake_changes
 from influx_lake.orchestration.automation.changed_windows import PACE, changed_windows_sensor
 from influx_lake.replication.changes.change import Told
+from influx_lake.replication.changes.change_intake import ARRIVING, note_changes
 from influx_lake.replication.changes.journal import ChangeJournal
-from influx_lake.replication.changes.noting import ARRIVING, note_changes
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import open_source
 from influx_lake_tests.integration.orchestration.automated_lake import DATABASE, DAY, START, asked

@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 
 from influx_lake.config.values.windows import Window
+from influx_lake.orchestration.splitting.part_requests import PART, SPLIT, wanted_of
 from influx_lake.orchestration.splitting.part_runs import part_jobs, parts_sensor
-from influx_lake.orchestration.splitting.wanted import PART, SPLIT, wanted_of
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.orchestration.automated_lake import START
 from influx_lake_tests.integration.orchestration.sensors.sensed_lake import CPU, SensedLake

@@ -14,8 +14,7 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from influx_lake.iceberg.catalogs.opening import open_catalog
-from influx_lake.orchestration.automation import reconciling
-from influx_lake.orchestration.automation.reconciling import Budget, reconcile_sensor
+from influx_lake.orchestration.automation.reconcile_sensor import Budget, reconcile_sensor
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.orchestration.automated_lake import DAY, START, asked
 from influx_lake_tests.integration.orchestration.sensors.sensed_lake import CPU, SensedLake
@@ -214,7 +213,7 @@ def test_values_that_core_takes_back_are_reported_once_and_stay(make: Callable[.
 def test_of_large_tables_some_windows_are_profiled_at_a_time(
     make: Callable[..., Reconciled], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciling, "PROFILED_BYTES", 1)
+    monkeypatch.setattr("influx_lake.orchestration.automation.reconcile_sensor.PROFILED_BYTES", 1)
     lake = make(reconcile={"profile": True}, on_changed_values="load")
     lake.write_at(*(START + (day + 0.5) * DAY for day in range(5)), host="h0", usage=99.5)
     found = [asked(lake.tick().run_requests or []) for _ in range(5)]

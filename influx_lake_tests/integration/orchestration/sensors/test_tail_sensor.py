@@ -14,7 +14,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
-from influx_lake.orchestration.automation.tailing import LONGEST_RUN, chunks_of, tail_jobs, tail_sensor
+from influx_lake.orchestration.automation.tail_sensor import LONGEST_RUN, chunks_of, tail_jobs, tail_sensor
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.orchestration.sensors.sensed_lake import CPU, SensedLake
 

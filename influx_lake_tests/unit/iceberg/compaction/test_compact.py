@@ -28,7 +28,7 @@ from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.maintenance.compact import compact
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask
-from influx_lake.iceberg.table_state import reading, table_state
+from influx_lake.iceberg.table_state import current_state, table_state
 from influx_lake.iceberg.target import TableTarget
 from influx_lake_tests.unit.iceberg.compaction.deletes import delete_equal, delete_rows
 from influx_lake_tests.unit.iceberg.interfering import Interfering
@@ -67,7 +67,7 @@ def in_order(found: pa.Table) -> pa.Table:
 
 def assert_known_at_once(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """No manifest is read to know what is loaded."""
-    monkeypatch.setattr(reading, "_followed", None)
+    monkeypatch.setattr(current_state, "_followed", None)
     table_state(table(catalog))
 
 

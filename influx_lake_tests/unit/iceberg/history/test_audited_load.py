@@ -218,11 +218,10 @@ def test_measurements_of_one_table_wait_apart(catalog: Catalog) -> None:
 
 
 def test_tags_and_branches_of_ours_cost_no_look_at_files(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    from influx_lake.iceberg.table_state import reading
 
     replace(catalog, day(0), rows(day(0), 70))
     create_ref(catalog, TARGET.identifier, "kept", tag=True)
     with pytest.raises(AuditFailed):
         load(catalog, day(1), rows(day(1), 7), failed)
-    monkeypatch.setattr(reading, "_followed", None)
+    monkeypatch.setattr("influx_lake.iceberg.table_state.current_state._followed", None)
     assert table_state(table(catalog)).coverage.holds(day(0))

@@ -22,7 +22,7 @@ from influx_lake.iceberg.maintenance import expire_snapshots as module
 from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
 from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
 from influx_lake.iceberg.storage.deletion import Deleted, delete_for_good
-from influx_lake.iceberg.table_state import reading, table_state
+from influx_lake.iceberg.table_state import current_state, table_state
 from influx_lake.iceberg.table_state.kept_states import PROPERTY, kept_states
 from influx_lake.iceberg.table_state.lineage import _read
 from influx_lake_tests.unit.iceberg.interfering import Interfering
@@ -40,7 +40,7 @@ def nothing_is_remembered() -> None:
 
 def forget() -> None:
     """What a process that starts now does not know."""
-    reading._known.clear()
+    current_state._known.clear()
     _read.cache_clear()
 
 

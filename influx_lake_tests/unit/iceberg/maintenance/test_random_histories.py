@@ -28,7 +28,7 @@ from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
 from influx_lake.iceberg.maintenance.metadata import metadata
 from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
 from influx_lake.iceberg.storage import table_folders
-from influx_lake.iceberg.table_state import reading, table_state
+from influx_lake.iceberg.table_state import current_state, table_state
 from influx_lake.iceberg.table_state.lineage import _read
 from influx_lake.iceberg.writer.writer import write_files
 from influx_lake_tests.unit.iceberg.maintenance.tasks import age, files_of_table, needed, snapshots, task
@@ -144,7 +144,7 @@ class History:
 
 @contextmanager
 def new_history() -> Iterator[History]:
-    reading._known.clear()
+    current_state._known.clear()
     _read.cache_clear()
     table_folders._known.clear()
     with tempfile.TemporaryDirectory() as folder:
@@ -203,7 +203,7 @@ def follow(steps: list[tuple[str, int, int]]) -> None:
                 before, state = history.readable(), table_state(table(history.catalog))
                 rows_before, refs = held(history.catalog), table(history.catalog).refs()
                 history.maintain(step, count)
-                reading._known.clear()
+                current_state._known.clear()
                 assert held(history.catalog) == rows_before
                 assert table(history.catalog).refs() == refs
                 assert needed(table(history.catalog)) | history.running <= files_of_table(history.folder)

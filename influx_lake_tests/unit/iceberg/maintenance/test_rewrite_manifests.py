@@ -15,7 +15,7 @@ from influx_lake.iceberg.commit import overwrite_producer
 from influx_lake.iceberg.commit.overwrite_producer import MANIFEST_SIZE
 from influx_lake.iceberg.maintenance.rewrite_manifests import rewrite_manifests
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask
-from influx_lake.iceberg.table_state import reading, table_state
+from influx_lake.iceberg.table_state import current_state, table_state
 from influx_lake_tests.unit.iceberg.tables import TARGET, day, held, replace, rows, table
 
 OPTIONS = ManifestOptions(min_manifests=5)
@@ -49,7 +49,7 @@ def test_few_manifests_in_the_place_of_many(catalog: Catalog, monkeypatch: pytes
     assert len({entry.snapshot_id for entry in entries}) == 6
     days = [entry.data_file.partition[0] for entry in entries]
     assert days == sorted(days)
-    monkeypatch.setattr(reading, "_followed", None)
+    monkeypatch.setattr(current_state, "_followed", None)
     assert table_state(table(catalog)) == state
     assert rewritten(catalog).done == {}
 

@@ -17,7 +17,7 @@ from pyiceberg.table.update import RemoveSnapshotRefUpdate
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ForeignTable
 from influx_lake.iceberg.load.replace import replace_window
-from influx_lake.iceberg.table_state import Kind, TableState, commit_record, reading, table_state
+from influx_lake.iceberg.table_state import Kind, TableState, commit_record, current_state, table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.state_encoding import COVERAGE, MOST_CHARACTERS, SUMMARY
 from influx_lake.iceberg.target import Provenance
@@ -39,7 +39,7 @@ HOURS = 24
 
 @pytest.fixture(autouse=True)
 def nothing_is_remembered() -> None:
-    reading._known.clear()
+    current_state._known.clear()
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def as_before_states_were_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_table_of_ours_has_no_changes_and_reads_no_manifest(days: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_followed", None)
+    monkeypatch.setattr(current_state, "_followed", None)
     found = table(days)
     monkeypatch.setattr(type(found.io), "new_input", None)
     known = table_state(found)
@@ -370,7 +370,7 @@ def test_copied_properties_make_no_table_ours(days: Catalog, expired: bool) -> N
         new.append(theirs.slice(place, 1))
     if expired:
         forget(new, keeping=1)
-    reading._known.clear()
+    current_state._known.clear()
     known = state(days)
     assert (known.coverage, known.owner, known.tags, known.is_rebuilt) == (Coverage(), None, None, False)
     assert (known.changes[0].kind, known.lost) == (Kind.MADE_ANEW, (day(0, 3),))

@@ -26,7 +26,7 @@ from influx_lake.errors import TableUnsupported
 from influx_lake.iceberg.commit.commit_plan import FileChange
 from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
 from influx_lake.iceberg.staging.staged_table import StagedTable
-from influx_lake.iceberg.table_state import lineage, reading, table_state
+from influx_lake.iceberg.table_state import current_state, lineage, table_state
 from influx_lake.iceberg.table_state.lineage import last_commit
 from influx_lake.maintenance.engines.athena import Athena
 from influx_lake.maintenance.engines.engine import QueryEngine, Work
@@ -143,7 +143,7 @@ def test_what_is_known_outlives_the_snapshots_that_say_it(loaded: Catalog) -> No
 
     assert (done.before.snapshots, done.after.snapshots, done.done["snapshots_expired"]) == (9, 1, 8)
     # Nor is it found in what processes remember, or in metadata files of earlier states.
-    reading._known.clear()
+    current_state._known.clear()
     lineage._read.cache_clear()
     for entry in table(loaded).metadata.metadata_log:
         Path(entry.metadata_file.removeprefix("file://")).unlink()

@@ -13,8 +13,8 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from influx_lake.config import Measurement, load_lake
 from influx_lake.errors import LakeError, SourceUnavailable
 from influx_lake.orchestration.assets.translation import with_translated_keys
+from influx_lake.orchestration.automation.external_loads import report_loaded_windows
 from influx_lake.orchestration.automation.first_checks import report_first_checks
-from influx_lake.orchestration.automation.reporting import report_loaded_windows
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.keys import asset_key, rollup_key
 from influx_lake.replication.window import replicate_window

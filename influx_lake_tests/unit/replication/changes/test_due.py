@@ -8,9 +8,9 @@ from typing import Any
 
 from influx_lake.config import Lake, lake_of
 from influx_lake.replication.changes.change import Change, Told
+from influx_lake.replication.changes.change_intake import HEARD_EVERY, nanoseconds, note_changes, what_to_note
 from influx_lake.replication.changes.due import changed_windows
 from influx_lake.replication.changes.journal import ChangeJournal, Loaded
-from influx_lake.replication.changes.noting import HEARD_EVERY, nanoseconds, note_changes, what_to_note
 
 NOW = datetime(2026, 6, 10, 0, 5, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -2,7 +2,7 @@ import pytest
 
 from influx_lake.config.values.source_schema import Column, ColumnType, Role
 from influx_lake.errors import UnexpectedAnswer
-from influx_lake.sources.influxdb3.declared import measurement_schema
+from influx_lake.sources.influxdb3.declared_schema import measurement_schema
 
 
 def odd(what: str) -> UnexpectedAnswer:

@@ -15,7 +15,7 @@ from influx_lake.config import LandingZoneConfig
 from influx_lake.errors import FileUnreadable
 from influx_lake.sources.files import FileLimits, numbered_lines
 from influx_lake.sources.landing_zone.csv_rows import CsvRows
-from influx_lake.sources.landing_zone.unreadable import Unreadable
+from influx_lake.sources.landing_zone.unreadable_part import Unreadable
 
 HEADER = "timestamp,name,host,v\n"
 ROW = "1748736000,cpu,a,12.5\n"

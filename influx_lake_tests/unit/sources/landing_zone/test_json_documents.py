@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from influx_lake.errors import FileUnreadable
 from influx_lake.sources.files import FileLimits, numbered_lines
 from influx_lake.sources.landing_zone.json_documents import JsonDocuments
-from influx_lake.sources.landing_zone.unreadable import NamedTwice, NotHeld, Unreadable
+from influx_lake.sources.landing_zone.unreadable_part import NamedTwice, NotHeld, Unreadable
 
 Found = list[tuple[int, Any]]
 

@@ -14,8 +14,8 @@ from influx_lake.config import LandingZoneConfig
 from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.landing_zone.numbers import declared_number, number_of
 from influx_lake.sources.landing_zone.records import RecordReader
-from influx_lake.sources.landing_zone.unreadable import NotHeld, WrittenFloat
-from influx_lake.sources.points.building import TIMES, BadPoint
+from influx_lake.sources.landing_zone.unreadable_part import NotHeld, WrittenFloat
+from influx_lake.sources.points.cell_builder import TIMES, BadPoint
 
 FLOAT, INTEGER, UINTEGER = ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from influx_lake.cli.telegraf.importing import Imported
 from influx_lake.cli.telegraf.outputs import STAND_IN
-from influx_lake.cli.telegraf.places import Remark
+from influx_lake.cli.telegraf.remarks import Remark
 from influx_lake.config import ConfigurationProblems, lake_of
 from influx_lake.config.report.diagnostics import Location, path_text
 

@@ -14,9 +14,9 @@ from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window, merged, utc_text
 from influx_lake.errors import LakeError
 from influx_lake.replication.changes.change import Change
+from influx_lake.replication.changes.change_intake import nanoseconds
 from influx_lake.replication.changes.due import changed_windows
 from influx_lake.replication.changes.journal import ChangeJournal, Loaded
-from influx_lake.replication.changes.noting import nanoseconds
 from influx_lake.replication.changes.table import note_table, tables_of_changes
 from influx_lake.replication.requests.request import Kind, Request, State
 from influx_lake.serve.problems import Problem

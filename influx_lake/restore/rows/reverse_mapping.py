@@ -24,7 +24,7 @@ from influx_lake.restore.rows.layout import LongLayout, Part, PointLayout, Times
 from influx_lake.restore.rows.names import AS_STORED, DeclaredColumns, SourceNames, unshared
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.transforms.casts import Cast
-from influx_lake.transforms.naming import option_for
+from influx_lake.transforms.column_naming import option_for
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

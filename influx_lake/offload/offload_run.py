@@ -19,12 +19,12 @@ from influx_lake.config import Lake, Measurement
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import LakeError, MeasurementNotFound, NotOffloadable, SourceError, naming
-from influx_lake.iceberg.proofs.current import current_proofs
 from influx_lake.iceberg.proofs.offloaded import Offloaded, offloaded_from
 from influx_lake.iceberg.proofs.record import Proof
+from influx_lake.iceberg.proofs.valid_proofs import current_proofs
 from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.offload.objections import WindowObjections, to_measurement
+from influx_lake.offload.conditions import WindowObjections, to_measurement
 from influx_lake.offload.planning import OffloadPlan
 from influx_lake.offload.records import declare, finish, tag_snapshot, withdraw
 from influx_lake.replication.changes.change import Change

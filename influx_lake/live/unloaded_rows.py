@@ -48,7 +48,7 @@ _RUN = "live"
 
 
 @dataclass(frozen=True, slots=True)
-class Beyond:
+class UnloadedRows:
     """The rows that a source has of a measurement beyond its table.
 
     Attributes:
@@ -64,7 +64,7 @@ class Beyond:
     ids: dict[str, int]
 
 
-def beyond(
+def unloaded_rows(
     lake: Lake,
     measurement: Measurement,
     table: Table | None,
@@ -72,7 +72,7 @@ def beyond(
     *,
     lenient: bool = False,
     now: datetime | None = None,
-) -> Beyond | None:
+) -> UnloadedRows | None:
     """Find the rows that a source has of a measurement beyond its table; they are read when a query runs.
 
     The source is queried for its columns, only where the table does not cover all of the time.
@@ -114,7 +114,7 @@ def beyond(
         return None
 
 
-def _rows_of(lake: Lake, measurement: Measurement, table: Table | None, time: OpenTime, now: datetime) -> Beyond:
+def _rows_of(lake: Lake, measurement: Measurement, table: Table | None, time: OpenTime, now: datetime) -> UnloadedRows:
     context = LoadContext(_RUN, now)
     names = {measurement.source_of(window) for window in time.asked}
     name = measurement.source if measurement.source in names else min(names)
@@ -129,7 +129,7 @@ def _rows_of(lake: Lake, measurement: Measurement, table: Table | None, time: Op
     columns = pa.schema([field.with_metadata(None).with_nullable(True) for field in fields])
     part = _Part(lake, measurement, schema, target, columns, context, table)
     hidden = () if measurement.write.mode is WriteMode.APPEND else time.asked
-    return Beyond(measurement, LiveRows(columns, target.time_column, time.asked, part.read), hidden, ids)
+    return UnloadedRows(measurement, LiveRows(columns, target.time_column, time.asked, part.read), hidden, ids)
 
 
 def _row_layout(rows: pa.Schema, target: TableTarget, table: Table | None) -> tuple[Shape, pa.Schema, dict[str, int]]:

@@ -19,7 +19,7 @@ from influx_lake.config import Automation, Lake, Measurement
 from influx_lake.config.values.units import format_duration
 from influx_lake.errors import LakeError
 from influx_lake.observing import Observation
-from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.event_log.log_forwarding import warnings_in
 from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames

@@ -12,7 +12,7 @@ from influx_lake.config.connections import (
     SourceConfig,
 )
 from influx_lake.sources.detection import detected
-from influx_lake.sources.usage.told import SourceUsage
+from influx_lake.sources.usage.server_statistics import SourceUsage
 
 
 def usage_of(config: SourceConfig, measurements: Sequence[str]) -> SourceUsage:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from influx_lake.iceberg.columns.known_columns import actual, as_known, share_of
 from influx_lake.iceberg.proofs.changed_time import changed_since
 from influx_lake.iceberg.proofs.record import Proofs, name_of, recorded_proofs, recording, share_named
-from influx_lake.iceberg.table_state.reading import table_state, time_id_of
+from influx_lake.iceberg.table_state.current_state import table_state, time_id_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

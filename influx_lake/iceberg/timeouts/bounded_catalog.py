@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config.catalogs.nested import nested
-from influx_lake.config.catalogs.store_properties import ENCRYPTION
-from influx_lake.config.values.locations import AZURE
+from influx_lake.iceberg.file_io.selection import file_io_properties
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-_GOOGLE = "influx_lake.iceberg.file_io.google.PyArrowFileIO"
-_FSSPEC = "influx_lake.iceberg.file_io.fsspec_files.FsspecFileIO"
-_THEIR_FSSPEC = "pyiceberg.io.fsspec.FsspecFileIO"
-_FILE_IO = "py-io-impl"
 _LONGEST_CONNECTING_SECONDS = 10
 _AWS_RETRIES = 3
 _GLUE_RETRIES = "glue.max-retries"
@@ -33,10 +28,8 @@ def load_bounded_catalog(name: str, properties: Mapping[str, str], answer_second
     """
     from pyiceberg.catalog import load_catalog
 
-    _choose_file_io()
-    configured = {**_configured(name, properties), **_google_limit(answer_seconds)}
-    if _by_fsspec(configured):
-        configured[_FILE_IO] = _FSSPEC
+    configured = _configured(name, properties)
+    configured |= file_io_properties(configured, answer_seconds)
     kind = _kind(configured)
     if kind == "rest" and configured.get("uri"):
         from influx_lake.iceberg.timeouts.rest_catalog import RestCatalog
@@ -71,26 +64,6 @@ def _kind(properties: Mapping[str, Any]) -> str:
     scheme = str(properties.get("uri", "")).partition("://")[0]
     inferred = {"http": "rest", "https": "rest", "thrift": "hive"}.get(scheme, "")
     return str(properties.get("type") or inferred).lower()
-
-
-def _choose_file_io() -> None:
-    """Let pyiceberg read and write files in two stores by classes of ours."""
-    from pyiceberg.io import SCHEMA_TO_FILE_IO
-
-    SCHEMA_TO_FILE_IO.update({scheme: [_GOOGLE] for scheme in ("gs", "gcs")})
-    SCHEMA_TO_FILE_IO.update({scheme: [_FSSPEC] for scheme in AZURE})
-
-
-def _by_fsspec(properties: Mapping[str, Any]) -> bool:
-    """Whether files are to be reached by fsspec wherever they are."""
-    chosen = properties.get(_FILE_IO)
-    return chosen == _THEIR_FSSPEC or (not chosen and any(properties.get(name) for name in ENCRYPTION))
-
-
-def _google_limit(answer_seconds: float) -> dict[str, str]:
-    from influx_lake.iceberg.file_io.google import RETRY_SECONDS
-
-    return {RETRY_SECONDS: f"{answer_seconds:g}"}
 
 
 def _aws_limits(answer_seconds: float, properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window, utc_text
-from influx_lake.iceberg.proofs.current import current_proofs
 from influx_lake.iceberg.proofs.record import Proofs
+from influx_lake.iceberg.proofs.valid_proofs import current_proofs
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.changes.change import Change
 

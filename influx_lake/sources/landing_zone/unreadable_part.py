@@ -87,3 +87,14 @@ def as_json(value: object) -> str:
     if isinstance(value, bytes):
         value = value.decode(errors="backslashreplace")
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def text_of(record: object) -> str:
+    """The text of a record for people: as written in the file where that is known, else as JSON."""
+    if isinstance(record, Unreadable):
+        return record.text
+    try:
+        return as_json(record)
+    except (RecursionError, ValueError):
+        # Too deep, or an integer of more digits than Python writes.
+        return ""

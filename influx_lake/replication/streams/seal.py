@@ -20,7 +20,7 @@ from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
 from influx_lake.iceberg.window_load import ProgressMeter, WindowLoad
 from influx_lake.iceberg.window_rows import Rows
-from influx_lake.replication.removed.forgotten import NoRows
+from influx_lake.replication.removed.offloaded_measurement import NoRows
 from influx_lake.replication.streams.ledger import Ledger, ledger_in, ledger_target
 from influx_lake.replication.table_columns import table_target
 from influx_lake.transforms.columns import arrow_schema

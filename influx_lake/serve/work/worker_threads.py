@@ -18,8 +18,8 @@ from influx_lake.replication.facts import verification_facts, window_facts
 from influx_lake.replication.requests.database import JournalFailed
 from influx_lake.replication.requests.request import Kind, Request, RequestedWindow, Runner, State
 from influx_lake.serve.problems import Problem, problem_of
-from influx_lake.serve.work.changed import SECONDS as CHANGES_SECONDS
-from influx_lake.serve.work.changed import ChangedWindows
+from influx_lake.serve.work.changed_windows import SECONDS as CHANGES_SECONDS
+from influx_lake.serve.work.changed_windows import ChangedWindows
 from influx_lake.serve.work.planning import EVERYTHING, chosen, depth_of, moment, of_request, planned
 from influx_lake.serve.work.replicating import asked_measurement, plan_of, summary, unused_batch_size
 from influx_lake.serve.work.tables import Tables
@@ -35,7 +35,7 @@ _LOOK_SECONDS = 2.0
 """The interval for following Dagster's runs and for cleaning up, in seconds."""
 
 
-class Crew:
+class WorkerThreads:
     """The worker threads, from `start` to `stop`.
 
     Args:

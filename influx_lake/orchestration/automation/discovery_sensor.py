@@ -13,7 +13,7 @@ import dagster as dg
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
 from influx_lake.config.sources.discovery import Discovered, read_discovered, replace_discovered
-from influx_lake.orchestration.automation.reloading import reload_code_location
+from influx_lake.orchestration.automation.code_location_reload import reload_code_location
 from influx_lake.orchestration.automation.source_survey import Look
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.keys import asset_key
