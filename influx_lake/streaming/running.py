@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from influx_lake.errors import LakeError
@@ -75,8 +76,8 @@ class Running:
         stream.open(topics, accept_loss=self.accept_loss)
         self._progressed = time.monotonic()
         starts = stream.starts(topics.partitions())
-        topics.follow(starts, self._add, lambda: stream.note_lag(topics), self.stopping, until_now=self.until_now)
-        stream.note_lag(topics)
+        noting = partial(stream.note_lag, topics)
+        topics.follow(starts, self._add, noting, self.stopping, until_now=self.until_now)
 
     def _add(self, step: Step) -> None:
         began, before = time.monotonic(), self.stream.ledger

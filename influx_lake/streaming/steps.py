@@ -43,6 +43,10 @@ class Topics(Protocol):
         """The offset after the last message of each partition."""
         ...
 
+    def ids(self) -> Mapping[str, str]:
+        """What tells a topic from another one of its name, that was made after it was deleted; none that do not say."""
+        ...
+
     def between(self, begin: Offsets, end: Offsets, add: Callable[[Step], None]) -> None:
         """Read the messages between offsets, and pass them to `add`."""
         ...

@@ -108,7 +108,7 @@ class Stream:
         self._ledger = self._table.read()
         if self._ledger is None:
             self._keep(Ledger(self._first_position(begins, ends)))
-        self._check_there(begins, ends, accept_loss=accept_loss)
+        self._check_there(begins, ends, topics.ids(), accept_loss=accept_loss)
         behind = self._set_back()
         if behind.keys() - self.ledger.replayed:
             self._keep(replace(self.ledger, replayed=frozenset(behind)))
@@ -187,15 +187,20 @@ class Stream:
             )
         )
 
-    def note_lag(self, topics: Topics) -> None:
+    def note_lag(self, topics: Topics, read: Offsets | None = None) -> None:
         """Record the lag of each partition, and the present time where there is none.
+
+        Args:
+            topics: The topics.
+            read: Up to where all was added that there is, where that is more than the messages tell.
 
         Raises:
             LakeError: The brokers or the catalog fail.
         """
         now = datetime.now(UTC)
         partitions = topics.partitions()
-        ends, starts = topics.ends(partitions), self.ledger.position.offsets
+        starts = _furthest(self.ledger.position.offsets, read or {})
+        ends = topics.ends(partitions)
         lags: dict[str, dict[int, PartitionLag]] = {}
         for topic, found in ends.items():
             for each, end in found.items():
@@ -205,7 +210,8 @@ class Stream:
                 lags.setdefault(topic, {})[each] = replace(known, messages=max(0, end - start))
         is_behind = any(lag.messages for found in lags.values() for lag in found.values())
         caught_up = self.ledger.caught_up_at if is_behind else now
-        self._keep(replace(self.ledger, lags=lags, caught_up_at=caught_up))
+        position = replace(self.ledger.position, offsets=starts)
+        self._keep(replace(self.ledger, position=position, lags=lags, caught_up_at=caught_up))
 
     def _keep(self, ledger: Ledger) -> Ledger:
         self._ledger = self._table.write(ledger, self._ledger)
@@ -224,7 +230,7 @@ class Stream:
         }
         return StreamPosition(self.name, max(each.sequence for each in held), offsets)
 
-    def _check_there(self, begins: Offsets, ends: Offsets, *, accept_loss: bool) -> None:
+    def _check_there(self, begins: Offsets, ends: Offsets, ids: Mapping[str, str], *, accept_loss: bool) -> None:
         """Check that the topics have the next messages to add.
 
         Raises:
@@ -233,6 +239,11 @@ class Stream:
         under_way = self.ledger.under_way
         position = {**self.ledger.position.offsets, **(under_way.begin if under_way else {})}
         lost, kept = list[str](), {topic: dict(found) for topic, found in self.ledger.position.offsets.items()}
+        known = self.ledger.topic_ids
+        for topic in sorted(topic for topic, each in ids.items() if known.get(topic, each) != each):
+            lost.append(f"{topic}: it was made anew")
+            kept[topic] = dict(begins.get(topic, {}))
+            position.pop(topic, None)
         for topic, found in position.items():
             for each, at in found.items():
                 begin, end = begins.get(topic, {}).get(each), ends.get(topic, {}).get(each)
@@ -243,6 +254,8 @@ class Stream:
                     lost.append(f"{topic}, partition {each}: {why}")
                     kept.setdefault(topic, {})[each] = begin
         if not lost:
+            if known != ids:
+                self._keep(replace(self.ledger, topic_ids=ids))
             return
         message = f"the topics no longer have messages that the stream {self.name} has not added: {'; '.join(lost)}"
         if not accept_loss:
@@ -253,7 +266,7 @@ class Stream:
             )
         log.warning("%s (accepted)", message)
         position_now = replace(self.ledger.position, offsets=kept)
-        self._keep(replace(self.ledger, position=position_now, under_way=None))
+        self._keep(replace(self.ledger, position=position_now, under_way=None, topic_ids=ids))
 
     def _finish(self, topics: Topics) -> None:
         """Add the messages of an interrupted step to the tables that lack them."""
@@ -342,3 +355,11 @@ def _with_newest(
         newest = max(each.newest, before.newest_ms or each.newest)
         lags[each.topic][each.partition] = replace(before, newest_ms=newest)
     return lags
+
+
+def _furthest(one: Offsets, other: Offsets) -> dict[str, dict[int, int]]:
+    found = {topic: dict(offsets) for topic, offsets in one.items()}
+    for topic, offsets in other.items():
+        known = found.setdefault(topic, {})
+        known.update({each: max(at, known.get(each, at)) for each, at in offsets.items()})
+    return found

@@ -25,6 +25,7 @@ from influx_lake.streaming.steps import Step
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming import StreamingQuery
 
 _COLUMNS = ("topic", "partition", "offset", "unix_millis(timestamp) as time", "value")
 _TAKEN = pa.schema(
@@ -70,6 +71,10 @@ class SparkTopics:
         """See `Topics`."""
         return self.brokers.ends(partitions)
 
+    def ids(self) -> Mapping[str, str]:
+        """See `Topics`."""
+        return self.brokers.ids()
+
     def between(self, begin: Offsets, end: Offsets, add: Callable[[Step], None]) -> None:
         """Read the messages between offsets, as one step.
 
@@ -98,7 +103,7 @@ class SparkTopics:
         self,
         starts: Offsets,
         add: Callable[[Step], None],
-        idle: Callable[[], None],
+        idle: Callable[[Offsets], None],
         stopping: threading.Event,
         *,
         until_now: bool,
@@ -108,7 +113,8 @@ class SparkTopics:
         Args:
             starts: Where to begin.
             add: Adds a step.
-            idle: Called after each step, and every minute without one.
+            idle: Called after each step, every minute without one, and at the end, with the offsets up to which
+                everything was added.
             stopping: An event that stops it.
             until_now: Whether to end once the messages that exist now are added.
 
@@ -118,13 +124,16 @@ class SparkTopics:
         failures: list[BaseException] = []
         context = copy_context()
         done = threading.Event()
+        last_added = -1
 
-        def each(frame: DataFrame, _: int) -> None:
+        def each(frame: DataFrame, number: int) -> None:
+            nonlocal last_added
             with self._adding:
                 if stopping.is_set() or failures:
                     return
                 try:
                     context.copy().run(self._add, frame, add)
+                    last_added = number
                 except BaseException as error:
                     # Raised by `follow`: Spark would log its whole stack trace.
                     failures.append(error)
@@ -156,7 +165,7 @@ class SparkTopics:
                         try:
                             done.clear()
                             waited = 0.0
-                            idle()
+                            idle(_read(query, last_added))
                         finally:
                             self._adding.release()
             finally:
@@ -168,6 +177,7 @@ class SparkTopics:
             with spark_errors("follow the topics"):
                 if (error := query.exception()) is not None:
                     raise error
+            idle(_read(query, last_added))
 
     def _add(self, frame: DataFrame, add: Callable[[Step], None]) -> None:
         config, wanted = self._bare, self.wanted
@@ -187,10 +197,25 @@ class SparkTopics:
     def _options(self) -> dict[str, str]:
         return {
             "failOnDataLoss": "true",
+            # Messages of a transaction count once it is committed, and never if it is not.
+            "kafka.isolation.level": "read_committed",
             "minPartitions": str(self.session.sparkContext.defaultParallelism),
             "kafkaConsumer.pollTimeoutMs": "60000",
             **{f"kafka.{name}": value for name, value in java_settings(self.config).items()},
         }
+
+
+def _read(query: StreamingQuery, last: int) -> Offsets:
+    """Up to where Spark has read with the batches up to this one; nothing where it no longer says so.
+
+    It is more than the messages tell: the ends of transactions take up offsets, too.
+    """
+    for progress in reversed(query.recentProgress):
+        if progress["batchId"] <= last:
+            found = progress["sources"][0]["endOffset"]
+            ends: dict[str, dict[str, int]] = json.loads(found) if isinstance(found, str) else found or {}
+            return {topic: {int(each): at for each, at in ends_of.items()} for topic, ends_of in ends.items()}
+    return {}
 
 
 _IDLE_SECONDS = 60.0
@@ -269,12 +294,12 @@ def java_settings(config: KafkaConfig) -> dict[str, str]:
     }
     tls = config.tls
     if tls is not None and tls.ca_file is not None:
-        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": _read(tls.ca_file)}
+        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": _text_of(tls.ca_file)}
     if tls is not None and tls.cert_file is not None and tls.key_file is not None:
         found |= {
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.certificate.chain": _read(tls.cert_file),
-            "ssl.keystore.key": _read(tls.key_file),
+            "ssl.keystore.certificate.chain": _text_of(tls.cert_file),
+            "ssl.keystore.key": _text_of(tls.key_file),
         }
     if config.username is not None and config.password is not None:
         kind = "plain.PlainLoginModule" if config.mechanism == "PLAIN" else "scram.ScramLoginModule"
@@ -287,7 +312,7 @@ def java_settings(config: KafkaConfig) -> dict[str, str]:
     return found
 
 
-def _read(file: Path) -> str:
+def _text_of(file: Path) -> str:
     from influx_lake.errors import ConfigurationError
 
     try:

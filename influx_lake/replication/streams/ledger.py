@@ -85,6 +85,7 @@ class Ledger:
         unmatched: The number of points of measurements that lake.yaml does not have, by measurement.
         outside: The number of points older than the first kept window.
         replayed: The tables that were rolled back, and get their earlier messages again.
+        topic_ids: The ids of the topics that were read, as far as brokers give any.
     """
 
     position: StreamPosition
@@ -99,6 +100,7 @@ class Ledger:
     unmatched: Mapping[str, int] = field(default_factory=dict)
     outside: int = 0
     replayed: frozenset[str] = frozenset()
+    topic_ids: Mapping[str, str] = field(default_factory=dict)
 
     def as_text(self) -> str:
         """The ledger as JSON."""
@@ -119,6 +121,7 @@ class Ledger:
             "unmatched": dict(self.unmatched),
             "outside": self.outside,
             "replayed": sorted(self.replayed),
+            "topic_ids": dict(self.topic_ids),
         }
         return json.dumps(facts, separators=(",", ":"))
 
@@ -147,6 +150,7 @@ class Ledger:
             unmatched={str(name): int(count) for name, count in facts["unmatched"].items()},
             outside=int(facts["outside"]),
             replayed=frozenset(facts["replayed"]),
+            topic_ids={str(topic): str(each) for topic, each in facts.get("topic_ids", {}).items()},
         )
 
 

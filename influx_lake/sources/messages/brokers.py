@@ -68,7 +68,7 @@ class Brokers:
         return {topic: sorted(known[topic].partitions) for topic in self._config.topics}
 
     def ends(self, partitions: Mapping[str, Sequence[int]]) -> dict[str, dict[int, int]]:
-        """The offset behind the last message of each partition.
+        """The offset behind the last message of each partition, before the first transaction that is not over.
 
         Raises:
             SourceError: The brokers do not answer, or refuse.
@@ -83,8 +83,24 @@ class Brokers:
         """
         return self._offsets(partitions, "earliest")
 
+    def ids(self) -> dict[str, str]:
+        """What tells each topic from another one of its name, that was made after it was deleted.
+
+        Brokers before Kafka 2.8 do not say it.
+
+        Raises:
+            SourceError: The brokers do not answer, or refuse.
+        """
+        from confluent_kafka import TopicCollection, Uuid
+
+        none = str(Uuid(0, 0))
+        with self._errors("ask for the ids of the topics"):
+            asked = self._client.describe_topics(TopicCollection(list(self._config.topics)), request_timeout=SECONDS)
+            found = {topic: str(answer.result(SECONDS + 1).topic_id) for topic, answer in asked.items()}
+        return {topic: each for topic, each in found.items() if each != none}
+
     def _offsets(self, partitions: Mapping[str, Sequence[int]], end: str) -> dict[str, dict[int, int]]:
-        from confluent_kafka import TopicPartition, admin
+        from confluent_kafka import IsolationLevel, TopicPartition, admin
 
         wanted: Any = vars(admin)["OffsetSpec"]
         asked = {
@@ -92,7 +108,9 @@ class Brokers:
         }
         found: dict[str, dict[int, int]] = {topic: {} for topic in partitions}
         with self._errors("ask for the offsets of the topics"):
-            for place, answer in self._client.list_offsets(asked, request_timeout=SECONDS).items():
+            for place, answer in self._client.list_offsets(
+                asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=SECONDS
+            ).items():
                 found[place.topic][place.partition] = int(answer.result(SECONDS + 1).offset)
         return found
 

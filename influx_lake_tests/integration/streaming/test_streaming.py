@@ -78,6 +78,48 @@ def test_what_telegraf_sends_is_in_the_tables(streamed: StreamedLake, tmp_path: 
     assert {each["measurement"] for each in streamed.run("status")["measurements"]} == {"cpu", "mem"}
 
 
+def test_messages_of_transactions_count_once_these_are_committed(streamed: StreamedLake) -> None:
+    from confluent_kafka import Producer
+
+    streamed.broker.create("transactions")
+    streamed.declare("transactions", "{cpu: {}}")
+    producer = Producer({"bootstrap.servers": streamed.broker.address, "transactional.id": "tests"})
+    producer.init_transactions()
+    for number, is_committed in enumerate((True, False, True)):
+        producer.begin_transaction()
+        producer.produce("transactions", f"cpu,host=h{number} usage=1 {NOON}".encode())
+        producer.flush()
+        if is_committed:
+            producer.commit_transaction()
+        else:
+            producer.abort_transaction()
+    told = streamed.run("stream", "--available-now")
+    # Where transactions end takes up offsets, too.
+    assert (told["messages"], told["points"], told["lag_messages"]) == (2, 2, 0)
+    assert told["caught_up_at"] is not None
+    assert streamed.query("select host from {cpu} order by host", "cpu") == [("h0",), ("h2",)]
+
+
+def test_a_topic_that_was_made_anew_is_told(streamed: StreamedLake) -> None:
+    from confluent_kafka.admin import AdminClient
+
+    streamed.broker.create("anew")
+    streamed.declare("anew", "{cpu: {}}")
+    streamed.broker.produce("anew", [("h1", f"cpu,host=h1 usage=1 {NOON}".encode())])
+    assert streamed.run("stream", "--available-now")["messages"] == 1
+    admin = AdminClient({"bootstrap.servers": streamed.broker.address})
+    admin.delete_topics(["anew"])["anew"].result(60)
+    wait_until(lambda: "anew" not in admin.list_topics(timeout=10).topics, "the topic is gone")
+    streamed.broker.create("anew")
+    streamed.broker.produce("anew", [("h1", f"cpu,host=h2 usage=1 {NOON + at}".encode()) for at in range(9)])
+    assert "anew: it was made anew" in str(streamed.run("stream", "--available-now", code=1))
+    streamed.run("stream", "--available-now", "--accept-loss")
+    assert streamed.query("select host, count(*) from {cpu} group by host order by host", "cpu") == [
+        ("h1", 1),
+        ("h2", 9),
+    ]
+
+
 def test_nothing_is_lost_or_doubled_when_broker_and_process_are_killed(streamed: StreamedLake) -> None:
     churn(streamed, messages=60_000, kills=2, pace=6_000)
 

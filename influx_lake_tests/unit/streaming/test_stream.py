@@ -144,6 +144,37 @@ def test_messages_that_are_gone_are_told_and_not_passed_over(
     assert stream.ledger.position.offsets["telegraf"][0] == 20
 
 
+def test_a_topic_that_was_made_anew_is_told_however_many_messages_it_has(
+    catalog: Catalog, lake_folder: Path, filled: MemoryTopics
+) -> None:
+    lake = lake_of(lake_folder)
+    add_all(stream_of(lake, catalog), filled)
+    filled.messages.clear()
+    filled.made = 2
+    filled.put(0, *(line("cpu", 7, second, usage=1.0) for second in range(100)))
+    with pytest.raises(PermanentSourceError, match="telegraf: it was made anew"):
+        stream_of(lake, catalog).open(filled)
+    stream_of(lake, catalog).open(filled, accept_loss=True)
+    add_all(stream_of(lake, catalog), filled)
+    assert sum(row["host"] == "h7" for row in rows_of(catalog, "telemetry.cpu")) == 100
+
+
+def test_what_takes_up_offsets_and_is_no_message_is_no_lag(
+    catalog: Catalog, lake_folder: Path, filled: MemoryTopics
+) -> None:
+    stream = stream_of(lake_of(lake_folder), catalog)
+    add_all(stream, filled)
+    ends = {"telegraf": {0: 20, 1: 20}}
+    for partition, each in filled.messages["telegraf"].items():
+        # As the end of a transaction does.
+        filled.put(partition, *[None] * (ends["telegraf"][partition] - len(each)))
+    stream.note_lag(filled, ends)
+    assert stream.ledger.lags["telegraf"][0].messages == 0
+    assert stream.ledger.caught_up_at is not None
+    filled.first = 20
+    stream_of(lake_of(lake_folder), catalog).open(filled)
+
+
 def test_streamed_time_is_tailed_up_to_the_newest_point_and_stays_due(
     catalog: Catalog, lake_folder: Path, filled: MemoryTopics
 ) -> None:

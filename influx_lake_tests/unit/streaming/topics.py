@@ -48,6 +48,7 @@ class MemoryTopics:
     config: KafkaConfig
     messages: dict[str, dict[int, list[bytes | None]]] = field(default_factory=dict)
     first: int = 0
+    made: int = 1
 
     def put(self, partition: int, *values: bytes | None, topic: str = "telegraf") -> None:
         self.messages.setdefault(topic, {}).setdefault(partition, []).extend(values)
@@ -60,6 +61,9 @@ class MemoryTopics:
 
     def ends(self, partitions: Mapping[str, Sequence[int]]) -> Offsets:
         return {topic: {each: len(self.messages[topic][each]) for each in found} for topic, found in partitions.items()}
+
+    def ids(self) -> Mapping[str, str]:
+        return {topic: f"{topic} {self.made}" for topic in self.messages}
 
     def between(self, begin: Offsets, end: Offsets, add: Callable[[Step], None]) -> None:
         rows: list[dict[str, Any]] = []
