@@ -18,6 +18,7 @@ from influx_lake.iceberg.history.log import Entry, history
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.table_state import TableState, table_state
+from influx_lake.site.rollup_section import DescribedRollup, described_rollup
 from influx_lake.site.samples import samples_of
 from influx_lake.sources import open_source
 
@@ -74,6 +75,7 @@ class Described:
         entries: Its newest snapshots.
         snapshots: The number of its snapshots.
         changed: When the current snapshot was committed.
+        rollups: Its roll-ups.
     """
 
     measurement: Measurement
@@ -91,6 +93,7 @@ class Described:
     entries: tuple[Entry, ...] = ()
     snapshots: int = 0
     changed: datetime | None = None
+    rollups: tuple[DescribedRollup, ...] = ()
 
     @property
     def gaps(self) -> tuple[Window, ...]:
@@ -114,8 +117,9 @@ def described(lake: Lake, catalog: Catalog, measurement: Measurement, *, samples
     """
     table = find_table(catalog, measurement.identifier, measurement.share)
     sources = {name: _identity(lake, name) for name in measurement.sources}
+    rollups = tuple(described_rollup(catalog, each) for each in measurement.rollups)
     if table is None:
-        return Described(measurement, sources)
+        return Described(measurement, sources, rollups=rollups)
     state, snapshot = table_state(table), table.current_snapshot()
     shown = [field.name for field in table.schema().fields if _options(measurement, field.name).samples]
     values = samples_of(table, measurement.time_column, state.coverage.newest, shown) if samples else {}
@@ -139,6 +143,7 @@ def described(lake: Lake, catalog: Catalog, measurement: Measurement, *, samples
         entries=tuple(islice(entries, LISTED)),
         snapshots=len(entries),
         changed=entries[0].at if entries else None,
+        rollups=rollups,
     )
 
 

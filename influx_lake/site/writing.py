@@ -85,6 +85,7 @@ def _entry(each: Described, link: str) -> dict[str, Any]:
     columns = [(column.name, " ".join(filter(None, (column.description, column.unit)))) for column in each.columns]
     words = [measurement.name, measurement.full_name, measurement.description or "", *measurement.owners]
     words += [f"{name} {value}" for name, value in measurement.tags.items()]
+    words += [f"{rollup.table_name} {rollup.description or ''}" for rollup in measurement.rollups]
     return {
         "link": link,
         "name": measurement.full_name,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from influx_lake.cli.session import open_session
+from influx_lake.config.values.windows import Window
 from influx_lake.orchestration.window_metadata import standing_facts
+from influx_lake.rollups.window import roll_up_window
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.e2e.browser import CHROMIUM
 from influx_lake_tests.integration.cli_lake import FIRST_DAY_NS, CliLake
@@ -104,6 +108,7 @@ def test_what_a_page_says(lake: CliLake) -> None:
         "team:platform",
     ):
         assert said in cpu, said
+    assert "telemetry.cpu_hourly A row for each 1h and combination of tags. Nothing was loaded yet" in cpu
     assert "Nothing was loaded yet" in text_of(pages["measurements/telemetry.never.html"])
     assert pages["measurements/telemetry.cpu.html"].count('class="missing"') == 2
     # The same lake gives the same pages.
@@ -128,6 +133,18 @@ def test_no_name_and_no_value_is_markup(lake: CliLake) -> None:
     assert ODD in text_of(odd)
     assert MARKUP in text_of(odd)
     assert "abc" not in odd
+
+
+def test_a_roll_up_is_shown_with_the_measurement_that_it_is_of(lake: CliLake) -> None:
+    with open_session(lake.config) as session:
+        [cpu] = session.measurements(["cpu"])
+        window = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+        rows = roll_up_window(session.catalog, cpu, cpu.rollups[0], window, run_id="hourly").rows
+    pages = written(lake)
+    said = text_of(pages["measurements/telemetry.cpu.html"])
+    assert f"A row for each 1h and combination of tags. {rows} rows, until 2026-01-02. " in said
+    assert "busy_max long Largest value of busy" in said
+    assert "telemetry.cpu_hourly" in pages["index.html"]
 
 
 @pytest.mark.slow
