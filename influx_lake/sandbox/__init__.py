@@ -1,6 +1,6 @@
 """An embedded stand-in for InfluxDB 3, for first runs, demonstrations and tests.
 
-It is a development stand-in and no database: see docs/sandbox.md for where it differs from the real server.
+It is meant for development, not as a database: docs/sandbox.md lists the differences from the real server.
 """
 
 from __future__ import annotations

@@ -22,26 +22,26 @@ class Status(StrEnum):
 
 @dataclass
 class Faults:
-    """What goes wrong, changed at any time while the server runs. All off by default.
+    """The faults to inject, changeable while the server runs. All are off by default.
 
     Attributes:
         unavailable: Every query is refused with UNAVAILABLE, every HTTP request with 503.
         unauthenticated: Every token is refused.
         file_limit: A query that touches more 10-minute chunks of a measurement than this is refused, as InfluxDB 3 Core
-            refuses one that touches too many Parquet files.
-        hidden_before: Rows older than this (nanoseconds) vanish from queries, as after a restart of Core with more
+            refuses queries that touch too many Parquet files.
+        hidden_before: Rows older than this (nanoseconds) are missing from queries, as after a restart of Core with more
             history than it loads.
-        missing: Rows in these windows (nanoseconds, half-open) vanish from the next `missing_queries` queries, as while
-            an old Core takes a snapshot.
+        missing: Rows in these windows (nanoseconds, half-open) are missing from the next `missing_queries` queries, as
+            while an old Core takes a snapshot.
         missing_queries: How many more queries `missing` applies to.
-        stale_updates: A corrected value shows until it is persisted; then the one that was persisted first wins again,
-            as in InfluxDB 3 Core. Fields that the older point lacked stay.
-        flush_delay: Seconds from a write to its acknowledgement and visibility (`no_sync`: to its visibility only).
-        fail_after_rows: A stream of rows breaks with `fail_status` after this many rows.
-        fail_status: The status that `fail_after_rows` ends with.
-        fail_times: How many more streams `fail_after_rows` and `drop_after_rows` break; None for all.
+        stale_updates: A corrected value is visible until it is persisted; then the one that was persisted first wins
+            again, as in InfluxDB 3 Core. Fields that the older point lacked stay.
+        flush_delay: Seconds from a write to its acknowledgement and visibility (`no_sync`: only to its visibility).
+        fail_after_rows: A stream of rows fails with `fail_status` after this many rows.
+        fail_status: The status for `fail_after_rows`.
+        fail_times: How many more streams `fail_after_rows` and `drop_after_rows` apply to; None for all.
         drop_after_rows: The TCP connection is cut after this many rows were produced.
-        batch_delay: Seconds of sleep before each batch of a stream.
+        batch_delay: Seconds to sleep before each batch of a stream.
     """
 
     unavailable: bool = False
@@ -66,10 +66,10 @@ class Faults:
         self.update(**asdict(Faults()))
 
     def update(self, **values: Any) -> None:
-        """Set several switches at once; JSON values are accepted.
+        """Set several faults at once; JSON values are accepted.
 
         Raises:
-            ValueError: for an unknown switch or status.
+            ValueError: for an unknown fault or status.
         """
         known = {entry.name for entry in fields(self)}
         if unknown := sorted(values.keys() - known):
@@ -86,7 +86,7 @@ class Faults:
         return asdict(self)
 
     def take_missing(self) -> list[tuple[int, int]]:
-        """The windows that are hidden from the query that asks."""
+        """The windows that are hidden from the current query."""
         with self._lock:
             if not self.missing or self.missing_queries <= 0:
                 return []
@@ -94,7 +94,7 @@ class Faults:
             return list(self.missing)
 
     def take_break(self) -> bool:
-        """Whether the stream that has reached its breaking point breaks."""
+        """Whether the stream that has reached its breaking point fails."""
         with self._lock:
             if self.fail_times is None:
                 return True

@@ -1,4 +1,4 @@
-"""The sandbox server: assembles storage, query and network interfaces."""
+"""The sandbox server: combines storage, queries and network interfaces."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ _SIGNAL_SECONDS = 0.5
 
 
 class Token(Enum):
-    """Stands for a token that is to be made."""
+    """Placeholder for a token to be generated."""
 
     NEW = auto()
 
 
 class Sandbox:
-    """An embedded server that speaks InfluxDB 3's protocols. A development stand-in, no database.
+    """An embedded server with InfluxDB 3's protocols, for development, not as a database.
 
     Use it as a context manager, or call `start` and `stop`; `serve` runs it in the foreground.
 
     Args:
-        data_dir: Keep the data in this folder, over restarts; in memory when None.
-        host: Where to listen. Loopback by default; anything else exposes a server that is not meant for that.
-        port: The one port for gRPC and HTTP; 0 takes a free one.
-        token: The token that clients must present; None asks for none; by default one is generated.
-        faults: Switches that make it misbehave, changeable while it runs.
-        keep_alive: Seconds after which a stream that has no rows ready sends an empty batch, as InfluxDB 3 does.
+        data_dir: The folder that keeps the data over restarts; None keeps it in memory.
+        host: Where to listen. Loopback by default; anything else exposes a server that is not made for that.
+        port: The port for gRPC and HTTP; 0 for any free one.
+        token: The token that clients must present; None requires none; by default one is generated.
+        faults: The faults to inject, changeable while it runs.
+        keep_alive: Seconds after which a stream without ready rows sends an empty batch, as InfluxDB 3 does.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Sandbox:
         """Open the data and both ports.
 
         Raises:
-            LakeError: when the folder or the port is in use.
+            LakeError: if the folder or the port is in use.
         """
         self._stopping.clear()
         with ExitStack() as opened:
@@ -98,11 +98,11 @@ class Sandbox:
         except OSError as problem:
             raise ConfigurationError(
                 f"the sandbox cannot listen on {self.host}:{self._port}: {problem.strerror}",
-                remedy="Stop what uses the port, or give another one",
+                remedy="Stop the process that uses the port, or choose another port",
             ) from problem
 
     def stop(self) -> None:
-        """Close both ports, put everything on disk, and let go of the folder. It may be called again."""
+        """Close both ports, persist everything, and release the folder. It may be called again."""
         self._stopping.set()
         self._store = None
         self._opened.close()
@@ -122,7 +122,7 @@ class Sandbox:
             if self._store is None:
                 self.start()
             ready(self)
-            # Without a limit, a signal that comes just before the thread blocks would only be handled after it.
+            # Without a timeout, a signal just before the thread blocks would only be handled afterwards.
             while not self._stopping.wait(_SIGNAL_SECONDS):
                 pass
         finally:
@@ -143,12 +143,12 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """The one port for gRPC Flight and HTTP."""
+        """The port for gRPC Flight and HTTP."""
         return self._router.port
 
     @property
     def flight_port(self) -> int:
-        """The port where Flight is served directly: faster, as nothing is relayed."""
+        """The port on which Flight is served directly, which is faster than relayed."""
         return int(self._flight.port)
 
     @property
@@ -157,7 +157,7 @@ class Sandbox:
 
     @property
     def store(self) -> Store:
-        """The data, while the sandbox runs."""
+        """The data; only available while the sandbox runs."""
         if self._store is None:
             raise RuntimeError("the sandbox is not running")
         return self._store
@@ -166,19 +166,19 @@ class Sandbox:
         """Store line protocol in this process, with the parser and the checks of the HTTP interface.
 
         Raises:
-            StoreError: when a line is not valid; the others are stored.
+            StoreError: if a line is not valid; the others are stored.
         """
         self.store.write(database, line_protocol, Precision.parse(precision))
 
     def load(self, database: str, measurement: str, data: Source, tags: Iterable[str] = ()) -> int:
-        """Store Arrow data or Parquet files in this process: the bulk door, past line protocol.
+        """Store Arrow data or Parquet files in this process, faster than line protocol.
 
         Args:
-            database: Made when it is not there.
-            measurement: Made when it is not there.
+            database: Created if it does not exist.
+            measurement: Created if it does not exist.
             data: A table, batches, a reader of batches, or paths of Parquet files, with a `time` column (timestamp, or
                 int64 of nanoseconds) and columns of InfluxDB's types. It is read piece by piece.
-            tags: Which of the string columns are tags.
+            tags: The string columns that are tags.
 
         Returns:
             How many rows were read; rows of the same tags and time become one, as with any write.
@@ -190,7 +190,7 @@ class Sandbox:
         return rows
 
     def row_count(self, database: str, measurement: str) -> int:
-        """How many points a measurement holds."""
+        """How many points a measurement has."""
         return self.store.database(database).tables[measurement].rows
 
     def tables(self, database: str) -> dict[str, pa.Schema]:

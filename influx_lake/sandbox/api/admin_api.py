@@ -114,7 +114,7 @@ class _AdminApi:
         return Response(200)
 
     def persist(self, _request: Request) -> Response:
-        """What a real server does every ten minutes or so."""
+        """Persist everything, as a real server does every ten minutes or so."""
         self._store.checkpoint()
         return Response(200)
 
@@ -124,7 +124,7 @@ class _AdminApi:
     def set_faults(self, request: Request) -> Response:
         content = request.json()
         if not isinstance(content, dict):
-            raise HttpError(400, "the switches are a JSON object")
+            raise HttpError(400, "the faults have to be a JSON object")
         try:
             self._faults.update(**content)
         except (TypeError, ValueError) as problem:

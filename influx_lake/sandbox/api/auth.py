@@ -25,9 +25,9 @@ def check(expected: str | None, header: str | None, parameter: str | None = None
     """Check a request's credentials.
 
     Args:
-        expected: The expected token; None: no token is needed.
+        expected: The expected token; None if no token is needed.
         header: The value of `Authorization`. The schemes Bearer, Token and Basic (`user:token`) are case-sensitive.
-        parameter: The value of `?p=`, where the path allows it; it comes before the header.
+        parameter: The value of `?p=`, if the path allows it; it takes precedence over the header.
     """
     if expected is None:
         return Verdict.ACCEPTED
@@ -41,7 +41,7 @@ def check(expected: str | None, header: str | None, parameter: str | None = None
 
 
 def _presented(header: str) -> str | None:
-    """The token in a header, or None when the header has another form."""
+    """The token in a header; None if the header has another form."""
     match header.split(" "):
         case ["Bearer" | "Token", token]:
             return token

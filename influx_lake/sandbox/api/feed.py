@@ -15,12 +15,12 @@ class Stopped(Exception):
 
 
 class Feed:
-    """Runs a query in a thread of its own, a few batches ahead of the client.
+    """Runs a query in its own thread, a few batches ahead of the client.
 
     Args:
-        batches: The rows; they are produced only as fast as they are taken.
+        batches: The rows; they are produced only as fast as they are consumed.
         schema: Their schema.
-        keep_alive: Seconds after which an empty batch is given out when no rows were ready.
+        keep_alive: Seconds after which an empty batch is sent if no rows were ready.
         delay: Seconds to wait before each batch.
     """
 
@@ -36,10 +36,10 @@ class Feed:
         self._stopped = False
 
     def stop(self) -> None:
-        """End the query and the client's stream now."""
+        """End the query and the client's stream immediately."""
         self._stopped = True
         self._left.set()
-        # Where there is no room the client has something to take, and sees then that this is the end.
+        # If the queue is full, the client notices the end when it takes the next batch.
         with contextlib.suppress(queue.Full):
             self._ready.put_nowait(None)
 
@@ -59,7 +59,7 @@ class Feed:
                     raise item
                 yield item
         finally:
-            # Also when the client has gone and the generator is closed.
+            # Also if the client has disconnected and the generator is closed.
             self._left.set()
 
     def _produce(self) -> None:
@@ -73,7 +73,7 @@ class Feed:
             self._put(problem)
 
     def _put(self, item: pa.RecordBatch | BaseException | None) -> bool:
-        """Wait for room, unless the client has gone."""
+        """Wait for room, unless the client has disconnected."""
         while not self._left.is_set():
             try:
                 self._ready.put(item, timeout=0.5)

@@ -27,7 +27,7 @@ class _Quiet:
 
     @property
     def __cause__(self) -> BaseException | None:
-        """Arrow formats the traceback into the message, unless formatting fails."""
+        """Raise: Arrow formats the traceback into the message, unless formatting fails."""
         raise AttributeError
 
 
@@ -56,7 +56,7 @@ _ERRORS: dict[Status, Callable[[str], Exception]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a client asks for."""
+    """The query in a client's ticket."""
 
     database: str
     query: str
@@ -65,10 +65,10 @@ class Ticket:
 
     @classmethod
     def parse(cls, payload: bytes) -> Ticket:
-        """Read the JSON form.
+        """Parse the JSON form.
 
         Raises:
-            pyarrow.ArrowInvalid: when it is not one.
+            pyarrow.ArrowInvalid: if it is not valid.
         """
         try:
             content = json.loads(payload)
@@ -86,7 +86,7 @@ class _Authentication(flight.ServerMiddlewareFactory):  # type: ignore[misc]
 
     def start_call(self, _info: flight.CallInfo, headers: dict[str, list[str]]) -> None:
         if self._faults.unavailable:
-            raise flight.FlightUnavailableError("the sandbox was told to be unavailable")
+            raise flight.FlightUnavailableError("the sandbox is unavailable (injected fault)")
         header = next((values[0] for name, values in headers.items() if name.lower() == "authorization"), None)
         verdict = auth.check(self._token, header)
         if verdict is not auth.Verdict.ACCEPTED or self._faults.unauthenticated:
@@ -94,19 +94,19 @@ class _Authentication(flight.ServerMiddlewareFactory):  # type: ignore[misc]
 
 
 def bracketed(host: str) -> str:
-    """A host as it stands in an address: IPv6 in brackets."""
+    """A host as part of an address: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
-    """Serves queries. Only `do_get` is there, as InfluxDB's own clients need no more.
+    """Serves queries. Only `do_get` is implemented, which is all that InfluxDB's own clients need.
 
     Args:
-        host: Where to listen; any free port is taken.
+        host: Where to listen; any free port is used.
         store: The data.
         token: The token that clients must present, if any.
-        faults: Switches that disturb.
-        keep_alive: Seconds after which an empty batch is sent when no rows were ready.
+        faults: The faults to inject.
+        keep_alive: Seconds after which an empty batch is sent if no rows were ready.
     """
 
     def __init__(self, host: str, store: Store, token: str | None, faults: Faults, keep_alive: float) -> None:
@@ -145,7 +145,7 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
             raise (flight.FlightInternalError if problem.external else InvalidArgument)(message) from problem
 
     def _stream(self, feed: Feed) -> Iterator[pa.RecordBatch]:
-        """The rows, with the empty batches that keep an idle connection open, and with the faults that are on."""
+        """The rows, with empty batches that keep idle connections open, and with the active faults."""
         sent = 0
         try:
             for batch in feed:
@@ -165,8 +165,8 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         yield batch
 
     def _fail(self) -> None:
-        raise _ERRORS[self._faults.fail_status]("the sandbox was told to fail in mid-stream")
+        raise _ERRORS[self._faults.fail_status]("the stream of the sandbox failed (injected fault)")
 
     def _drop(self) -> None:
         self.cut_connections()
-        raise flight.FlightUnavailableError("the sandbox was told to drop the connection")
+        raise flight.FlightUnavailableError("the sandbox dropped the connection (injected fault)")

@@ -1,4 +1,4 @@
-"""The result formats of the HTTP query interface, streamed batch by batch where the server does so."""
+"""The result formats of the HTTP query interface, streamed batch by batch where the server also streams."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Format(StrEnum):
 
     @classmethod
     def parse(cls, name: str) -> Format:
-        """Read a format's name.
+        """Parse a format's name.
 
         Raises:
-            ValueError: for an unknown one, with the server's words.
+            ValueError: for an unknown one, with the server's message.
         """
         try:
             return cls("jsonl" if name == "json_lines" else name)
@@ -40,7 +40,7 @@ class Format(StrEnum):
         """The format for an `Accept` header.
 
         Raises:
-            ValueError: for a type that is not served, with the server's words.
+            ValueError: for an unsupported type, with the server's message.
         """
         if accept is None:
             return cls.JSON
@@ -110,12 +110,12 @@ def _csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes
         columns = [list(map(_cell, _texts(array))) for array in batch.columns]
         rows = [*([map(_cell, schema.names)] if header else []), *zip(*columns, strict=True)]
         header = False
-        # A line without anything would be none.
+        # An empty line would not be a row.
         yield "".join(f"{','.join(row) or _NOTHING}\n" for row in rows).encode()
 
 
 def _cell(text: str) -> str:
-    """A value as Rust's `csv` writes it. Python's leaves a carriage return without quotes."""
+    """Format a value as Rust's `csv` does, which also quotes carriage returns, unlike Python's."""
     return f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if _QUOTED.search(text) else text
 
 
@@ -140,7 +140,7 @@ def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[b
 
 
 def _values(array: pa.Array) -> list[Any]:
-    """Values for JSON; what has no JSON form is text."""
+    """Values for JSON; those without a JSON form become strings."""
     kind = array.type
     if pa.types.is_timestamp(kind):
         return _moments(array)
@@ -150,7 +150,7 @@ def _values(array: pa.Array) -> list[Any]:
 
 
 def _texts(array: pa.Array) -> list[str]:
-    """Values as text; null is empty."""
+    """Values as strings; null is empty."""
     kind = array.type
     values = _values(array)
     if pa.types.is_floating(kind):
@@ -165,7 +165,7 @@ def _float_text(value: float) -> str:
 
 
 def _moments(array: pa.Array) -> list[str | None]:
-    """ISO times with as many groups of three decimals as are needed; UTC is written only for zoned types."""
+    """ISO times with as many groups of three decimals as needed; `Z` is only added for types with a zone."""
     zoned = array.type.tz is not None
     naive = array.cast(pa.timestamp(array.type.unit)) if zoned else array
     text = pc.strftime(naive, format="%Y-%m-%dT%H:%M:%S")

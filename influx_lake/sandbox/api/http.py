@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a handler needs to know. The body is read, and unpacked, when it is asked for."""
+    """A request for a handler. The body is read and decompressed on demand."""
 
     method: str
     path: str
@@ -44,7 +44,7 @@ class Request:
         """The body as JSON.
 
         Raises:
-            HttpError: 400 when it is none.
+            HttpError: 400 if it is not JSON.
         """
         try:
             return json.loads(self.read_body())
@@ -54,7 +54,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer; a body that is an iterator is streamed."""
+    """A response; a body that is an iterator is streamed."""
 
     status: int = 200
     body: bytes | Iterator[bytes] = b""
@@ -83,12 +83,12 @@ Handler = Callable[[Request], Response]
 
 
 class HttpApi:
-    """Answers HTTP on the connections that it is given.
+    """Serves HTTP on given connections.
 
     Args:
         routes: Handlers by method and path.
         token: The token that clients must present, if any.
-        faults: Switches that disturb.
+        faults: The faults to inject.
     """
 
     def __init__(self, routes: dict[tuple[str, str], Handler], token: str | None, faults: Faults) -> None:
@@ -98,7 +98,7 @@ class HttpApi:
         self.cluster_uuid = str(uuid.uuid4())
 
     def serve_connection(self, connection: socket.socket, address: tuple[str, int]) -> None:
-        """Answer the requests of one connection until it ends."""
+        """Serve the requests of one connection until it ends."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _Connection(connection, address, self)  # type: ignore[arg-type]
 
@@ -106,9 +106,9 @@ class HttpApi:
         """Check the credentials and call the handler."""
         if request.path.startswith("/sandbox/"):
             if peer not in ("127.0.0.1", "::1"):
-                raise HttpError(403, "the sandbox's own paths answer only on loopback")
+                raise HttpError(403, "the sandbox's own paths are only served on loopback")
         elif self._faults.unavailable:
-            raise HttpError(503, "the sandbox was told to be unavailable")
+            raise HttpError(503, "the sandbox is unavailable (injected fault)")
         if request.method == "OPTIONS":
             return Response(204)
         if (refusal := self._refusal(request)) is not None:
@@ -171,10 +171,10 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         self._send(response)
 
     def _body(self) -> bytes:
-        """Read and unpack the body.
+        """Read and decompress the body.
 
         Raises:
-            HttpError: when it is too large, or its encoding is wrong.
+            HttpError: if it is too large, or its encoding is unsupported.
         """
         self._unread = False
         encoding = self.headers.get("Content-Encoding", "identity")
@@ -211,10 +211,10 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             yield chunk
 
     def _read(self, size: int) -> bytes:
-        """Read exactly so much: half a body must not pass for a whole one."""
+        """Read exactly this many bytes: a partial body must not pass for a complete one."""
         data = self.rfile.read(size)
         if len(data) < size:
-            raise ConnectionError("the client went away in the middle of a request")
+            raise ConnectionError("the client disconnected in the middle of a request")
         return data
 
     def _number(self, text: str, base: int = 10) -> int:
@@ -225,7 +225,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         return int(digits, base)
 
     def _discard_body(self) -> None:
-        """Make room for the next request; a client that sends a lot in vain is disconnected instead."""
+        """Skip the body, so that the next request can be read; clients that send too much are disconnected."""
         try:
             for _ in self._chunks():
                 pass
@@ -253,7 +253,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _stream(self, parts: Iterable[bytes]) -> None:
-        """Send parts as chunks; an error in mid-stream can only cut the body short, as with the real server."""
+        """Send parts as chunks; an error in mid-stream can only truncate the body, as with the real server."""
         pending = bytearray()
         try:
             for part in parts:
@@ -275,14 +275,14 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *_args: Any) -> None:  # noqa: A002
-        """Nothing is logged: request lines may carry a token."""
+        """Log nothing: request lines may contain a token."""
 
     def version_string(self) -> str:
         return "influx-lake-sandbox"
 
 
 def _gunzip(data: bytes) -> bytes:
-    """Unpack gzip members, up to the limit."""
+    """Decompress gzip members, up to the limit."""
     parts = []
     room = MAX_BODY + 1
     try:

@@ -52,7 +52,7 @@ class _QueryApi:
         except DatabaseNotFound as problem:
             return _unknown_database(problem)
         except QueryError as problem:
-            # Of a value that cannot be computed the server may have sent its 200 by then, and cuts the answer.
+            # If a value cannot be computed, the real server may already have sent its 200, and truncates the body.
             return Response.of_text(str(problem), 400 if _is_of_the_statement(str(problem)) else 500)
 
     def influxql(self, request: Request) -> Response:
@@ -66,12 +66,12 @@ class _QueryApi:
 
 
 def _is_of_the_statement(problem: str) -> bool:
-    """Whether InfluxDB 3 Core 3.10 answers 400: to what DataFusion calls errors of planning and of SQL alone."""
+    """Whether InfluxDB 3 Core 3.10 responds with 400: only for what DataFusion calls errors of planning and of SQL."""
     return problem.rpartition("\ncaused by\n")[2].startswith(("Error during planning", "SQL error"))
 
 
 def _parse(request: Request) -> _Query:
-    """Read a query from the parameters of a GET or the JSON of a POST."""
+    """Parse a query from the parameters of a GET or the JSON of a POST."""
     if request.method == "POST":
         content = request.json()
         params = content.get("params") or {} if isinstance(content, dict) else {}
@@ -94,7 +94,7 @@ def _parse(request: Request) -> _Query:
 
 
 def _respond(answer: Answer | influxql.Listing, chosen: Format) -> Response:
-    """Stream the rows. The first batch is awaited, so that a query that fails at once has an error status."""
+    """Stream the rows. The first batch is awaited, so that a query that fails at once gets an error status."""
     batches = answer.batches()
     first = list(itertools.islice(batches, 1))
     parts = chosen.write(answer.schema, _rows(itertools.chain(first, batches)))

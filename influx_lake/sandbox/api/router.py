@@ -1,4 +1,4 @@
-"""Serves gRPC and HTTP on one port: the first bytes of a connection decide."""
+"""Serves gRPC and HTTP on one port, distinguished by the first bytes of a connection."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Serve = Callable[[socket.socket, tuple[str, int]], None]
 
 
 class Router:
-    """Listens on the one port. HTTP/2 is gRPC and is relayed to the Flight server, anything else is HTTP.
+    """Listens on one port. HTTP/2 is gRPC and is relayed to the Flight server; anything else is HTTP.
 
     Args:
         host: Where to listen.
-        port: The port; 0 takes a free one.
+        port: The port; 0 for any free one.
         flight: Where the Flight server listens.
-        serve_http: Takes over an HTTP connection; it is called in a thread of its own.
+        serve_http: Serves an HTTP connection; called in its own thread.
     """
 
     def __init__(self, host: str, port: int, flight: tuple[str, int], serve_http: Serve) -> None:
@@ -48,7 +48,7 @@ class Router:
         self._cut(self._open)
 
     def cut_relays(self) -> None:
-        """Cut the gRPC connections as a network that fails would."""
+        """Cut the gRPC connections like a failing network."""
         self._cut(self._relays)
 
     def _cut(self, connections: set[socket.socket]) -> None:
@@ -77,7 +77,7 @@ class Router:
                 else:
                     self._serve_http(connection, address)
         except OSError:
-            # The client has gone: there is nobody to tell.
+            # The client has disconnected.
             pass
         finally:
             with self._lock:
@@ -98,12 +98,12 @@ class Router:
 
 
 def _speaks_http2(connection: socket.socket) -> bool:
-    """Look at the first bytes without taking them; no HTTP/1 method begins like HTTP/2's preface."""
+    """Peek at the first bytes; no HTTP/1 method begins like HTTP/2's preface."""
     return connection.recv(len(_HTTP2_PREFACE), socket.MSG_PEEK | socket.MSG_WAITALL) == _HTTP2_PREFACE
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
-    """Pass bytes on until the source ends, then end the target, too."""
+    """Forward bytes until the source ends, then end the target, too."""
     buffer = memoryview(bytearray(_BUFFER))
     with contextlib.suppress(OSError):
         while size := source.recv_into(buffer):

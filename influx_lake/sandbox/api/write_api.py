@@ -26,7 +26,7 @@ class _WriteApi:
         self._store = store
 
     def v3(self, request: Request) -> Response:
-        """`/api/v3/write_lp`: bad lines are reported, and the others stored unless told otherwise."""
+        """`/api/v3/write_lp`: bad lines are reported, and the others stored unless `accept_partial` is false."""
         if not request.has_query or "db" not in request.params:
             raise HttpError(400, "missing query parameter 'db'")
         precision = _precision(request.params.get("precision", "auto"))

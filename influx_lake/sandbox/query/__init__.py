@@ -1,1 +1,1 @@
-"""Answers SQL and a few InfluxQL statements from the stored data."""
+"""Runs SQL and a few InfluxQL statements on the stored data."""

@@ -17,12 +17,12 @@ def check_file_limit(plan: str, snapshots: Mapping[str, Snapshot], limit: int) -
     """Refuse a query that touches more 10-minute chunks of a measurement than the limit.
 
     Args:
-        plan: The optimised logical plan as text, where every bound on time is a constant.
+        plan: The optimised logical plan as text, in which every bound on time is a constant.
         snapshots: The measurements that the query may read.
         limit: How many chunks are allowed.
 
     Raises:
-        FileLimitExceeded: with the server's words.
+        FileLimitExceeded: with the server's message.
     """
     low, high = _bounds(plan)
     for name, snapshot in snapshots.items():
@@ -36,7 +36,7 @@ def check_file_limit(plan: str, snapshots: Mapping[str, Snapshot], limit: int) -
 
 
 def _bounds(plan: str) -> tuple[int | None, int | None]:
-    """The half-open bounds on time; none when alternatives make them hard to tell."""
+    """The half-open bounds on time; none if the plan has alternatives."""
     if " OR " in plan:
         return None, None
     found = [(operator, int(value)) for operator, value in _BOUND.findall(plan)]

@@ -1,4 +1,4 @@
-"""InfluxQL: only SHOW MEASUREMENTS and SHOW DATABASES; queries of data are not part of the sandbox."""
+"""InfluxQL: only SHOW MEASUREMENTS and SHOW DATABASES; the sandbox does not support queries of data."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MEASUREMENT_COLUMN = "iox::measurement"
 
 
 class NotSupported(Exception):
-    """The statement is InfluxQL that the sandbox does not speak."""
+    """The InfluxQL statement is not supported by the sandbox."""
 
 
 class Listing:
-    """Names as an answer."""
+    """A list of names as a result."""
 
     def __init__(self, table: pa.Table) -> None:
         self.schema: pa.Schema = table.schema
@@ -29,15 +29,15 @@ class Listing:
 
 
 def answer(store: Store, database: str | None, query: str) -> Listing:
-    """Answer SHOW MEASUREMENTS and SHOW DATABASES.
+    """Run SHOW MEASUREMENTS and SHOW DATABASES.
 
     Raises:
         NotSupported: for anything else.
-        DatabaseNotFound: when the measurements of an unknown database are asked for.
+        DatabaseNotFound: if the database is unknown.
     """
     match = _SHOW.match(query)
     if match is None:
-        raise NotSupported("the sandbox answers only SHOW MEASUREMENTS and SHOW DATABASES in InfluxQL; use SQL")
+        raise NotSupported("the sandbox supports only SHOW MEASUREMENTS and SHOW DATABASES in InfluxQL; use SQL")
     if match[1].lower() == "databases":
         names = store.database_names()
         return Listing(pa.table({"iox::database": pa.array(names, pa.string()), "deleted": [False] * len(names)}))

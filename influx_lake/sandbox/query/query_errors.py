@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 class QueryError(Exception):
-    """The query cannot be planned or run. The text is DataFusion's, which is the server's.
+    """The query cannot be planned or run. The text is DataFusion's, as on the real server.
 
     Attributes:
-        external: Whether the server counts it as its own failure, not as the query's.
+        external: Whether the server reports it as its own failure, not as the query's.
     """
 
     external = False

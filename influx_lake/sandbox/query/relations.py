@@ -12,7 +12,7 @@ from influx_lake.sandbox.storage.table import Snapshot
 
 
 class Relations:
-    """Builds the relations of one query, in a context of their own: its table names do not show in the query's."""
+    """Builds the relations of one query, in a separate context, so that their names are not visible to the query."""
 
     def __init__(self, faults: Faults) -> None:
         self._context = datafusion.SessionContext()
@@ -45,7 +45,7 @@ class Relations:
         return frame, self._registered(name)
 
     def _folder(self, snapshot: Snapshot) -> tuple[datafusion.DataFrame, Provider]:
-        """All files of the folder that the runs share: a generation holds nothing else."""
+        """All files of the folder of the runs: a generation contains nothing else."""
         name = self._name()
         path = next(run.path for run in snapshot.runs if run.path is not None)
         self._context.register_parquet(name, f"{path.parent}/", schema=snapshot.schema, skip_metadata=False)

@@ -25,7 +25,7 @@ _READ_ONLY = datafusion.SQLOptions().with_allow_ddl(False).with_allow_dml(False)
 
 
 class Answer:
-    """A planned query: its schema as it goes over the wire, and its rows as a stream."""
+    """A planned query: its schema as sent to clients, and its rows as a stream."""
 
     def __init__(self, frame: datafusion.DataFrame, keep_alive: object) -> None:
         self._frame = frame
@@ -47,7 +47,7 @@ def plan(database: Database, sql: str, params: Mapping[str, Any], faults: Faults
     """Plan a query against a database.
 
     Raises:
-        QueryError: when it cannot be planned.
+        QueryError: if it cannot be planned.
     """
     database.queries.append(AskedQuery(sql, time.time_ns()))
     tables = list(database.tables.values())
@@ -88,7 +88,7 @@ def _context() -> datafusion.SessionContext:
 
 
 def _snapshots(tables: Iterable[Table], sql: str) -> dict[str, Snapshot]:
-    """The measurements that a query can see: rows of those that it mentions, and all schemas where it lists them."""
+    """The measurements that a query can see: rows of those that it mentions, and all schemas if it lists them."""
     text = sql.lower()
     listing = "information_schema" in text or "show" in text
     found = {}

@@ -23,8 +23,8 @@ def influxdb_schema(tables: Iterable[Table]) -> pa.Table:
 
 
 def queries(asked: Iterable[AskedQuery]) -> pa.Table:
-    """`system.queries`: the queries that the database remembers. How long each took is not measured."""
-    # At once: others are being remembered meanwhile.
+    """`system.queries`: the recorded queries of the database. Durations are not measured."""
+    # A copy, as queries may be added concurrently.
     rows = [
         {
             "id": str(uuid.UUID(int=number)),

@@ -13,7 +13,7 @@ MEASUREMENT_METADATA = b"iox::measurement::name"
 
 
 class Kind(StrEnum):
-    """A column's kind, in the words of `system.influxdb_schema`."""
+    """A column's kind, by the names of `system.influxdb_schema`."""
 
     TAG = "tag"
     TIME = "time"
@@ -52,7 +52,7 @@ _KINDS = {kind.iox_name.encode(): kind for kind in Kind}
 
 
 def arrow_schema(measurement: str, columns: Mapping[str, Kind]) -> pa.Schema:
-    """The stored schema: columns by name, as the server sorts them, tags as dictionaries, time not null."""
+    """The stored schema: columns sorted by name, as on the server, tags as dictionaries, time not null."""
     fields = [
         pa.field(name, kind.arrow_type, kind is not Kind.TIME, {KIND_METADATA: kind.iox_name.encode()})
         for name, kind in sorted(columns.items())
@@ -61,12 +61,12 @@ def arrow_schema(measurement: str, columns: Mapping[str, Kind]) -> pa.Schema:
 
 
 def kinds_of(schema: pa.Schema) -> dict[str, Kind]:
-    """Read the kinds back from the metadata of a stored schema."""
+    """The kinds of columns, from the metadata of a stored schema."""
     return {field.name: _KINDS[field.metadata[KIND_METADATA]] for field in schema}
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Bring rows to a schema that has grown since they were written: absent columns are null."""
+    """Convert rows to a schema that has grown since they were written: missing columns are null."""
     if table.schema.equals(schema, check_metadata=True):
         return table
     present = set(table.column_names)
@@ -77,10 +77,10 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def in_one_chunk(table: pa.Table) -> pa.Table:
-    """Put the chunks of every column together.
+    """Combine the chunks of every column.
 
-    Tags are encoded anew: where a value is null, the index below it may be anything, and Arrow follows it when it makes
-    one dictionary of several.
+    Tags are encoded again: the index of a null value may be anything, and Arrow follows it when it combines
+    dictionaries.
     """
     columns = []
     for column in table.columns:

@@ -1,9 +1,9 @@
 """Parses bodies of line protocol to Arrow tables, in bulk.
 
-Telemetry repeats itself: the same series and the same list of fields come again and again. The first line of a kind is
-parsed by the grammar, which teaches a pattern; the lines that follow cost one dictionary look-up and one regular
-expression match, and their values become Arrow columns with vectorised casts. What no pattern recognises goes through
-the grammar, so the result never depends on which way a line took.
+Telemetry is repetitive: the same series and the same list of fields occur again and again. The first line of a kind is
+parsed by the grammar, from which a pattern is derived; the following lines cost one dictionary look-up and one regular
+expression match, and their values become Arrow columns with vectorised casts. Lines that no pattern matches are parsed
+by the grammar, so the result does not depend on how a line was parsed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Parsed:
 
 @dataclass(slots=True)
 class _Shape:
-    """A list of fields of one measurement, and the rows that had it."""
+    """A list of fields of one measurement, and the rows with these fields."""
 
     kinds: dict[str, Kind]
     pattern: re.Pattern[str]
@@ -80,7 +80,7 @@ class _Shape:
 
 @dataclass(slots=True)
 class _Draft:
-    """One measurement while a body is read: its columns so far, its series and shapes."""
+    """One measurement while a body is parsed: its columns so far, its series and shapes."""
 
     name: str
     columns: dict[str, Kind]
@@ -117,16 +117,16 @@ def parse_body(
 
     Args:
         body: The lines.
-        known: The columns that measurements have already.
-        precision: What the timestamps count.
-        now: The time of points that carry none, in nanoseconds.
-        limits: How many tables and columns may come to be.
+        known: The existing columns of measurements.
+        precision: The unit of timestamps.
+        now: The time of points without a timestamp, in nanoseconds.
+        limits: How many tables and columns may exist.
         stop_at_error: Reject the whole body at its first bad line.
     """
     try:
         return _Body(known, precision, now, limits, stop_at_error, bulk=True).parse(body)
     except pa.ArrowInvalid:
-        # A timestamp does not fit 64 bits when it is scaled; only line by line can it be said which.
+        # A scaled timestamp does not fit into 64 bits; parsing line by line finds out which.
         return _Body(known, precision, now, limits, stop_at_error, bulk=False).parse(body)
 
 
@@ -187,7 +187,7 @@ class _Body:
         return Parsed(tables, self._rejected, self._points + len(self._rejected))
 
     def _accept(self, text: str) -> bool:
-        """Parse one line by the grammar, check it against the schema, and keep it or its error."""
+        """Parse one line by the grammar, check it against the schema, and keep the point or the error."""
         try:
             point = parse_line(text)
             self._check_time(point)
@@ -244,7 +244,7 @@ class _Body:
         return _Draft(measurement, dict(columns))
 
     def _additions(self, draft: _Draft, point: Point) -> dict[str, Kind]:
-        """The columns that the point adds, or the reason why it does not fit."""
+        """The columns that the point adds; raises if it does not fit."""
         seen: set[str] = set()
         added: dict[str, Kind] = {}
         for role, columns in (
@@ -331,5 +331,5 @@ def _column(kind: Kind, texts: Sequence[str]) -> pa.Array:
 
 
 def _key_text(name: str) -> str:
-    """A field key as clients write it, for the pattern; another spelling goes through the grammar."""
+    """A field key as clients usually write it, for the pattern; other spellings are left to the grammar."""
     return "".join(f"\\{char}" if char in ",= " else char for char in name)

@@ -1,7 +1,7 @@
 """The line protocol parser, one line at a time, with InfluxDB 3's error messages.
 
-It follows the server's own parser (a chain of combinators) rule by rule, because its messages depend on which rule
-gave up where. `ingest` calls it for the lines that its bulk patterns do not recognise.
+It follows the server's own parser (a chain of combinators) rule by rule, because the messages depend on which rule
+failed where. `ingest` calls it for lines that do not match its bulk patterns.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TIMESTAMP = re.compile(r" +(-?[0-9]+) *")
 
 
 class LineError(Exception):
-    """One line is not valid; the text is the server's."""
+    """A line is not valid; the text is the server's message."""
 
 
 class _Backtrack(Exception):
@@ -48,10 +48,10 @@ class Point:
 
 
 def logical_line(lines: Sequence[str], index: int) -> tuple[str, int]:
-    """Join physical lines until the line is complete: newlines may stand in quotes or after a backslash.
+    """Join physical lines until the line is complete: newlines may be in quotes or after a backslash.
 
     Returns:
-        The logical line that starts at `lines[index]`, and the index behind it.
+        The logical line that starts at `lines[index]`, and the index after it.
     """
     text = lines[index]
     if '"' not in text and "\\" not in text:
@@ -68,7 +68,9 @@ def logical_line(lines: Sequence[str], index: int) -> tuple[str, int]:
 
 @dataclass(slots=True)
 class _LineScan:
-    """Where a quoted string is open, by the rules of the Go parser that the server keeps for splitting lines."""
+    """Tracks whether a quoted string is open, by the rules of the Go parser that the server still uses to split
+    lines.
+    """
 
     quoted: bool = False
     fields: bool = False
@@ -77,7 +79,7 @@ class _LineScan:
     commas: int = 0
 
     def complete(self, text: str) -> bool:
-        """Read one physical line and say whether the newline behind it ends the logical line."""
+        """Read one physical line; return whether the newline after it ends the logical line."""
         for char in text:
             self._step(char)
         ends = not self.quoted and not self.escaped
@@ -100,7 +102,7 @@ class _LineScan:
 
 
 def trim_leading(text: str) -> str:
-    """Drop leading blanks and comments; nothing is left of a line that holds no point."""
+    """Drop leading blanks and comments; a line without a point becomes empty."""
     while True:
         text = text[_BLANKS.match(text).end() :]  # type: ignore[union-attr]
         if not text.startswith("#"):
@@ -110,7 +112,7 @@ def trim_leading(text: str) -> str:
 
 
 def parse_line(text: str) -> Point:
-    """Parse one logical line that `trim_leading` has seen.
+    """Parse one logical line after `trim_leading`.
 
     Raises:
         LineError: with the server's message.
@@ -132,7 +134,7 @@ def parse_line(text: str) -> Point:
 
 
 def parse_series(text: str) -> tuple[Point, int]:
-    """Parse the measurement and the tags, and return them with the position behind them."""
+    """Parse the measurement and the tags, and return them with the position after them."""
     match = _MEASUREMENT.match(text)
     if match is None:
         raise LineError("Invalid measurement was provided")
@@ -169,7 +171,7 @@ def _field_set(text: str, at: int, fields: list[tuple[str, Kind, str]]) -> int:
         try:
             at = _one_field(text, at + 1, fields)
         except _Backtrack:
-            # The server's list rule has already eaten the first comma when the second field fails, and no later one.
+            # The server's list rule consumes the first comma even if the second field fails, but no later one.
             return at + 1 if len(fields) == 1 else at
     return at
 
@@ -207,7 +209,7 @@ def _field_value(text: str, at: int) -> tuple[Kind, str, int]:
 
 
 def _unescape(text: str, escapable: str) -> str:
-    """Resolve escapes; a backslash before any other character is an ordinary character."""
+    """Resolve escapes; a backslash before any other character is literal."""
     if "\\" in text:
         text = _ESCAPE.sub(lambda match: match[1] if match[1] in escapable else match[0], text)
         if escapable != '"\\' and text.endswith("\\"):
@@ -239,7 +241,7 @@ def _shortened(text: str) -> str:
 
 
 def render(point: Point) -> str:
-    """Write a point as the server echoes it in errors about its schema: canonical, strings without quotes."""
+    """Format a point as in the server's error messages about schemas: canonical, strings without quotes."""
     series = "".join(
         [_escaped(point.measurement, ", "), *(f",{_escaped(k, ',= ')}={_escaped(v, ',= ')}" for k, v in point.tags)]
     )
@@ -275,12 +277,12 @@ def _escaped(text: str, specials: str) -> str:
 
 
 def physical_lines(body: str) -> list[str]:
-    """The lines of a body, before strings that span lines are put together."""
+    """The lines of a body, before strings over several lines are joined."""
     return body.split("\n")
 
 
 def points(body: str) -> Iterator[Point]:
-    """Parse every line of a body; the plain way, without bulk patterns.
+    """Parse every line of a body without bulk patterns.
 
     Raises:
         LineError: at the first line that is not valid.

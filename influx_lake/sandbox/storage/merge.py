@@ -1,7 +1,7 @@
 """Merges rows by last write wins, and keeps sorted runs disjoint in time.
 
-A *run* is a piece of a measurement whose points are distinct and sorted by time. The runs of a measurement do not
-overlap, so a query reads them as they are, and new rows are merged only with the runs that they fall into.
+A *run* is a part of a measurement whose points are distinct and sorted by time. The runs of a measurement do not
+overlap, so queries read them unchanged, and new rows are merged only with the runs that they fall into.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class Run:
     """Distinct rows, sorted by time, in memory or in a Parquet file.
 
     Attributes:
-        rows: How many.
+        rows: How many there are.
         first: The earliest time, in nanoseconds.
         last: The latest time.
-        table: The rows, when they are in memory.
-        path: The file, when they are not.
-        keeper: What must stay alive as long as the file is needed.
+        table: The rows, if they are in memory.
+        path: The file, if they are not.
+        keeper: An object that must stay alive as long as the file is needed.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ def distinct(table: pa.Table) -> pa.Table:
 
 
 def sort_by_time(table: pa.Table) -> pa.Table:
-    """A stable sort; rows of one time keep their order."""
+    """Sort stably: rows with equal times keep their order."""
     times = _times(table)
     if len(times) < 2 or pc.all(pc.less_equal(times[:-1], times[1:])).as_py():
         return table
@@ -87,7 +87,7 @@ def _has_repeats(table: pa.Table, keys: Sequence[str]) -> bool:
 def _last_values(table: pa.Table, keys: Sequence[str]) -> pa.Table:
     schema = table.schema
     values = [name for name in schema.names if name not in keys]
-    # Columns go by their position: a field called "f_last" must not meet the aggregate of a field called "f".
+    # Name columns by position: a field "f_last" must not collide with the aggregate of a field "f".
     numbered = table.select([*keys, *values]).rename_columns([str(index) for index in range(len(schema))])
     wanted = [(str(index), "last") for index in range(len(keys), len(schema))]
     merged = numbered.group_by([str(index) for index in range(len(keys))], use_threads=False).aggregate(wanted)
@@ -137,7 +137,7 @@ def merge_into(runs: Sequence[Run], fresh: pa.Table, schema: pa.Schema, read: Ca
 
 
 def _merge_run(run: Run, fresh: pa.Table, schema: pa.Schema, read: Callable[[Run], pa.Table]) -> list[Run]:
-    """Merge rows into the one run of their stretch of time."""
+    """Merge rows into the one run of their time range."""
     piece = Run.of(fresh)
     apart = piece.first > run.last or piece.last < run.first
     if not apart:

@@ -1,12 +1,11 @@
 """Persists a sandbox in a folder: a write-ahead log for recent writes, Parquet files for the rest.
 
     <folder>/log/00000001.wal                   records of written rows, replayed at the next start
-    <folder>/databases/<database>/<id>/current  the name of the generation that counts
+    <folder>/databases/<database>/<id>/current  the name of the current generation
     <folder>/databases/<database>/<id>/<generation>/{table.json, *.parquet}
 
-A generation is never changed: the next one takes the files that stay as hard links, and a query that still reads the
-former keeps it alive. What was acknowledged survives the end of the process at any point; a power failure is not
-provided for.
+A generation is never changed: the next one takes over unchanged files as hard links, and queries that still read the
+previous one keep it alive. Acknowledged writes survive the end of the process at any point, but not a power failure.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ NewTable = Callable[[str, str], Table]
 
 
 class Folder:
-    """Everything that a sandbox keeps on disk. One process at a time may use it."""
+    """The files of a sandbox. Only one process at a time may use them."""
 
     def __init__(self, path: Path) -> None:
         self._databases = path / "databases"
@@ -44,7 +43,7 @@ class Folder:
         self.log = WriteAheadLog(path / "log")
 
     def restore(self, new_table: NewTable) -> Iterator[tuple[str, Table | None]]:
-        """Bring back what is on disk.
+        """Restore the data from disk.
 
         Yields:
             Every database with None, and every measurement with its database.
@@ -65,7 +64,7 @@ class Folder:
         yield from ((database_name, table) for (database_name, _), table in tables.items())
 
     def run_files(self, database: str, measurement: str) -> RunFolder:
-        """Where a measurement keeps its Parquet files."""
+        """The folder of a measurement's Parquet files."""
         digest = hashlib.sha256(measurement.encode()).hexdigest()[:24]
         return RunFolder(self._databases / database / digest, measurement)
 
@@ -81,7 +80,7 @@ class Folder:
 
 
 class _Generation:
-    """One immutable set of files; the folder goes when the set is replaced and nobody reads it any more."""
+    """One immutable set of files; its folder is removed once it is replaced and no longer read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -99,7 +98,7 @@ class RunFolder:
         self._generation: _Generation | None = None
 
     def restore(self, new_table: NewTable, database: str) -> Table | None:
-        """Build the measurement from the generation that counts, and clear away what a crash left."""
+        """Build the measurement from the current generation, and remove leftovers of a crash."""
         current = self._home / "current"
         name = current.read_text() if current.exists() else ""
         for path in self._home.iterdir():
@@ -122,7 +121,7 @@ class RunFolder:
         former = self._generation
         number = int(former.folder.name) + 1 if former is not None else 1
         generation = _Generation(self._home / f"{number:08}")
-        # A crash may have left a half-made generation of this number in a measurement that had none.
+        # A crash may have left an incomplete first generation.
         shutil.rmtree(generation.folder, ignore_errors=True)
         generation.folder.mkdir(parents=True)
         entries = [self._place(run, generation.folder) for run in runs]
@@ -144,7 +143,7 @@ class RunFolder:
             self._generation = None
 
     def _place(self, run: Run, folder: Path) -> dict[str, Any]:
-        # Offset by 2**63, so that the order of the names is the order of time before 1970, too.
+        # Offset by 2**63, so that names sort by time even before 1970.
         name = f"{run.first + 2**63:020}.parquet"
         if run.path is not None:
             os.link(run.path, folder / name)
@@ -166,6 +165,6 @@ def _lock(path: Path) -> BinaryIO:
         handle.close()
         raise StorageError(
             f"the sandbox folder {path.parent} is in use by another sandbox",
-            remedy="Stop that one, or give this one another folder",
+            remedy="Stop that one, or use another folder",
         ) from problem
     return handle

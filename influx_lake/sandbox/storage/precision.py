@@ -9,7 +9,7 @@ INT64_MAX = 2**63 - 1
 
 
 class Precision(Enum):
-    """How many nanoseconds one unit of a timestamp stands for; AUTO guesses from the magnitude."""
+    """The nanoseconds of one unit of a timestamp; AUTO guesses the unit from the magnitude."""
 
     AUTO = 0
     SECOND = 1_000_000_000
@@ -19,10 +19,10 @@ class Precision(Enum):
 
     @classmethod
     def parse(cls, text: str) -> Precision:
-        """Accept the spellings of the v3, v2 and v1 interfaces.
+        """Parse the spellings of the v3, v2 and v1 interfaces.
 
         Raises:
-            ValueError: with the server's words for an unknown one.
+            ValueError: with the server's message for an unknown one.
         """
         try:
             return _SPELLINGS[text]
@@ -30,7 +30,7 @@ class Precision(Enum):
             raise ValueError(f"unrecognized precision unit: {text}") from None
 
     def nanoseconds(self, timestamp: int) -> int:
-        """Convert one timestamp. The result may lie outside 64 bits."""
+        """Convert one timestamp. The result may exceed 64 bits."""
         return timestamp * (self if self is not Precision.AUTO else guess(timestamp)).value
 
 
@@ -39,7 +39,7 @@ GUESSES = (
     (5_000_000_000_000, Precision.MILLISECOND),
     (5_000_000_000_000_000, Precision.MICROSECOND),
 )
-"""A timestamp whose magnitude is below the bound is taken to be in this precision, else in nanoseconds."""
+"""A timestamp with a magnitude below the bound is assumed to have this precision, otherwise nanoseconds."""
 
 
 def guess(timestamp: int) -> Precision:

@@ -25,7 +25,7 @@ _DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
 class StoreError(Exception):
-    """A request cannot be done; the text is the server's."""
+    """A request failed; the text is the server's message."""
 
 
 class BadDatabaseName(StoreError):
@@ -73,12 +73,12 @@ REMEMBERED_QUERIES = 1_000
 
 @dataclass(frozen=True)
 class AskedQuery:
-    """A query that a database got.
+    """A query that a database received.
 
     Attributes:
         text: The query.
         at: When, in nanoseconds since 1970.
-        language: What it is written in.
+        language: Its language.
     """
 
     text: str
@@ -87,7 +87,7 @@ class AskedQuery:
 
 
 class Database:
-    """A database: measurements by name. Writes are taken one at a time."""
+    """A database: measurements by name. Writes are serialised."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -100,8 +100,8 @@ class Store:
     """All databases.
 
     Args:
-        folder: Where to keep the data; in memory when None.
-        faults: Switches that delay and disturb.
+        folder: Where the data are stored; None for in memory.
+        faults: The faults to inject.
         limits: The server's limits on schemas.
     """
 
@@ -120,7 +120,7 @@ class Store:
         """The database of this name.
 
         Raises:
-            DatabaseNotFound: when there is none.
+            DatabaseNotFound: if there is none.
         """
         try:
             return self._databases[name]
@@ -138,7 +138,7 @@ class Store:
             self._create(name)
 
     def drop_database(self, name: str) -> None:
-        """Remove a database and all that is in it."""
+        """Remove a database with its contents."""
         with self._lock:
             database = self.database(name)
             with database.lock:
@@ -150,12 +150,12 @@ class Store:
                     self._folder.drop_database(name)
 
     def drop_table(self, database: str, name: str) -> None:
-        """Drop a measurement as InfluxDB 3 Core does: its rows can be queried by another name, which is listed.
+        """Drop a measurement as InfluxDB 3 Core does: it is renamed, and still listed and queryable.
 
-        One that has been dropped already is removed for good.
+        One that has already been dropped is removed for good.
 
         Raises:
-            TableNotFound: when the database has none of this name.
+            TableNotFound: if the database has none of this name.
         """
         owner = self.database(database)
         with owner.lock:
@@ -180,7 +180,7 @@ class Store:
         """Store a body of line protocol.
 
         Raises:
-            StoreError: when it is not, or not wholly, valid; see the subclasses.
+            StoreError: if it is not, or not wholly, valid; see the subclasses.
         """
         check_database_name(database)
         owner = self._database(database)
@@ -198,7 +198,7 @@ class Store:
             raise WriteRejected(parsed.rejected, partial=accept_partial)
 
     def append(self, database: str, measurement: str, rows: pa.Table) -> None:
-        """Store rows that are in the stored schema already, merged and durable at once: the door for bulk loads."""
+        """Store rows of the stored schema, merged and durable at once, for bulk loads."""
         check_database_name(database)
         owner = self._database(database)
         with owner.lock:
@@ -207,9 +207,9 @@ class Store:
             table.persist()
 
     def checkpoint(self) -> None:
-        """Put everything that was written into Parquet files, and start the write-ahead log anew.
+        """Write everything to Parquet files, and truncate the write-ahead log.
 
-        Without a folder what was written counts as persisted all the same, which `stale_updates` takes for its cue.
+        Without a folder the rows still count as persisted, which matters for `stale_updates`.
         """
         if self._folder is None:
             for table in self._tables():
@@ -236,7 +236,7 @@ class Store:
             self.checkpoint()
 
     def _dropped_name(self, owner: Database, name: str) -> str:
-        """The name of a table from now on; of two that are dropped in one second, each has a second of its own."""
+        """The new name of a dropped table; unique even for two dropped in the same second."""
         moment = datetime.now(UTC)
         while (renamed := f"{name}-{moment:%Y%m%dT%H%M%S}") in owner.tables:
             moment += timedelta(seconds=1)
@@ -271,7 +271,7 @@ def check_database_name(name: str) -> None:
     """Apply the server's rules for database names.
 
     Raises:
-        BadDatabaseName: with the server's words.
+        BadDatabaseName: with the server's message.
     """
     if not name:
         raise BadDatabaseName("db name cannot be empty")

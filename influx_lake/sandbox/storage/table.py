@@ -16,21 +16,21 @@ _PENDING_LIMIT = 1024
 
 
 class RunFiles(Protocol):
-    """Where a measurement keeps its runs on disk."""
+    """The files of a measurement's runs."""
 
     def read(self, run: Run) -> pa.Table:
-        """Read the rows of a run that has a file."""
+        """Read the rows of a run in a file."""
 
     def save(self, columns: Mapping[str, Kind], runs: Sequence[Run], applied: int) -> list[Run]:
-        """Make these runs durable, replacing what was there, and return them as files."""
+        """Make these runs durable, replacing the previous ones, and return them as files."""
 
     def remove(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Rows that were written and not yet merged."""
+    """Rows that were written but not yet merged."""
 
     rows: pa.Table
     sequence: int
@@ -39,7 +39,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a query sees of a measurement. It keeps the files that it names alive."""
+    """A measurement as seen by a query. It keeps its files alive."""
 
     schema: pa.Schema
     runs: tuple[Run, ...]
@@ -72,18 +72,18 @@ class Table:
 
     @property
     def rows(self) -> int:
-        """Rows stored; waiting ones are merged first."""
+        """The number of stored rows; waiting rows are merged first."""
         return sum(run.rows for run in self.snapshot().runs)
 
     def restore(self, columns: Mapping[str, Kind], runs: Sequence[Run], applied: int) -> None:
-        """Take over what was found on disk."""
+        """Set the contents found on disk."""
         self.columns = dict(columns)
         self._schema = arrow_schema(self.name, columns)
         self._runs = list(runs)
         self.applied = applied
 
     def append(self, rows: pa.Table, columns: Mapping[str, Kind], sequence: int, visible_at: float = 0.0) -> None:
-        """Take in rows of a write; the columns are those of the measurement from now on."""
+        """Add the rows of a write, and their columns to the measurement."""
         with self.lock:
             self.widen(columns)
             self._pending.append(Pending(rows, sequence, visible_at))
@@ -91,16 +91,16 @@ class Table:
                 self._settle(self._visible())
 
     def widen(self, columns: Mapping[str, Kind]) -> None:
-        """Add the columns that are new."""
+        """Add new columns."""
         with self.lock:
             if columns.keys() - self.columns.keys():
                 self.columns = {**self.columns, **columns}
                 self._schema = arrow_schema(self.name, self.columns)
 
     def snapshot(self) -> Snapshot:
-        """The rows as a query sees them now.
+        """The rows as seen by a query now.
 
-        While values that were persisted first win, those that wait are shown, and wait on.
+        While values that were persisted first win, waiting rows are visible, but not yet merged.
         """
         with self.lock:
             if self._first_wins():
@@ -109,12 +109,12 @@ class Table:
             return Snapshot(self._schema, tuple(self._runs))
 
     def persist(self) -> None:
-        """Merge everything that was written and make it durable."""
+        """Merge all waiting rows and make them durable."""
         with self.lock:
             self._settle(len(self._pending), durable=True)
 
     def take_over(self, other: Table) -> None:
-        """Hold another table's rows from now on, durable where it has a folder."""
+        """Take the rows of another table, durably if there is a folder."""
         with other.lock, self.lock:
             self.restore(other.columns, other.snapshot().runs, other.applied)
             if self.files is not None:
@@ -132,7 +132,7 @@ class Table:
         return next((index for index, one in enumerate(self._pending) if one.visible_at > now), len(self._pending))
 
     def _settle(self, count: int, durable: bool = False) -> None:
-        """Merge the oldest waiting rows for good; on disk, too, when they change a run that is a file."""
+        """Merge the oldest waiting rows permanently; also on disk if they change a run in a file."""
         if count:
             filed = {id(run) for run in self._runs if run.path is not None}
             self._runs = self._merged(count, newest_wins=not self._first_wins())

@@ -39,11 +39,11 @@ class WriteAheadLog:
 
     @property
     def is_long(self) -> bool:
-        """Whether it is time for a checkpoint."""
+        """Whether a checkpoint is due."""
         return self._size > SIZE_LIMIT
 
     def replay(self) -> Iterator[Record]:
-        """Read what earlier processes left."""
+        """Read the records of earlier processes."""
         for path in self._files():
             for record in _records(path):
                 self._sequence = max(self._sequence, record.sequence)
@@ -55,7 +55,7 @@ class WriteAheadLog:
         self._open()
 
     def append(self, database: str, measurement: str, rows: pa.Table) -> int:
-        """Hand one record to the operating system and return its sequence number."""
+        """Pass one record to the operating system and return its sequence number."""
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, rows.schema) as writer:
             writer.write_table(rows)
@@ -69,7 +69,7 @@ class WriteAheadLog:
                 self._file.write(payload)
                 self._file.flush()
             except OSError:
-                # Half a record would hide the ones behind it from a replay.
+                # A partial record would hide the following ones from a replay.
                 self._file.truncate(self._size)
                 raise
             self._sequence = sequence
@@ -103,7 +103,7 @@ class WriteAheadLog:
 
 
 def _records(path: Path) -> Iterator[Record]:
-    """The whole records of a file, up to the first that a crash cut short."""
+    """The complete records of a file, up to the first one truncated by a crash."""
     with path.open("rb") as file:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
             sequence, names_size, payload_size, check = _HEAD.unpack(head)
