@@ -48,7 +48,7 @@ class RestoreConfig(dg.Config):
     into_source: bool = Field(
         default=False, description="Write also among points that are where the lake is loaded from."
     )
-    again: bool = Field(default=False, description="Begin anew, and do not go on with a restore that was stopped.")
+    again: bool = Field(default=False, description="Start over instead of resuming a restore that was stopped.")
     check: bool = Field(default=True, description="Read everything back, and compare it value by value.")
     concurrency: int = Field(default=4, ge=1, le=64, description="Requests at once.")
     points_per_second: float | None = Field(default=None, gt=0, description="At most so many points in a second.")
@@ -85,7 +85,7 @@ def _asset(lake: Lake, scheme: Scheme, measurements: list[Measurement]) -> dg.As
         ["influx_lake", "restore", *names.placed(scheme_name(scheme))],
         description="Materialising partitions writes the points that the lake has of them back into InfluxDB, or into "
         f"files of line protocol, and reads them back. The run's configuration names the measurement ({shown}) and "
-        "where the points go; a run that failed goes on where it was.",
+        "where the points go; a failed run resumes where it stopped.",
         group_name=GROUP,
         kinds={"iceberg", "influxdb"},
         tags=names.tags,

@@ -1,4 +1,4 @@
-"""Rows out of InfluxDB."""
+"""Reads rows from InfluxDB servers, files and topics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["RowStream", "ServerInfo", "Source", "open_reliable_source", "open_so
 
 
 def open_source(config: SourceConfig) -> Source:
-    """The source that a configuration describes. Nothing is contacted before it is used."""
+    """The source for a configuration. Nothing is contacted before it is used."""
     from influx_lake.config.connections import (
         AutoConfig,
         InfluxDB1Config,
@@ -51,9 +51,10 @@ def open_source(config: SourceConfig) -> Source:
 
 
 def open_reliable_source(config: SourceConfig) -> Source:
-    """The source that a configuration describes, read through failures that can pass, as its options say.
+    """The source for a configuration, with retries of transient failures by its options.
 
-    Files need it not: the libraries that open them try again themselves, and a file does not change under a reader.
+    Sources of files need none: the libraries that open files retry themselves, and a file does not change while it is
+    read.
     """
     from influx_lake.config.connections import ServerConfig
     from influx_lake.sources.reliable import ReliableSource, limits_of

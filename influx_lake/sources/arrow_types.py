@@ -1,4 +1,4 @@
-"""The Arrow types of InfluxDB's values, and the layout of a measurement's rows."""
+"""The Arrow types of InfluxDB's values, and the schema of a measurement's rows."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ARROW_TYPES = {
 }
 
 FIELD_TYPES = frozenset(ARROW_TYPES) - {ColumnType.TIME}
-"""The types that fields of InfluxDB have."""
+"""The types of InfluxDB's fields."""
 
 
 def arrow_field(column: Column) -> pa.Field:
-    """A column of rows; one that holds a field's values of a second type says whose they are."""
+    """A column of rows; a variant (values of a field's second type) names its field in the metadata."""
     field = pa.field(column.name, ARROW_TYPES[column.type], nullable=column.role is not Role.TIME)
     return field.with_metadata({VARIANT_OF: column.variant_of}) if column.variant_of is not None else field
 
 
 def arrow_schema(schema: MeasurementSchema) -> pa.Schema:
-    """The layout of a measurement's rows."""
+    """The schema of a measurement's rows."""
     return pa.schema([arrow_field(column) for column in schema.columns])

@@ -1,4 +1,4 @@
-"""Conditions that sources decide themselves, so that rows that are not wanted stay where they are."""
+"""Row conditions that sources evaluate, so that unwanted rows are not transferred."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _OPPOSITES = {
 
 @runtime_checkable
 class TakesConditions(Protocol):
-    """A source that decides some conditions itself."""
+    """A source that evaluates some conditions."""
 
     def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
-        """Whether `read` may be asked for the rows of a condition: it decides it exactly as it is meant.
+        """Whether `read` can be given a condition: the source evaluates it exactly.
 
         Args:
-            schema: The columns; the condition may look at what is left out.
+            schema: The columns; the condition may also use columns that are left out.
             condition: The condition.
 
         Raises:
@@ -43,19 +43,19 @@ class TakesConditions(Protocol):
 
 
 def takes(source: Source, schema: MeasurementSchema, condition: Condition) -> bool:
-    """Whether a source may be asked for the rows of a condition.
+    """Whether a source can be given a condition.
 
     Raises:
-        SourceError: The source has to be asked, and fails.
+        SourceError: The server has to be asked, and fails.
     """
     return isinstance(source, TakesConditions) and source.takes(schema, condition)
 
 
 def is_exact(schema: MeasurementSchema, condition: Condition) -> bool:
-    """Whether each literal is compared with a column whose values it has the type of, so that no rounding decides.
+    """Whether each literal has the type of the column that it is compared with, so that nothing is rounded.
 
     Args:
-        schema: The columns; the condition may look at what is left out.
+        schema: The columns; the condition may also use columns that are left out.
         condition: The condition.
     """
     match condition:
@@ -90,9 +90,10 @@ def _compares(column: Column, condition: Compared) -> bool:
 
 
 def joined(word: str, parts: Sequence[str]) -> str:
-    """Expressions joined by a word, in parentheses where there are several; many in a tree.
+    """Join expressions by an operator, in parentheses where there are several; many as a balanced tree.
 
-    Servers bound how deep an expression may be nested, and each word of a row is a level (Flux 0.195 takes some 200).
+    Servers limit how deeply expressions are nested, and each operator of a chain is a level (Flux 0.195 allows about
+    200).
     """
     if len(parts) <= _IN_A_ROW:
         return f"({word.join(parts)})" if len(parts) > 1 else "".join(parts)
@@ -101,15 +102,15 @@ def joined(word: str, parts: Sequence[str]) -> str:
 
 
 def joined_if_all(word: str, parts: Sequence[str | None]) -> str | None:
-    """Expressions joined by a word; None where one of them cannot be said, or there is none."""
+    """Join expressions by an operator; None where one of them is None, or there are none."""
     said = [part for part in parts if part is not None]
     return joined(word, said) if said and len(said) == len(parts) else None
 
 
 def without_not(condition: Condition) -> Condition:
-    """A condition that is true for the same rows, in which only `IsNull` is negated.
+    """An equivalent condition in which only `IsNull` is negated.
 
-    The value of a part that is null is neither kept nor its opposite: `NOT (a = 1)` is true where `a <> 1` is.
+    A null part makes neither a condition nor its negation true, so `NOT (a = 1)` is true where `a <> 1` is.
     """
     match condition:
         case Compared() | IsNull():

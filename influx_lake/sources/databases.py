@@ -1,4 +1,4 @@
-"""Which databases a server has."""
+"""Lists the databases of a server."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from influx_lake.errors import ConfigurationError
 
 
 def databases_of(config: ServerConfig) -> list[str]:
-    """The databases, or buckets, that the credentials reach.
+    """The databases, or buckets, that the credentials can read.
 
     Raises:
-        SourceError: The server does not tell.
+        SourceError: The server does not list them.
     """
     found: SourceConfig = config
     if isinstance(config, AutoConfig):

@@ -1,4 +1,6 @@
-"""The columns of a measurement whose fields may have several types: a column for each, none called like another."""
+"""Names the columns of a measurement whose fields may have several types: a column for each type, all with unique
+names.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +9,17 @@ from dataclasses import dataclass
 
 from influx_lake.config.values.source_schema import TIME, Column, ColumnType, Role
 
-# Of a field's types the first one here is the field's own column, as InfluxQL itself would choose.
+# The first of a field's types in this order gets the field's name, as in InfluxQL.
 _ORDER = (ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER, ColumnType.STRING, ColumnType.BOOLEAN)
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredColumn:
-    """A column, and the tag or field that it is of.
+    """A column, and the tag or field that it holds.
 
     Attributes:
         column: The column.
-        name: What InfluxDB calls the tag or field.
+        name: The name of the tag or field in InfluxDB.
     """
 
     column: Column
@@ -25,10 +27,10 @@ class DeclaredColumn:
 
 
 def declared_columns(tags: Iterable[str], fields: Iterable[tuple[str, ColumnType]]) -> list[DeclaredColumn]:
-    """The columns of tags and fields, tags first, each group by name.
+    """The columns of tags and fields, tags first, each group sorted by name.
 
-    A field that is called like a tag is `name__field`, and what is called `time` gets its role behind its name too. A
-    field's second type is `name__type`.
+    A field with the name of a tag becomes `name__field`, and `time` gets its role as a suffix too. A field's second
+    type becomes `name__type`.
     """
     types: dict[str, set[ColumnType]] = {}
     for name, kind in fields:
@@ -49,7 +51,7 @@ def declared_columns(tags: Iterable[str], fields: Iterable[tuple[str, ColumnType
 
 
 def _free(name: str, role: Role, taken: set[str]) -> str:
-    """The name, or one made of it that no other column has; from now on it is taken."""
+    """The name, or one derived from it that is not taken; it is added to `taken`."""
     free = name
     while free in taken:
         free = f"{free}__{role}"

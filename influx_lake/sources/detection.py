@@ -1,4 +1,4 @@
-"""Which InfluxDB answers: a source whose version is found out when it is first used."""
+"""A source of type `auto`, whose server's version is detected on first use."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VERSION = re.compile(r"v?([1-9])\.")
 class DetectedSource:
     """A source of the type that its server turns out to be.
 
-    Making one contacts nothing; whatever is asked of it first finds out.
+    Creating one contacts nothing; its first use detects the version.
 
     Args:
         config: The server.
@@ -102,7 +102,7 @@ class DetectedSource:
 
 @dataclass(frozen=True, slots=True)
 class _DetectedConfirmation:
-    """Counts as the version does that is found out when it is first asked to."""
+    """The row confirmation of the detected version, which is detected on first use."""
 
     detected: DetectedSource
     schema: MeasurementSchema
@@ -119,10 +119,10 @@ class _DetectedConfirmation:
 
 
 def detected(config: AutoConfig) -> SourceConfig:
-    """The configuration for the version that answers.
+    """The configuration for the version of the server.
 
     Raises:
-        SourceError: Nothing answers, or something else than InfluxDB.
+        SourceError: No server answers, or one that is not InfluxDB.
         ConfigurationError: The version needs other options.
     """
     version = version_of(config)
@@ -130,20 +130,20 @@ def detected(config: AutoConfig) -> SourceConfig:
         return config.of_version(version)
     except ValidationError as error:
         mistakes = (f"{'.'.join(map(str, each['loc'])) or 'options'}: {each['msg']}" for each in error.errors())
-        # Not chained: pydantic's error holds what was put in.
+        # Not chained: pydantic's error contains the input.
         message = f"InfluxDB {version} answers at {config.address}, which needs other options: {'; '.join(mistakes)}"
-    raise ConfigurationError(message, remedy=f"Give what an InfluxDB {version} needs, or write type: influxdb{version}")
+    raise ConfigurationError(message, remedy=f"Set the options of InfluxDB {version}, or write type: influxdb{version}")
 
 
 def version_of(config: AutoConfig) -> int:
-    """The main version of the server that answers.
+    """The major version of the server.
 
     Raises:
-        SourceError: Nothing answers, or something else than InfluxDB.
+        SourceError: No server answers, or one that is not InfluxDB.
     """
 
     def headers() -> Mapping[str, str]:
-        # InfluxDB 3 says who it is to those whom it knows; the others ignore it.
+        # InfluxDB 3 identifies itself only to authenticated clients; the others ignore the token.
         return {} if config.token is None else header_value("Bearer", config.token, config)
 
     connection = HttpConnection(config, headers)
@@ -154,7 +154,7 @@ def version_of(config: AutoConfig) -> int:
 
 
 def _version(connection: HttpConnection, failures: HttpFailures) -> int:
-    """The main version, by what `/ping` says; builds that do not say it, by what else they have."""
+    """The major version, by `/ping`, else by other endpoints and headers."""
     _, headers, body = connection.look("/ping", failures)
     said = _object(body)
     words = [str(said.get("version", "")), headers.get("X-Influxdb-Version", "")]
@@ -164,7 +164,7 @@ def _version(connection: HttpConnection, failures: HttpFailures) -> int:
     if "cluster-uuid" in headers:
         return 3
     if "X-Influxdb-Build" not in headers and "X-Influxdb-Version" not in headers:
-        raise failures.odd("what answers does not say that it is an InfluxDB")
+        raise failures.odd("the server does not identify itself as InfluxDB")
     _, _, setup = connection.look("/api/v2/setup", failures)
     return 2 if "allowed" in _object(setup) or headers.get("X-Influxdb-Build", "").lower() == "cloud" else 1
 

@@ -1,4 +1,4 @@
-"""Which measurements a database has, beside what its server lists and is none."""
+"""The measurements of a database, without other tables that its server lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from influx_lake.config.values.units import counted
 from influx_lake.sources.protocol import Source
 
 _DROPPED = re.compile(r".+-(?P<at>[0-9]{8}T[0-9]{6})", re.DOTALL)
-_TOLD = 10
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Listing:
 
     Attributes:
         measurements: The names of its measurements, sorted.
-        dropped: The names of the tables that were dropped and are listed still, sorted. They can be read.
+        dropped: The names of dropped tables that are still listed, sorted. They can be read.
     """
 
     measurements: tuple[str, ...]
@@ -29,29 +29,29 @@ class Listing:
 
     @classmethod
     def of_influxdb3(cls, names: Iterable[str]) -> Listing:
-        """Set the tables aside that were dropped.
+        """Separate dropped tables from measurements.
 
-        InfluxDB 3 Core (3.6) renames a table that is dropped to `NAME-YYYYMMDDTHHMMSS`, and lists it and answers for it
-        until it is deleted for good, a day or more later. Nothing else tells it from a measurement.
+        InfluxDB 3 Core (3.6) renames a dropped table to `NAME-YYYYMMDDTHHMMSS`, and lists and serves it until it is
+        finally deleted, a day or more later. Nothing but the name distinguishes it from a measurement.
         """
         found = sorted(names)
         dropped = [name for name in found if is_dropped(name)]
         return cls(tuple(name for name in found if name not in set(dropped)), tuple(dropped))
 
     def wanted(self, named: Collection[str]) -> tuple[str, ...]:
-        """The measurements, with those of the dropped tables that somebody names."""
+        """The measurements, and those dropped tables that are named explicitly."""
         return tuple(sorted((*self.measurements, *self.unnamed_apart(named)[0])))
 
     def left_out(self, named: Collection[str] = ()) -> str:
-        """Which dropped tables nobody names, in words; an empty text where there are none."""
+        """A message about the dropped tables that are not named; empty if there are none."""
         unnamed = self.unnamed_apart(named)[1]
         if not unnamed:
             return ""
-        more = f" and {len(unnamed) - _TOLD:,} more" if len(unnamed) > _TOLD else ""
-        return f"{counted(len(unnamed), 'dropped table')} left out: {', '.join(unnamed[:_TOLD])}{more}"
+        more = f" and {len(unnamed) - _SHOWN:,} more" if len(unnamed) > _SHOWN else ""
+        return f"{counted(len(unnamed), 'dropped table')} left out: {', '.join(unnamed[:_SHOWN])}{more}"
 
     def unnamed_apart(self, named: Collection[str]) -> tuple[list[str], list[str]]:
-        """The dropped tables that somebody names, and the others."""
+        """The dropped tables that are named explicitly, and the others."""
         return [name for name in self.dropped if name in named], [name for name in self.dropped if name not in named]
 
 
@@ -63,7 +63,7 @@ class ListsTables(Protocol):
 
 
 def listing_of(source: Source) -> Listing:
-    """What a source's database has.
+    """The tables of a source's database.
 
     Raises:
         SourceError: The source cannot tell.
@@ -72,7 +72,7 @@ def listing_of(source: Source) -> Listing:
 
 
 def is_dropped(name: str) -> bool:
-    """Whether InfluxDB 3 Core gives a table this name when it is dropped."""
+    """Whether a table's name is one that InfluxDB 3 Core gives to dropped tables."""
     found = _DROPPED.fullmatch(name)
     if found is None:
         return False

@@ -1,4 +1,4 @@
-"""Reading ahead: the next items are fetched while the last ones are still being worked on."""
+"""Fetches the next items in a thread while earlier ones are being processed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _ORDERLY_END_SECONDS = 1.0
 
 
 class Stalled(Exception):
-    """No item came in the time that was given for it."""
+    """No item arrived within the time limit."""
 
 
 class Prefetch(Generic[T]):
-    """Runs a generator in a thread, a few items ahead of whoever iterates over this.
+    """Runs a generator in a thread, a few items ahead of the consumer.
 
-    It gives what a blocking call into C++ cannot: a limit for the wait, and a wait that Ctrl-C and Dagster's
-    termination can interrupt. An error of the generator is raised after the items before it.
+    Unlike a blocking call into C++, waiting for an item has a time limit, and Ctrl-C and Dagster's termination can
+    interrupt it. An error of the generator is raised after the items before it.
 
     Args:
-        items: What to run. It is started by entering the context, and it runs and is closed in the thread only.
+        items: The generator. Entering the context starts it; it runs and is closed only in the thread.
         cancel: Makes a blocked `items` end soon; called from the other thread when the context is left.
         depth: How many items may wait.
-        patience: For how many seconds to wait for one item.
+        patience: The seconds to wait for one item.
         name: The thread's name.
     """
 
@@ -50,7 +50,7 @@ class Prefetch(Generic[T]):
         self._ended = False
         self._closed = False
         self._error: BaseException | None = None
-        # A daemon: a call that cannot be cancelled must not keep the process from ending.
+        # A daemon: a call that cannot be cancelled must not keep the process alive.
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     def __enter__(self) -> Self:
@@ -77,14 +77,14 @@ class Prefetch(Generic[T]):
         """The next item.
 
         Raises:
-            Stalled: It did not come in time.
-            RuntimeError: The context was left: what is missing must not look like the end.
+            Stalled: It did not arrive in time.
+            RuntimeError: The context was left: missing items must not look like the end.
         """
         with self._changed:
-            came = self._changed.wait_for(lambda: self._ready or self._ended or self._closed, self._patience)
+            arrived = self._changed.wait_for(lambda: self._ready or self._ended or self._closed, self._patience)
             if self._closed:
                 raise RuntimeError("the stream was closed")
-            if not came:
+            if not arrived:
                 raise Stalled
             if self._ready:
                 self._changed.notify_all()

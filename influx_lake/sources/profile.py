@@ -1,4 +1,4 @@
-"""Order-independent checksums of a window's columns, equal for equal values on either side."""
+"""Order-independent checksums of a window's columns, equal for equal values in source and table."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from influx_lake.config.values.windows import Window
 from influx_lake.sources.protocol import Source
 
 SCALED_BITS = 62
-"""A float is multiplied by a power of two that brings the column's largest below 2^62, and cut to a whole number. Such
-numbers add up to the same sum in any order, which floats do not."""
+"""Floats are multiplied by a power of two that brings the column's largest below 2^62, and truncated to integers. These
+have the same sum in any order, which floats do not.
+"""
 _LOW_BITS = 32
 _WIDE = {ColumnType.FLOAT: pa.float64(), ColumnType.INTEGER: pa.int64()}
 _EXACT = Context(prec=60)
@@ -26,14 +27,14 @@ _EXACT = Context(prec=60)
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:
-    """A column of a window.
+    """The checksum of a column in a window.
 
     Attributes:
         count: How many values it has.
-        low: The smallest; None where there is none, and for booleans.
+        low: The smallest; None if there is none, and for booleans.
         high: The largest.
-        total: The sum: of numbers, of floats after scaling, of true values, of the bytes of texts, of the microseconds
-            of times. Exact in any order.
+        total: The sum: of numbers, of floats after scaling, of true values, of the bytes of strings, of the
+            microseconds of times. Independent of the order.
     """
 
     count: int = 0
@@ -53,12 +54,12 @@ class ProfilesWindows(Protocol):
     def profiles(
         self, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
     ) -> list[Profile]:
-        """The profile of each of some windows, oldest first, which do not overlap.
+        """The profile of each window; windows are sorted and do not overlap.
 
         Args:
             schema: The columns.
             windows: The windows.
-            scales: What the values of each float column are multiplied by: powers of two.
+            scales: The factor for each float column: powers of two.
         """
         ...
 
@@ -66,7 +67,7 @@ class ProfilesWindows(Protocol):
 def profiles_of(
     source: Source, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
 ) -> list[Profile]:
-    """The profile of each window: one query where the source can, else its rows are read.
+    """The profile of each window: in one query if the source can, otherwise by reading its rows.
 
     Raises:
         SourceError: The source fails.
@@ -93,7 +94,7 @@ def read_profiles(
 
 
 def scale_for(largest: float) -> float:
-    """The scale for a float column whose largest magnitude is known."""
+    """The scale for a float column with a known largest magnitude."""
     if not largest or not math.isfinite(largest):
         return 1.0
     exponent = SCALED_BITS - math.frexp(largest)[1]
@@ -102,7 +103,7 @@ def scale_for(largest: float) -> float:
 
 @dataclass(slots=True)
 class RowProfiler:
-    """Profiles rows as they come, batch by batch.
+    """Profiles rows batch by batch.
 
     Attributes:
         columns: The columns, by their names in the batches.
@@ -114,7 +115,7 @@ class RowProfiler:
     _found: dict[str, ColumnProfile] = field(default_factory=dict)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take the rows of a batch; a column that it lacks has no values in it."""
+        """Add the rows of a batch; a missing column has no values."""
         for column in self.columns:
             place = batch.schema.get_field_index(column.name)
             if place >= 0:
@@ -122,7 +123,7 @@ class RowProfiler:
                 self._found[column.name] = _joined(self._found.get(column.name, ColumnProfile()), added)
 
     def profile(self) -> Profile:
-        """What was found."""
+        """The profile of the rows so far."""
         return {column.name: self._found.get(column.name, ColumnProfile()) for column in self.columns}
 
     def _of(self, column: Column, values: pa.Array) -> ColumnProfile:
@@ -164,7 +165,7 @@ def _joined(one: ColumnProfile, other: ColumnProfile) -> ColumnProfile:
 
 
 def _comparable(values: pa.Array, kind: ColumnType) -> pa.Array:
-    """Values in the type that profiles of their kind are made of."""
+    """Convert values to the type in which profiles of their kind are computed."""
     if kind is ColumnType.TIME:
         return _microseconds(values)
     if kind is ColumnType.DATE:
@@ -173,7 +174,7 @@ def _comparable(values: pa.Array, kind: ColumnType) -> pa.Array:
 
 
 def _microseconds(times: pa.Array) -> pa.Array:
-    """Whole microseconds since 1970, rounded down: what every table keeps."""
+    """Whole microseconds since 1970, rounded down, as stored in every table."""
     import numpy as np
 
     whole = times.cast(pa.int64())

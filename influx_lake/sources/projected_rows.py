@@ -1,4 +1,4 @@
-"""The rows that a projection and a condition leave, decided by Arrow."""
+"""Applies projections and conditions to rows with Arrow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COMPARISONS = {
 
 
 def with_a_field(rows: _Rows, schema: MeasurementSchema) -> _Rows:
-    """The rows that have one of the fields, where others are left out: a point that has none of them is not a row."""
+    """The rows that have a value of a selected field: points without any are not rows."""
     if not schema.needs_a_field:
         return rows
     have = reduce(pc.or_, (pc.is_valid(rows.column(rows.schema.get_field_index(name))) for name in schema.fields))
@@ -35,22 +35,22 @@ def with_a_field(rows: _Rows, schema: MeasurementSchema) -> _Rows:
 
 
 def has_a_field(schema: MeasurementSchema, held: Collection[str]) -> pc.Expression:
-    """Whether a row has one of the fields, as an expression.
+    """An expression for whether a row has a value of a selected field.
 
     Args:
         schema: The fields.
-        held: The columns that are there; others have no values.
+        held: The existing columns; others have no values.
     """
     return reduce(or_, (pc.field(name).is_valid() for name in schema.fields if name in held), pc.scalar(False))
 
 
 def arrow_condition(condition: Condition, types: Mapping[str, ColumnType], held: Collection[str]) -> pc.Expression:
-    """A condition as an expression: null is what its logic says, and a row with null is not wanted.
+    """A condition as an expression. Null follows its logic; rows for which it is null are not selected.
 
     Args:
-        condition: The condition; `is_exact` holds for it.
-        types: The types of the columns that it looks at.
-        held: The columns that are there; others have no values.
+        condition: The condition, for which `is_exact` must hold.
+        types: The types of the columns that it uses.
+        held: The existing columns; others have no values.
     """
     match condition:
         case Compared(name, operator, literal):

@@ -1,4 +1,4 @@
-"""What every source can do, whatever it speaks."""
+"""The interface of all sources."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ from influx_lake.config.values.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What a server says of itself."""
+    """The product and version that a server reports."""
 
     product: str
     version: str
 
 
 class Source(Protocol):
-    """Rows out of one database.
+    """Rows of one database.
 
-    Every method raises a `SourceError` of the class that says what can be done about it; none turns a failure into an
-    empty answer.
+    Every method raises a `SourceError` whose class tells what can be done about it; none turns a failure into an empty
+    result.
     """
 
     @property
     def identity(self) -> str:
-        """Which database this is, without credentials: `influxdb3://host:8181/telemetry`. Kept in every commit."""
+        """The address of the database, without credentials: `influxdb3://host:8181/telemetry`. Recorded in every
+        commit.
+        """
         ...
 
     def server(self) -> ServerInfo:
-        """Ask the server who it is, with the token: proves address and credentials."""
+        """Ask the server for its product and version, with the token: checks address and credentials."""
         ...
 
     def measurements(self) -> list[str]:
@@ -43,7 +45,7 @@ class Source(Protocol):
         ...
 
     def schema(self, measurement: str) -> MeasurementSchema:
-        """The measurement's columns as the server declares them.
+        """The measurement's columns as declared by the server.
 
         Raises:
             MeasurementNotFound: There is no such measurement.
@@ -51,21 +53,21 @@ class Source(Protocol):
         ...
 
     def read(self, schema: MeasurementSchema, window: Window) -> AbstractContextManager[RowStream]:
-        """Stream the window's rows; leaving the context cancels what is still running.
+        """Stream the window's rows; leaving the context cancels the query.
 
         Args:
-            schema: What `schema` declared, or a projection of it (`MeasurementSchema.select`): what it leaves out is
-                not asked for. Its condition has to be one that the source takes (`sources.conditions.takes`).
+            schema: The result of `schema`, or a projection of it (`MeasurementSchema.select`): other columns are not
+                requested. Its condition has to be one that the source supports (`sources.conditions.takes`).
             window: The window.
         """
         ...
 
     def count(self, measurement: str, window: Window) -> int:
-        """How many rows the server holds for the window."""
+        """How many rows the server holds in the window."""
         ...
 
     def first_time(self, measurement: str) -> datetime | None:
-        """The time of the measurement's oldest point, cut to the microsecond; None where it has none."""
+        """The time of the measurement's oldest point, truncated to microseconds; None if it has no points."""
         ...
 
     def close(self) -> None:
@@ -74,10 +76,10 @@ class Source(Protocol):
 
 
 class RowStream(Protocol):
-    """The rows of one window, as record batches with the columns of `schema`, in order, and none without rows.
+    """The rows of one window, as non-empty record batches with the columns of `schema`, in order.
 
-    Types: tags and strings `string` (or a dictionary of it), `int64`, `uint64`, `double`, `bool`, and
-    `timestamp[ns]` without a zone for UTC.
+    Types: tags and strings `string` (or a dictionary of it), `int64`, `uint64`, `double`, `bool`, and `timestamp[ns]`
+    without a zone for UTC.
     """
 
     @property

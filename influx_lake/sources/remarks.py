@@ -1,4 +1,4 @@
-"""What a source knows of what it holds, besides its rows: for people."""
+"""Remarks of a source about its data, for users."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from influx_lake.config.values.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that stops nothing, and may mean that points are missing, or are not what they were.
+    """An observation that stops nothing, but may mean that points are missing or changed.
 
     Attributes:
-        text: What was met, and where.
+        text: What was found, and where.
         remedy: What to do about it.
     """
 
@@ -29,15 +29,15 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found in files.
+    """A summary of files.
 
     Attributes:
         times: The times of the first and the last point of each measurement.
-        looked_at: How many files were read for that.
-        files: How many there are.
-        remarks: What was noticed.
-        unit_option: The option that says what times count in.
-        unit: What it says: ns, us, ms or s.
+        looked_at: How many files were read for this.
+        files: How many files there are.
+        remarks: Remarks about them.
+        unit_option: The option of the unit of times.
+        unit: Its value: ns, us, ms or s.
     """
 
     times: Mapping[str, tuple[datetime, datetime]]
@@ -50,16 +50,16 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Points that lie outside of a range of time.
+    """Points outside a time range.
 
     Attributes:
-        before: How many lie before it.
-        behind: How many lie at its end or after it.
-        noun: What was counted: `point`, or `value` where the points are too many to be told apart for this.
-        everything: Whether no point lies inside.
+        before: How many are before it.
+        behind: How many are at its end or after it.
+        noun: What was counted: `point`, or `value` if there are too many to distinguish points.
+        everything: Whether no point is inside.
         first: The time of the first one of them.
         last: The time of the last one of them.
-        unit: The option that says what times count in, with what it says: `precision: ns`.
+        unit: The option of the unit of times, with its value: `precision: ns`.
     """
 
     before: int
@@ -77,10 +77,10 @@ class Outside:
 
 @runtime_checkable
 class FindsOutside(Protocol):
-    """A source that has read more than its windows: files, any of which can hold points of any time."""
+    """A source that has read more than its windows: any of its files can hold points of any time."""
 
     def outside(self, measurement: str, reach: Window) -> Outside | None:
-        """The points of a measurement outside of a range, in the files that were read so far; None: there are none.
+        """The points of a measurement outside a range, in the files read so far; None if there are none.
 
         Raises:
             SourceError: They cannot be read.
@@ -90,10 +90,10 @@ class FindsOutside(Protocol):
 
 @runtime_checkable
 class SurveysItself(Protocol):
-    """A source that can say what its files hold."""
+    """A source that can summarise its files."""
 
     def survey(self) -> Survey:
-        """Look at its files: at all where its columns are found in all of them, else at the first and the last.
+        """Examine its files: all if its columns are found in them, otherwise the first and the last ones.
 
         Raises:
             SourceError: They cannot be read.
@@ -102,5 +102,5 @@ class SurveysItself(Protocol):
 
 
 def verb(count: int, singular: str, plural: str) -> str:
-    """The form of a verb that goes with a number of things."""
+    """The form of a verb for a number of things."""
     return singular if count == 1 else plural

@@ -1,4 +1,4 @@
-"""Counts of the rows that a projection and a condition leave of windows."""
+"""Counts the rows of windows that a projection and a condition select."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from influx_lake.sources.window_counts import counts_of
 
 @runtime_checkable
 class CountsSelected(Protocol):
-    """A source that counts selected rows in another way than by reading them."""
+    """A source that counts selected rows other than by reading them."""
 
     def selected_counts(self, schema: MeasurementSchema, windows: Sequence[Window]) -> list[int]:
-        """How many rows `read` gives of each of some windows, oldest first, which do not overlap."""
+        """How many rows `read` returns for each window; windows are sorted and do not overlap."""
         ...
 
 
 def selected_counts(source: Source, schema: MeasurementSchema, windows: Sequence[Window]) -> list[int]:
-    """How many rows a source gives for a schema, of each of some windows, oldest first, which do not overlap.
+    """How many rows a source returns for a schema and each window; windows are sorted and do not overlap.
 
     Raises:
         SourceError: The source cannot tell.
@@ -36,7 +36,7 @@ def selected_counts(source: Source, schema: MeasurementSchema, windows: Sequence
 
 
 def selected_count(source: Source, schema: MeasurementSchema, window: Window) -> int:
-    """How many rows a source gives for a schema, of one window.
+    """How many rows a source returns for a schema and one window.
 
     Raises:
         SourceError: The source cannot tell.
@@ -47,11 +47,11 @@ def selected_count(source: Source, schema: MeasurementSchema, window: Window) ->
 
 
 def counted_by_reading(source: Source, schema: MeasurementSchema, window: Window) -> int:
-    """How many rows a source gives, by reading of them no more than their times and fields."""
+    """How many rows a source returns, by reading only their times and fields."""
     with source.read(schema.select(schema.fields), window) as rows:
         return sum(batch.num_rows for batch in rows)
 
 
 def _selects(schema: MeasurementSchema) -> bool:
-    """Whether not every point is a row."""
+    """Whether some points may not be rows."""
     return schema.where is not None or schema.needs_a_field

@@ -1,4 +1,4 @@
-"""The errors that a server's failures become, whatever protocol told of them."""
+"""The errors for failures of a server, independent of the protocol."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ UNREACHABLE = "Check that the server runs, and the source's `host`"
 
 @dataclass(frozen=True, slots=True)
 class ServerErrors:
-    """Words the errors of one server. What it is given is shown: secrets are redacted before.
+    """Makes the errors of one server. Secrets have to be redacted from all texts before.
 
     Attributes:
-        where: What the server is called in messages.
+        where: The server's name in messages.
     """
 
     where: str
@@ -30,28 +30,28 @@ class ServerErrors:
         return SourceUnavailable(f"{self.where}: the server cannot be reached: {text}", remedy=remedy)
 
     def busy(self, text: str) -> SourceUnavailable:
-        """The server answers, and cannot do it now."""
+        """The server responds, but cannot serve the request now."""
         return SourceUnavailable(
             f"{self.where}: the server cannot serve now: {text}",
             remedy="Try again later, or read shorter windows",
         )
 
     def timeout(self, text: str) -> SourceTimeout:
-        """The answer, or its next part, took too long."""
+        """The response, or its next part, took too long."""
         return SourceTimeout(
-            f"{self.where}: the server did not answer in time: {text}",
+            f"{self.where}: the server did not respond in time: {text}",
             remedy="Try again, read shorter windows, or raise the source's `timeout`",
         )
 
     def broken(self, text: str) -> StreamBroken:
-        """The answer ended before its end."""
+        """The response was incomplete."""
         return StreamBroken(
             f"{self.where}: the stream of rows broke off: {text}",
-            remedy="Try again; if it breaks again, look into the server's log",
+            remedy="Try again; if it breaks again, check the server's log",
         )
 
     def tls(self, text: str) -> TlsFailed:
-        """The connection is not to be trusted."""
+        """The connection cannot be trusted."""
         return TlsFailed(
             f"{self.where}: no trusted TLS connection: {text}",
             remedy="Set tls.ca_file to the certificate of the server's authority, and use the host's name that the "
@@ -62,5 +62,5 @@ class ServerErrors:
         """The server did not accept the query itself."""
         return QueryRejected(
             f"{self.where}: the server refused the query: {text}",
-            remedy="If a column was just dropped or changed, run again; else the server's log knows more",
+            remedy="If a column was just dropped or changed, run again; otherwise check the server's log",
         )

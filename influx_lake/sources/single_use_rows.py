@@ -1,4 +1,4 @@
-"""The rows of an answer as a `RowStream`."""
+"""The rows of a response as a `RowStream`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pyarrow as pa
 
 
 class SingleUseRows:
-    """Batches of one schema that can be iterated once; those without rows, by which servers show life, are left out."""
+    """Batches of one schema that can be iterated once; empty ones, which some servers send as keep-alive, are
+    skipped.
+    """
 
     def __init__(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         self.schema = schema
@@ -17,6 +19,6 @@ class SingleUseRows:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         if self._taken:
-            raise RuntimeError("the rows of an answer can be read once: a second time they would seem to be none")
+            raise RuntimeError("the rows of a response can be read only once")
         self._taken = True
         return filter(len, self._batches)

@@ -1,4 +1,4 @@
-"""The certificates of a source, tried before a library does that explains less."""
+"""Checks the certificates of a source before libraries with less helpful messages use them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from influx_lake.errors import ConfigurationError
 
 
 def check_files(tls: TlsConfig) -> None:
-    """Ask OpenSSL first: gRPC reports a bad file as an empty list of addresses.
+    """Load the files with OpenSSL first: gRPC reports a bad file as an empty list of addresses.
 
     Raises:
         ConfigurationError: A certificate's file cannot be used.
     """
     for name, file in (("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)):
         if file is not None and not file.is_file():
-            raise ConfigurationError(f"tls.{name}: there is no file {file}", remedy="Correct the path")
+            raise ConfigurationError(f"tls.{name}: the file {file} does not exist", remedy="Correct the path")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if tls.ca_file:
@@ -32,5 +32,5 @@ def check_files(tls: TlsConfig) -> None:
 
 
 def _no_password() -> str:
-    """Keeps OpenSSL from asking for one on the terminal."""
+    """Keeps OpenSSL from asking for a password on the terminal."""
     return ""

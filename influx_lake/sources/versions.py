@@ -1,4 +1,4 @@
-"""Sources that still have every value that was written to a point, not only the one that counts."""
+"""Sources that still have every value written to a point, not only the last one."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class KeepsVersions(Protocol):
 
 
 def version_of(source: Source, *, newest: bool) -> Source:
-    """A source read by the order of writing; itself where it has one value of each."""
+    """A source read by the order of writing; unchanged if it has only one value of each."""
     return source.version(newest=newest) if isinstance(source, KeepsVersions) else source

@@ -1,4 +1,4 @@
-"""Many windows of a measurement looked at together, by sources that can and for those that cannot."""
+"""Counts the rows of many windows of a measurement, in one query if the source can."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class CountsWindows(Protocol):
     """A source that counts many windows in one query, or in one pass."""
 
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
-        """How many rows there are of each of some windows, oldest first, which do not overlap."""
+        """How many rows each window has; windows are sorted and do not overlap."""
         ...
 
 
 def counts_of(source: Source, measurement: str, windows: Sequence[Window]) -> list[int]:
-    """How many rows a source holds for each of some windows, oldest first, which do not overlap.
+    """How many rows a source holds in each window; windows are sorted and do not overlap.
 
     Raises:
         SourceError: The source cannot tell.

@@ -18,7 +18,7 @@ import pyarrow as pa
 from influx_lake.config.connections import KafkaConfig
 from influx_lake.sources.messages.brokers import Brokers, protocol
 from influx_lake.sources.messages.message import DEAD_LETTERS, Messages, Offsets, as_rows
-from influx_lake.sources.messages.message_parser import Read, TakenApart, take_apart, unpack
+from influx_lake.sources.messages.message_parser import ParsedMessages, Read, parse_messages, unpack
 from influx_lake.streaming.routing import Wanted
 from influx_lake.streaming.spark_session import spark_errors
 from influx_lake.streaming.steps import Step
@@ -233,7 +233,7 @@ def take_batches(
         batches: The messages: topic, partition, offset, time in milliseconds, value.
     """
     messages = (found for batch in batches for found in _messages(batch))
-    yield from _rows(take_apart(config, messages, wanted))
+    yield from _rows(parse_messages(config, messages, wanted))
 
 
 def step_of(rows: Sequence[Mapping[str, Any]], folder: Path) -> Step:
@@ -262,7 +262,7 @@ def _messages(batch: pa.RecordBatch) -> Iterator[Messages]:
             begin = place
 
 
-def _rows(taken: TakenApart) -> Iterator[pa.RecordBatch]:
+def _rows(taken: ParsedMessages) -> Iterator[pa.RecordBatch]:
     if not taken.reads:
         return
     first = taken.reads[0]

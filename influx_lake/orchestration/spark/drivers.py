@@ -163,7 +163,7 @@ class KubernetesDriver:
 
     service: Kubernetes
     name = "the pod that drives Spark"
-    output = "the run's compute logs, as far as the pod came"
+    output = "the run's compute logs, if the pod started"
 
     def run(self, step: dg.AssetExecutionContext, extras: dict[str, Any]) -> dg.PipesClientCompletedInvocation:
         """Start the process; see `Driver`.

@@ -56,7 +56,7 @@ class AdoptedWindow:
                 (found.missing, "missing"),
                 (found.doubled, "doubled"),
                 (found.changed, f"with other values in {', '.join(found.columns)}"),
-                (found.gone, "not in the source any more"),
+                (found.gone, "no longer in the source"),
             )
             if rows
         ]

@@ -64,7 +64,7 @@ class CarriedRows:
         kept = {name: field.type for name, field in self.lake.extra.items() if pa.types.is_nested(field.type)}
         if kept:
             raise DataRefused(
-                "rows that the source does not have any more have columns of types that loads do not write: "
+                "rows that the source no longer has have columns of types that loads do not write: "
                 f"{', '.join(map(repr, kept))}; the table is unchanged",
                 remedy="Drop these columns from the table, or drop such rows: on_shrink: replace",
             )
@@ -73,8 +73,8 @@ class CarriedRows:
         left = self.keys
         for batch in stream:
             if left is not None and len(left):
-                came = pa.Table.from_batches([self.rows.keys_of(batch)])
-                left = left.filter(pa.array(~_are_in(left, came)))
+                received = pa.Table.from_batches([self.rows.keys_of(batch)])
+                left = left.filter(pa.array(~_are_in(left, received)))
             more = [pa.nulls(len(batch), field.type) for field in schema][batch.num_columns :]
             yield pa.RecordBatch.from_arrays([*batch.columns, *more], schema=schema)
         if left is None or len(left):

@@ -78,7 +78,7 @@ def _objections(comparison: Comparison, state: TableState) -> Iterator[str]:
         elif aside:
             yield "the table changed while it was compared"
         if values.beside:
-            yield f"the lake has values in {', '.join(values.beside)}, which the source does not have any more"
+            yield f"the lake has values in {', '.join(values.beside)}, which the source no longer has"
         if values.unlike:
             yield f"the table has other types than loads write in {', '.join(values.unlike)}"
 

@@ -163,9 +163,7 @@ def _checked(table: Table, measurement: Measurement, proof: Proof) -> dict[str, 
         asked = current
     digest = stored_digest(table, measurement, proof.window, asked, proof.key, proof.left_out)
     if digest is None:
-        return _unchecked(
-            "its snapshot expired, and parts changed since: it cannot be checked any more; prove it again"
-        )
+        return _unchecked("its snapshot expired, and parts changed since: it can no longer be checked; prove it again")
     if (digest.values, str(digest)) == (proof.rows, proof.digest):
         return _told(digest, asked, "the digest is the same", holds=True)
     return _told(digest, asked, "the lake has other rows than were proved", holds=False)

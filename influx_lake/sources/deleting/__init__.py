@@ -1,4 +1,4 @@
-"""Points out of servers, for good: of one measurement and one window, where the server can be told so."""
+"""Deletes points at servers: those of one measurement in one window, where the server's API allows it."""
 
 from influx_lake.sources.deleting.deletion import Deletion
 from influx_lake.sources.deleting.opening import open_deletion

@@ -1,4 +1,4 @@
-"""What deletes windows at a source."""
+"""The protocol of deletions at a source."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class Deletion(Protocol):
         """Why a window cannot be deleted alone, in words; None where it can.
 
         Raises:
-            SourceError: The server cannot tell.
+            SourceError: The server has to be asked, and fails.
         """
         ...
 
     def delete(self, measurement: str, window: Window) -> None:
-        """Delete every point of a window. Doing it again does no harm.
+        """Delete every point of a window; can be repeated.
 
         Raises:
-            SourceError: The server refuses, or does not answer: then it may have done it, or be doing it still.
+            SourceError: The server refuses, or does not answer: then it may have deleted them, or be deleting them.
         """
         ...
 
@@ -35,14 +35,14 @@ class NoDeletion:
     """A source that cannot delete a window.
 
     Args:
-        why: Why, and what can be done instead.
+        why: The reason, and what can be done instead.
     """
 
     def __init__(self, why: str) -> None:
         self._why = why
 
     def objection(self, measurement: str, window: Window) -> str | None:  # noqa: ARG002 - it holds for all
-        """Why."""
+        """The reason."""
         return self._why
 
     def delete(self, measurement: str, window: Window) -> None:
@@ -50,4 +50,4 @@ class NoDeletion:
         raise NotImplementedError(f"{measurement} {window}: {self._why}")
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing."""

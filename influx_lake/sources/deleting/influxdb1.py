@@ -1,7 +1,7 @@
 """Deletes windows at an InfluxDB 1, by `DELETE`.
 
-That statement takes no retention policy: it deletes the points of a measurement in all policies of its database (seen
-with 1.8.10). So a window is left alone where another policy has points of it.
+That statement takes no retention policy: it deletes the points of a measurement in all policies of its database
+(observed with 1.8.10). So a window cannot be deleted where another policy has points of it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class InfluxDB1Deletion:
             if policy != own and self._has_points(statements.Place(place.database, policy), name, window):
                 return (
                     f"the retention policy {policy!r} has points of {name!r} in it too, and InfluxDB 1's DELETE takes "
-                    f"no retention policy: those would go with those of {own!r}"
+                    f"no retention policy: those would be deleted with those of {own!r}"
                 )
         return None
 
@@ -65,10 +65,10 @@ class InfluxDB1Deletion:
     def _run(
         self, statement: str, database: str, measurement: str | None = None, window: Window | None = None
     ) -> list[dict[str, Any]]:
-        """The series that a statement answers with.
+        """The series of a statement's result.
 
         Raises:
-            SourceError: The server says that it failed, or gives no answer to it.
+            SourceError: The statement failed, or the response has no result for it.
         """
         failures = self._server.failures(measurement, window)
         status, headers, body = self._http.answer_to(Request.form("/query", db=database, q=statement), failures)
@@ -78,7 +78,7 @@ class InfluxDB1Deletion:
             [result] = json.loads(body)["results"]
             error, series = result.get("error"), result.get("series") or []
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise failures.odd("the answer is none to one statement") from None
+            raise failures.odd("the response is not one statement's result") from None
         if error:
             raise failures.refused(str(error))
         return [dict(each) for each in series]

@@ -1,4 +1,4 @@
-"""Deletes windows at an InfluxDB 2, by `/api/v2/delete`, whose `stop` is the last time that goes (seen with 2.7)."""
+"""Deletes windows at an InfluxDB 2, by `/api/v2/delete`, whose `stop` is inclusive (observed with 2.7)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class InfluxDB2Deletion:
         self._http = HttpConnection(config, self._server.headers)
 
     def objection(self, measurement: str, window: Window) -> str | None:  # noqa: ARG002 - of the bucket as a whole
-        """Why a window cannot be deleted alone: what is read is not certain to be the bucket."""
+        """Why a window cannot be deleted: `dbrp` may map to another bucket than the one that is deleted from."""
         if self._config.dbrp is None:
             return None
         if self._server.is_mapped(self._http):
@@ -50,6 +50,6 @@ class InfluxDB2Deletion:
 
 
 def content(measurement: str, window: Window) -> dict[str, Any]:
-    """What is asked for: the measurement alone, to the last nanosecond of the window."""
+    """The request body: the measurement alone, up to the last nanosecond of the window."""
     start, end = (f"{moment:%Y-%m-%dT%H:%M:%S.%f}" for moment in (window.start, window.last_microsecond))
     return {"start": f"{start}Z", "stop": f"{end}999Z", "predicate": f"_measurement={identifier(measurement)}"}

@@ -1,4 +1,4 @@
-"""What deletes at a source, by what it is."""
+"""Opens the deletion for a type of source."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from influx_lake.config.connections import SourceConfig
 
 _INFLUXDB3 = (
-    "InfluxDB 3 deletes no range of time. Set how long it keeps points instead, once they are proved: `influxdb3 "
+    "InfluxDB 3 cannot delete a range of time. Set a retention period instead, once points are proved: `influxdb3 "
     "update database --database {database} --retention-period 90d`, where your version has it. Where all of a table is "
     "proved and nobody writes to it any more: `influxdb3 delete table --database {database} TABLE`"
 )
 
 
 def open_deletion(config: SourceConfig) -> Deletion:
-    """What deletes windows at the source that a configuration describes; it objects to all where nothing can.
+    """The deletion for a source; one that objects to every window where the source cannot delete any.
 
     Raises:
-        SourceError: What the server is has to be asked, and it does not say.
+        SourceError: The server has to be asked for its version, and does not report it.
     """
     from influx_lake.config.connections import (
         AutoConfig,
@@ -45,4 +45,4 @@ def open_deletion(config: SourceConfig) -> Deletion:
             return InfluxDB2Deletion(config)
         case InfluxDB3Config() | InfluxDB3ParquetConfig():
             return NoDeletion(_INFLUXDB3.format(database=config.database))
-    return NoDeletion("files are nothing to delete points from: whoever writes them decides how long they are kept")
+    return NoDeletion("points cannot be deleted from files: whoever writes the files decides how long they are kept")

@@ -1,4 +1,4 @@
-"""Files of any file system, as streams of bytes."""
+"""Reads files of any file system as streams of bytes."""
 
 from influx_lake.sources.files.limits import FileLimits
 from influx_lake.sources.files.place import FilePlace, StoredFile

@@ -1,4 +1,4 @@
-"""What a file system's errors mean to the person who named the files."""
+"""Converts errors of file systems."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ _REFUSED = (
 
 @contextmanager
 def file_errors(what: str) -> Iterator[None]:
-    """Turn the errors of file systems into the project's.
+    """A context that converts errors of file systems.
 
     Args:
-        what: What is read, for the message.
+        what: The file or place, for the message.
 
     Raises:
-        SourceError: Of the class that says what can be done about it.
+        SourceError: The class tells what can be done.
     """
     try:
         yield
     except FileNotFoundError as error:
         raise FileUnreadable(f"{what} does not exist", remedy="Correct `path`") from error
     except PermissionError as error:
-        raise AuthenticationFailed(f"{what} may not be read", remedy="Give the right to read it") from error
+        raise AuthenticationFailed(f"{what} may not be read", remedy="Grant the right to read it") from error
     except IsADirectoryError as error:
         raise FileUnreadable(f"{what} is a folder", remedy="Name the files in it") from error
     except pa.ArrowInvalid as error:
         raise FileUnreadable(f"{what} is damaged, or of another format: {error}", remedy="Write it again") from error
     except UnicodeDecodeError as error:
-        problem = f"{what} has a name in it that is not UTF-8: {error.object!r}"
+        problem = f"{what} contains a name that is not UTF-8: {error.object!r}"
         raise FileUnreadable(problem, remedy="Write it again, with its columns' names in UTF-8") from error
     except OSError as error:
         raise _sorted(error.strerror or str(error), what) from error
     except Exception as error:
-        # Azure's errors are of classes of its own; their texts hold addresses, but no keys.
+        # Azure's errors have their own classes; their texts contain addresses, but no keys.
         if not type(error).__module__.startswith("azure."):
             raise
         raise _sorted(str(error).partition("\n")[0], what, getattr(error, "status_code", None)) from error

@@ -1,7 +1,7 @@
-"""What a file is, told by its first bytes before any of its records is read: a name may say anything.
+"""Detects what a file is by its first bytes, before its records are read, since names may be wrong.
 
-Files of text are taken plain or compressed with gzip or zstd, in UTF-8, with or without its mark. Whatever else is met
-is named as what it is, with what to do about it: bytes of another format can pass for a line or two of text.
+Text is accepted plain or compressed with gzip or zstd, in UTF-8, with or without a byte order mark. Any other format is
+named in the error, with the remedy: bytes of another format can look like a line or two of text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyarrow import NativeFile
 
 HEAD_BYTES = 512
-"""How many first bytes tell what a file is."""
+"""How many bytes are read for detection."""
 UTF8_MARK = b"\xef\xbb\xbf"
 PARQUET_MAGIC = b"PAR1"
 
@@ -50,7 +50,7 @@ _BINARY = {
     b"%PDF-": "PDF",
 }
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x80-\xff]")
-"""Magics that are letters begin lines of text as well: what is binary has such bytes near them."""
+"""Text may begin with a magic that consists of letters; binary files have such bytes near it."""
 _BYTE_ORDER_MARKS = {
     b"\xff\xfe\x00\x00": "UTF-32",
     b"\x00\x00\xfe\xff": "UTF-32",
@@ -61,31 +61,31 @@ _WITHOUT_MARK = {
     "UTF-32": re.compile(rb"(?:(?:[^\x00]\x00{3})+|(?:\x00{3}[^\x00])+)", re.DOTALL),
     "UTF-16": re.compile(rb"(?:(?:[^\x00]\x00)+|(?:\x00[^\x00])+)", re.DOTALL),
 }
-"""What Latin letters look like in it; one of each end is enough."""
+"""Latin letters in these encodings, in either byte order."""
 _PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<error>")
 _TAR_PLACE = slice(257, 262)
 
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """What a file is that cannot be read as it is, and what to do."""
+    """The format of a file that cannot be read, and the remedy."""
 
     what: str
     remedy: str
 
 
 def compression_of(head: bytes, uri: str) -> str | None:
-    """The compression of a file that is read.
+    """The compression of a file.
 
     Args:
         head: The file's first bytes.
-        uri: What it is called, for the message.
+        uri: The file, for the message.
 
     Returns:
         `gzip` or `zstd`; None where it is not compressed.
 
     Raises:
-        FileUnreadable: It is compressed with something else.
+        FileUnreadable: The file has another compression.
     """
     for magic, name in _READ.items():
         if head.startswith(magic):
@@ -94,35 +94,35 @@ def compression_of(head: bytes, uri: str) -> str | None:
         return "zstd"
     if other := _other_compression(head):
         raise FileUnreadable(
-            f"{uri} is compressed with {other}, which is not read",
+            f"{uri} is compressed with {other}, which is not supported",
             remedy="Compress it with gzip or zstd, or leave it plain",
         )
     return None
 
 
 def check_text(head: bytes, uri: str) -> None:
-    """Make sure that a file may be text.
+    """Check that a file may be text.
 
     Args:
-        head: Its first bytes, without its compression.
-        uri: What it is called, for the message.
+        head: Its first bytes, decompressed.
+        uri: The file, for the message.
 
     Raises:
-        FileUnreadable: It is not, or in another encoding than UTF-8.
+        FileUnreadable: It is not text, or not in UTF-8.
     """
     if (finding := _finding(head)) is not None:
         raise FileUnreadable(f"{uri} {finding.what}", remedy=finding.remedy)
 
 
 def check_parquet(file: NativeFile, uri: str) -> None:
-    """Make sure that a file is Parquet, from its begin to its footer.
+    """Check that a file is Parquet, by its magic bytes and footer.
 
     Args:
-        file: The file, which can be read anywhere.
-        uri: What it is called, for the message.
+        file: The file, with random access.
+        uri: The file, for the message.
 
     Raises:
-        FileUnreadable: It is another one, or has no footer.
+        FileUnreadable: It has another format, or no footer.
     """
     size = file.size()
     ends = bytes(file.read_at(min(size, HEAD_BYTES), 0)), bytes(file.read_at(min(size, 4), max(0, size - 4)))
@@ -131,11 +131,11 @@ def check_parquet(file: NativeFile, uri: str) -> None:
         finding = _finding(ends[0])
         is_packed = any(ends[0].startswith(magic) for magic in _READ)
         what = "is compressed as a whole" if is_packed else finding.what if finding else "has no magic bytes of Parquet"
-        raise FileUnreadable(f"{uri} is no Parquet file: it {what}", remedy="Write it as Parquet, or correct `format`")
+        raise FileUnreadable(f"{uri} is not Parquet: it {what}", remedy="Write it as Parquet, or correct `format`")
     if ends[1] != PARQUET_MAGIC:
         raise FileUnreadable(
-            f"{uri} has no footer, with which Parquet ends: it is still being written, or was cut off",
-            remedy="Wait until it is whole, or write it again: windows that do not need it load",
+            f"{uri} has no Parquet footer: it is still being written, or truncated",
+            remedy="Wait until it is complete, or write it again: windows that do not need it are loaded",
         )
 
 
@@ -156,10 +156,10 @@ def _other_format(text: bytes) -> _Finding | None:
         return _Finding("is a tar archive", "Unpack it")
     if text.lstrip().lower().startswith(_PAGES):
         return _Finding(
-            "is a page of HTML or XML: a server's answer that was saved in the place of the file", "Get the file again"
+            "is a page of HTML or XML: a server's response that was saved instead of the file", "Get the file again"
         )
     if text and not text.strip(b"\x00"):
-        return _Finding("begins with NUL bytes: room that was never written to", "Write or copy it again")
+        return _Finding("begins with NUL bytes: space that was never written", "Write or copy it again")
     return None
 
 
@@ -178,7 +178,7 @@ def _other_compression(head: bytes) -> str | None:
 
 
 def _is_zlib(head: bytes) -> bool:
-    """Whether it is a stream of zlib: its first two bytes alone can be letters."""
+    """Whether it is a zlib stream: its first two bytes alone may be letters."""
     if len(head) < 8 or head[0] & 0x0F != 8 or int.from_bytes(head[:2], "big") % 31:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Where files are: a path, a folder or a pattern, on this disk, in an object store or on a web server."""
+"""Finds files: by a path, a folder or a pattern, on this disk, in an object store or on a web server."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _MAGIC = re.compile(r"[*?\[]")
 _GLOB_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]")
 _WEB = ("http", "https")
 _NO_DATA = re.compile(r"(?:[_.].*|.*\.crc)")
-"""Marks of what wrote the files (`_SUCCESS`), checksums and hidden files."""
+"""Marker files of writers (`_SUCCESS`), checksums and hidden files."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file as it is now.
+    """A file in its present state.
 
     Attributes:
-        uri: What it is called, for people.
-        path: What its file system calls it.
-        size: Its bytes; -1 where that is not known.
-        state: What changes when its content does.
+        uri: Its address, for people.
+        path: Its path in the file system.
+        size: Its size in bytes; -1 where it is not known.
+        state: Changes with its content: modification time or ETag.
         system: The file system.
     """
 
@@ -46,14 +46,14 @@ class StoredFile:
 
     @property
     def identity(self) -> str:
-        """The file and its state: another one when it was changed."""
+        """A key of the file and its state, which changes with the content."""
         return f"{self.uri}\0{self.size}\0{self.state}"
 
     def open(self) -> NativeFile:
-        """The file's bytes, without compression. That is told by the first bytes: a name may say anything.
+        """Open the file, decompressed; the compression is detected by the first bytes.
 
         Raises:
-            SourceError: It cannot be opened, or is compressed with what is not read.
+            SourceError: It cannot be opened, or its compression is not supported.
         """
         with file_errors(self.uri):
             with self.system.open_input_stream(self.path, compression=None) as stream:
@@ -63,19 +63,19 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class FilePlace:
-    """One place where files are.
+    """A place of files.
 
     Attributes:
-        text: A path or URL; with `*`, `**`, `?` or `[...]` every file that matches; of a folder all files in it. Marker
-            and hidden files (`_SUCCESS`, `.name`, `name.crc`) are none of them, unless they are named.
-        properties: How an object store is reached, in pyiceberg's words: `s3.endpoint`, `gcs.oauth2.token`, ...
+        text: A path or URL. With `*`, `**`, `?` or `[...]` every file that matches; for a folder all files in it.
+            Marker and hidden files (`_SUCCESS`, `.name`, `name.crc`) are skipped, unless they are named.
+        properties: The properties of an object store, as in pyiceberg: `s3.endpoint`, `gcs.oauth2.token`, ...
     """
 
     text: str
     properties: Mapping[str, str]
 
     def files(self) -> list[StoredFile]:
-        """The files, by name.
+        """The files, sorted by name.
 
         Raises:
             SourceError: There are none, or they cannot be listed.
@@ -87,7 +87,7 @@ class FilePlace:
         return found
 
     def matching(self, pattern: str) -> list[StoredFile]:
-        """The files that match a pattern, by name."""
+        """The files that match a pattern, sorted by name."""
         from pyarrow.fs import FileSelector, FileType
 
         if self._scheme in _WEB:
@@ -97,7 +97,7 @@ class FilePlace:
         deep = "/" in pattern[len(fixed) :] or "**" in pattern
         selector = FileSelector(base or "/", recursive=deep, allow_not_found=True)
         matches = _glob(pattern)
-        # A pattern that has the mark of a hidden file means such files.
+        # A pattern that names hidden files includes them.
         wanted = not _is_data(pattern[len(base) :])
         infos = (each for each in self._system.get_file_info(selector) if each.type == FileType.File)
         return [
@@ -107,7 +107,7 @@ class FilePlace:
         ]
 
     def files_below(self, folder: str) -> list[StoredFile]:
-        """The files of a folder and of those in it; none where there is no such folder."""
+        """The files of a folder and its subfolders; none where there is no such folder."""
         from pyarrow.fs import FileSelector, FileType
 
         with file_errors(self.text):
@@ -115,7 +115,7 @@ class FilePlace:
             return [self._file(each) for each in sorted(infos, key=_path) if each.type == FileType.File]
 
     def entries(self, folder: str) -> tuple[list[StoredFile], list[str]]:
-        """The files and the folders that are directly in a folder; none where there is no such folder."""
+        """The files and folders directly in a folder; none where there is no such folder."""
         from pyarrow.fs import FileType
 
         with file_errors(self.text):
@@ -124,7 +124,7 @@ class FilePlace:
         return files, [each.path for each in infos if each.type == FileType.Directory]
 
     def exists(self) -> bool:
-        """Whether there is anything of this path."""
+        """Whether the path exists."""
         from pyarrow.fs import FileType
 
         with file_errors(self.text):
@@ -167,7 +167,7 @@ class FilePlace:
 
     @cached_property
     def path(self) -> str:
-        """What the file system calls it."""
+        """The path in the file system."""
         return self.text if self._scheme in _WEB else path_in_store(self.text)
 
     @cached_property
@@ -179,11 +179,11 @@ def stored_file(uri: str, path: str, size: int, state: str, properties: Mapping[
     """A file that another process found.
 
     Args:
-        uri: What it is called, for people.
-        path: What its file system calls it.
-        size: Its bytes.
-        state: What changes when its content does.
-        properties: How an object store is reached, in pyiceberg's words.
+        uri: Its address, for people.
+        path: Its path in the file system.
+        size: Its size in bytes.
+        state: Changes with its content.
+        properties: The properties of an object store, as in pyiceberg.
     """
     system = _web() if uri.partition("://")[0].lower() in _WEB else store_of(uri, properties)
     return StoredFile(uri, path, size, state, system)
@@ -194,7 +194,7 @@ def store_of(location: str, properties: Mapping[str, str]) -> FileSystem:
 
     Args:
         location: `/data`, `s3://bucket/path`, `gs://...`, `abfss://...`.
-        properties: How an object store is reached, in pyiceberg's words.
+        properties: The properties of an object store, as in pyiceberg.
     """
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
@@ -207,7 +207,7 @@ def store_of(location: str, properties: Mapping[str, str]) -> FileSystem:
 
 
 def path_in_store(location: str) -> str:
-    """What the file system of a path or address calls it."""
+    """The path of an address in its file system."""
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
     scheme, separator, _ = location.partition("://")
@@ -221,7 +221,9 @@ def path_in_store(location: str) -> str:
 
 
 def _azure(location: str, properties: Mapping[str, str]) -> FileSystem:
-    """By the client that tables use: Arrow's own takes fewer properties, and no account in an address."""
+    """Azure's store by adlfs, as for tables: Arrow's own client supports fewer properties, and no account in an
+    address.
+    """
     from pyarrow.fs import FSSpecHandler, PyFileSystem
 
     from influx_lake.object_stores.azure import azure_store
@@ -240,7 +242,7 @@ def _web() -> FileSystem:
 
 
 def _is_data(path: str) -> bool:
-    """Whether a file is data, by its path below what was asked for."""
+    """Whether a file is data, by its path below the requested one."""
     return not any(_NO_DATA.fullmatch(each) for each in path.split("/"))
 
 
@@ -249,7 +251,9 @@ def _path(info: FileInfo) -> str:
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
-    """A pattern in which `*` stays within a folder and `**` does not; fsspec's refuses `**` in a name: `**.lp`."""
+    """A pattern in which `*` stays within a folder and `**` does not; fsspec refuses `**` inside a name, as in
+    `**.lp`.
+    """
     parts, at = [], 0
     for found in _GLOB_PARTS.finditer(pattern):
         parts += [re.escape(pattern[at : found.start()]), _translated(found[0])]

@@ -1,4 +1,4 @@
-"""The bytes of files, read ahead while the last ones are still being worked on."""
+"""Reads the bytes of files ahead of their processing."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PATIENCE_SECONDS = 300.0
 
 @contextmanager
 def read_chunks(file: StoredFile, limits: FileLimits) -> Iterator[Iterator[bytes]]:
-    """The bytes of a file of text in chunks, without compression.
+    """A context with the bytes of a text file in chunks, decompressed.
 
     Raises:
-        SourceError: While iterating: it cannot be read to its end, is no text, or unpacks to more than it may.
+        SourceError: While iterating: the file cannot be read completely, is not text, or expands too much.
     """
     with Prefetch(
         _chunks(file, limits), cancel=lambda: None, depth=_AHEAD, patience=_PATIENCE_SECONDS, name="influx-lake-file"
@@ -31,10 +31,10 @@ def read_chunks(file: StoredFile, limits: FileLimits) -> Iterator[Iterator[bytes
 
 
 def numbered_lines(chunks: Iterable[bytes], uri: str, limits: FileLimits) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file with their numbers, from 1. Each has its line break; only the last one can be without.
+    """The lines of a file with their numbers, from 1. Each has its line break; only the last one may lack it.
 
     Raises:
-        FileUnreadable: While iterating: one is too long.
+        FileUnreadable: While iterating: a line is too long.
     """
     number, pending, size = 1, list[bytes](), 0
     for chunk in chunks:
@@ -58,7 +58,7 @@ def _patient(chunks: Iterator[bytes], file: StoredFile) -> Iterator[bytes]:
     try:
         yield from chunks
     except Stalled as error:
-        raise SourceTimeout(f"nothing came of {file.uri} for {_PATIENCE_SECONDS:.0f} seconds") from error
+        raise SourceTimeout(f"no data of {file.uri} arrived for {_PATIENCE_SECONDS:.0f} seconds") from error
 
 
 def _chunks(file: StoredFile, limits: FileLimits) -> Generator[bytes, None, None]:

@@ -1,4 +1,4 @@
-"""A file of text in blocks of whole lines: each is read at once, or line by line where that cannot be done."""
+"""Reads a text file in blocks of whole lines: each as a whole, or line by line where that fails."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from influx_lake.sources.files.limits import FileLimits
 
 
 def count_lines(text: bytes | memoryview) -> int:
-    """How many line breaks there are: counted many times faster than by `bytes.count` where lines are short."""
+    """The number of line breaks; many times faster than `bytes.count` where lines are short."""
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord("\n")))
 
 
 @dataclass(slots=True)
 class TextBlocks:
-    """The blocks of a file that comes in chunks of any size.
+    """The blocks of a file that is read in chunks of any size.
 
     Attributes:
-        chunks: The file.
-        uri: What it is called.
-        limits: How long a line may be.
-        passed: How many lines were read, or passed over.
+        chunks: The file's chunks.
+        uri: The file, for messages.
+        limits: The limit on the length of lines.
+        passed: The number of lines that were read or skipped.
     """
 
     chunks: Iterator[bytes]
@@ -35,7 +35,7 @@ class TextBlocks:
     _rest: bytes = b""
 
     def block(self) -> memoryview | None:
-        """What is left of a block, or the next one; None at the end. Only the last one can be without a line break.
+        """The rest of the block, or the next one; None at the end. Only the last one may lack a line break.
 
         Raises:
             FileUnreadable: A line is too long.
@@ -49,16 +49,16 @@ class TextBlocks:
 
     @property
     def between(self) -> bool:
-        """Whether a block was read to its end, and nothing of the next one."""
+        """Whether the position is between two blocks."""
         return self._at == len(self._block)
 
     def pass_over(self) -> None:
-        """Go on behind the block: it was read at once."""
+        """Skip the rest of the block, which was read as a whole."""
         self.passed += count_lines(memoryview(self._block)[self._at :])
         self._at = len(self._block)
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """The lines from here on, with their numbers, for as long as they are asked for."""
+        """Yield lines from the position on, with their numbers; the position moves with each."""
         while self.block() is not None:
             begin, self._at = self._at, self._block.find(b"\n", self._at) + 1 or len(self._block)
             self.passed += 1

@@ -1,4 +1,4 @@
-"""InfluxDB 2, asked in Flux over HTTP."""
+"""Reads InfluxDB 2 in Flux over HTTP."""
 
 from influx_lake.sources.flux.source import FluxSource
 

@@ -1,4 +1,6 @@
-"""Annotated CSV, as Flux answers: blocks of rows below a header, with the types of their columns above it."""
+"""Parses annotated CSV, Flux's response format: blocks of rows below a header, with annotations of column types above
+it.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,12 @@ _END = b"\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands above a block's rows.
+    """The header and annotations of a block.
 
     Attributes:
         names: The columns; the first one has no name and no values.
         types: Their types.
-        keys: Which of them have one value in all rows of a table.
+        keys: Which of them have one value in all rows of a table (the group key).
     """
 
     names: tuple[str, ...]
@@ -52,37 +54,36 @@ class Header:
 
 
 def tables(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1) -> Iterator[pa.Table]:
-    """The rows of an answer as `blocks` gives them, one by one."""
+    """The rows of a response as `blocks` returns them, table by table."""
     for block in blocks(chunks, failures, results=results):
         yield from block
 
 
 def blocks(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1) -> Iterator[list[pa.Table]]:
-    """The rows of an answer, some at a time: those below equal headers together, ordered by Flux's table in itself.
+    """Yield the rows of a response in blocks: rows below equal headers together, each ordered by Flux's tables.
 
-    Where a series has few points the header changes with every field, and there are as many as there are values.
+    Where series have few points, the header changes with every field, so there are as many headers as values. An empty
+    string is an empty string, since Flux has no row for a missing value; other types have no empty text. Strings of the
+    group key become dictionaries. Columns that repeat the query are left out.
 
-    A text that is empty is an empty text, for where a value is missing Flux has no row; other types have no such text.
-    Texts that are one in all rows of a table are a dictionary. What every row says of the query is left out.
-
-    Behind each result, also one without rows, an answer has an empty line (InfluxDB 2.7). So it has one behind every
-    change of the header: an answer that was cut there looks whole.
+    A response has an empty line after each result, also after one without rows (InfluxDB 2.7). It has one after each
+    change of the header too, so a response that was cut there looks complete.
 
     Args:
-        chunks: The answer.
+        chunks: The response.
         failures: Makes the errors.
-        results: How many results the query yields.
+        results: The number of results of the query.
 
     Raises:
-        SourceError: The answer holds an error or something else than annotated CSV, or is not complete.
+        SourceError: The response holds an error, is not annotated CSV, or is not complete.
     """
     above: dict[str, tuple[str, ...]] = {}
     header: Header | None = None
     for text, cut in _parts(chunks, failures, results):
         rows: dict[Header, list[bytes]] = {}
         if header is None and not text.lstrip().startswith(_ANNOTATION[: len(text.lstrip())]):
-            came = text.decode("utf-8", "backslashreplace").strip()
-            raise failures.odd(f"the answer is not annotated CSV: {shown(came)}")
+            received = text.decode("utf-8", "backslashreplace").strip()
+            raise failures.odd(f"the response is not annotated CSV: {shown(received)}")
         wrong = failures.truncated if cut else failures.odd
         for piece in _pieces(text):
             if piece.startswith(_ANNOTATION):
@@ -118,7 +119,7 @@ def _record(line: bytes, wrong: Callable[[str], SourceError]) -> tuple[str, ...]
 
 
 def _parts(chunks: Iterable[bytes], failures: HttpFailures, results: int) -> Iterator[tuple[bytes, bool]]:
-    """The records of an answer. And whether its end is missing."""
+    """The records of a response, and whether the end is missing."""
     before = b""
     for text, is_rest in whole_records(chunks, failures, _BYTES_AT_ONCE):
         if not is_rest:
@@ -129,16 +130,16 @@ def _parts(chunks: Iterable[bytes], failures: HttpFailures, results: int) -> Ite
             return
         cut = (before + text)[-2 * len(_END) :] != _END * 2 or text.count(b'"') % 2 == 1
         if text.strip():
-            # What may be an error comes first.
+            # The rest first, since it may be an error message.
             yield text, cut
         elif not before:
-            raise failures.truncated("the answer holds nothing, and one without rows is an empty line for each result")
+            raise failures.truncated("the response is empty; one without rows has an empty line for each result")
         if cut:
-            raise failures.truncated("the answer ended without the empty line that is at the end of one")
+            raise failures.truncated("the response ended without its final empty line")
 
 
 def _pieces(text: bytes) -> Iterator[bytes]:
-    """Annotations one by one, and what stands between them."""
+    """Annotations one by one, and the text between them."""
     start = 0
     while start < len(text):
         if text.startswith(_ANNOTATION, start):
@@ -154,7 +155,7 @@ def _pieces(text: bytes) -> Iterator[bytes]:
 
 
 def _next_annotation(text: bytes, start: int) -> int:
-    # Looking for one byte is several times as fast as looking for two, and texts with that byte are rare.
+    # Searching for one byte is several times as fast as for two, and strings with that byte are rare.
     end = text.find(_ANNOTATION, start + 1)
     while end != -1 and (not text.startswith(b"\n", end - 1) or text.count(b'"', start, end) % 2):
         end = text.find(_ANNOTATION, end + 1)
@@ -170,7 +171,7 @@ def _header(names: tuple[str, ...], above: dict[str, tuple[str, ...]], wrong: Ca
 
 
 def _together(parts: list[bytes]) -> list[bytes]:
-    """Small parts as one: to begin with a part takes as long as to read hundreds of rows."""
+    """Join small parts: starting to parse a part costs as much as hundreds of rows."""
     small = [part for part in parts if len(part) < _LARGE]
     return [part for part in parts if len(part) >= _LARGE] + ([b"\n".join(small)] if small else [])
 
@@ -186,7 +187,7 @@ def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> 
     if unknown:
         raise failures.odd(f"a column has the type {unknown[0]!r}, which this version does not know")
     wrong = failures.truncated if cut else failures.odd
-    # The server's CSV ends lines with \r\n also inside of texts, and has left out every other \r.
+    # The server's CSV writes line breaks in strings as \r\n too, and has dropped every other \r.
     quoted = b'"' in text
     if quoted:
         text = text.replace(b"\r\n", b"\n")
@@ -210,13 +211,13 @@ def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> 
     except pa.ArrowInvalid as error:
         raise wrong(f"a record cannot be read: {error}") from None
     if keys and pc.count_distinct(found[places[header.names.index(TABLE)]]).as_py() > 1:
-        raise wrong("the rows of a table did not come one behind the other")
+        raise wrong("the rows of a table are not consecutive")
     columns = [_repeated(keys[name], len(found)) if name in keys else found[place] for place, name in wanted.items()]
     return _checked(pa.table(columns, list(wanted.values())), wrong)
 
 
 def _keys_of_one_table(text: bytes, header: Header, wrong: Callable[[str], SourceError]) -> dict[str, str]:
-    """The texts that are one in all rows, where those are of one table; else none. Arrow need not read them in each."""
+    """The group key's strings if all rows are of one table, so that Arrow need not parse them; otherwise none."""
     if TABLE not in header.names:
         return {}
     place = header.names.index(TABLE)
@@ -235,7 +236,7 @@ def _repeated(text: str, count: int) -> pa.Array:
 
 
 def _checked(rows: pa.Table, wrong: Callable[[str], SourceError]) -> pa.Table:
-    """The rows, if each has its number, time and value: Flux has no row for what is not there."""
+    """The rows, if each has its table, time and value: Flux has no row for a missing value."""
     for name in {*_NEVER_ABSENT} & {*rows.column_names}:
         column = rows[name]
         if column.null_count or (pa.types.is_floating(column.type) and pc.all(pc.is_finite(column)).as_py() is False):

@@ -1,8 +1,8 @@
-"""Conditions in Flux, as far as they mean there what they mean in `config.values.conditions`: those on tags.
+"""Converts conditions on tags to Flux, where the meaning is the same as in `config.values.conditions`.
 
-A record of Flux is a value of one field, so that it cannot tell what other fields a point has. A tag that is missing is
-an empty text to the storage engine, so that `!=` is true then. What the storage engine does not decide itself, such as
-the order of texts, would bring the tables into another order. Seen with InfluxDB 2.7.
+A record of Flux is a value of one field, so it does not show the other fields of a point. The storage engine treats a
+missing tag as an empty string, so `!=` is true for it. Conditions that the storage engine does not evaluate, such as
+the order of strings, would change the order of the tables. Observed with InfluxDB 2.7.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from influx_lake.sources.flux.scripts import literal
 
 
 def expression(condition: Condition, tags: Mapping[str, str]) -> str | None:
-    """A condition on a record `r`; None where it cannot be said exactly.
+    """A condition on a record `r`; None where it cannot be expressed exactly.
 
     Args:
         condition: The condition.

@@ -1,4 +1,4 @@
-"""Points out of Flux's tables: the values of each field of a series, laid side by side."""
+"""Builds points from Flux's tables: pivots the values of each field of a series to columns."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ COLUMN_TYPES = {
 }
 
 Columns = Mapping[tuple[str, ColumnType], str]
-"""The column for each type of each field."""
+"""The column of each type of each field."""
 
 SeriesKey = tuple[tuple[str, str], ...]
-"""The tags of a series and their values, sorted."""
+"""The tags of a series with their values, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +47,39 @@ class Values:
 
 
 ReadTexts = Callable[[SeriesKey, str], Values]
-"""Reads the texts of a field of a series that are not empty, with the times that they are really of."""
+"""Reads the non-empty strings of a field of a series, with their correct times."""
 
 
 def columns_of_points(
     blocks: Iterable[list[pa.Table]], failures: HttpFailures
 ) -> Generator[list[pa.Table], None, None]:
-    """The blocks, if they hold points.
+    """The blocks, after a check that they hold points.
 
     Raises:
-        UnexpectedAnswer: One lacks a column that they all have, or its values are of no type of a field's.
+        UnexpectedAnswer: A table lacks a required column, or its values have no type of a field.
     """
     for block in blocks:
         for table in block:
             names = {*table.column_names}
             if not names >= _OWN or table.schema.field(_TIME).type != _TIME_TYPE:
-                raise failures.odd(f"points were asked for, and rows of {sorted(names)} came")
+                raise failures.odd(f"the response has rows of {sorted(names)}, which are not points")
             if table.schema.field(_VALUE).type not in COLUMN_TYPES:
                 raise failures.odd(f"a field has values of the type {table.schema.field(_VALUE).type}")
         yield block
 
 
 def tag_keys(table: pa.Table) -> list[str]:
-    """The tags of a table's series."""
+    """The tags in a table."""
     return [name for name in table.column_names if name not in _OWN]
 
 
 def fields_of(table: pa.Table) -> set[tuple[str, ColumnType]]:
-    """The fields that a table holds values of, with their type."""
+    """The fields in a table, with their types."""
     return {(name, COLUMN_TYPES[table.schema.field(_VALUE).type]) for name in pc.unique(table[_FIELD]).to_pylist()}
 
 
 def texts_of(blocks: Iterable[list[pa.Table]], series: SeriesKey) -> Values:
-    """The texts of one series, out of blocks that hold others too."""
+    """The strings of one series, from blocks that hold others too."""
     found = [run.values for block in blocks for run in _in_order(block) if run.series == series]
     if not found:
         return Values(pa.array([], pa.timestamp("ns")), pa.array([], pa.string()))
@@ -88,7 +88,7 @@ def texts_of(blocks: Iterable[list[pa.Table]], series: SeriesKey) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The rows of one of Flux's tables, as far as a block has them."""
+    """The rows of one of Flux's tables in a block."""
 
     number: int
     series: SeriesKey
@@ -99,7 +99,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Points:
-    """The points of one series: their times, and the values of the columns that it has."""
+    """The points of one series: their times, and the values of its columns."""
 
     series: SeriesKey
     times: pa.Array
@@ -108,14 +108,14 @@ class _Points:
 
 @dataclass(slots=True)
 class PointBuilder:
-    """Puts points together. The server sends a series' tables one behind the other, and so a series at a time is kept.
+    """Builds points. The server sends the tables of a series consecutively, so one series is held at a time.
 
     Attributes:
         schema: The points' columns.
-        columns: Which of them each field's values go to.
+        columns: The column of each field's values.
         tags: The column of each tag.
         failures: Makes the errors.
-        read_texts: Reads the texts of a field that Flux has misplaced.
+        read_texts: Reads the strings of a field that Flux has misplaced.
     """
 
     schema: MeasurementSchema
@@ -130,10 +130,10 @@ class PointBuilder:
     _values: int = 0
 
     def batches(self, blocks: Iterable[list[pa.Table]]) -> Iterator[pa.RecordBatch]:
-        """The points.
+        """Yield the points.
 
         Raises:
-            SourceError: The values of a series came apart, or one is of a field or type that was not declared.
+            SourceError: The values of a series are not consecutive, or a field or type was not declared.
         """
         for block in blocks:
             for run in _in_order(block):
@@ -147,23 +147,23 @@ class PointBuilder:
 
     def _end_series(self, following: SeriesKey | None) -> None:
         if self._series is not None:
-            self._waiting.append(self._side_by_side(self._series))
+            self._waiting.append(self._pivoted(self._series))
             self._done.add(self._series)
             self._fields = {}
         if following in self._done:
-            raise self.failures.odd("the values of a series did not come one behind the other")
+            raise self.failures.odd("the values of a series are not consecutive")
         self._series = following
 
     def _take(self, run: _Run) -> None:
         if (run.field, run.kind) not in self.columns or not {name for name, _ in run.series} <= self.tags.keys():
             raise self.failures.odd(
-                f"the field {run.field!r} ({run.kind}) or a tag of it came to be after the load had begun"
+                f"the field {run.field!r} ({run.kind}) or a tag of it was created after the load had begun"
             )
         self._fields.setdefault((run.field, run.kind), []).append(run.values)
         self._values += len(run.values.times)
 
-    def _side_by_side(self, series: SeriesKey) -> _Points:
-        """The values of a series' fields, at the times that any of them has."""
+    def _pivoted(self, series: SeriesKey) -> _Points:
+        """The values of a series' fields, at all times of any of them."""
         fields = {key: self._placed(series, key, self._whole(key, parts)) for key, parts in self._fields.items()}
         first, *others = fields.values()
         if all(first.times.equals(other.times) for other in others):
@@ -179,17 +179,18 @@ class PointBuilder:
         )
 
     def _whole(self, key: tuple[str, ColumnType], parts: list[Values]) -> Values:
-        """All values of a field of a series. Flux sorts them by time, and has one at a time."""
+        """All values of a field of a series. Flux sorts them by time, and has one at each time."""
         found = _joined(parts)
         if pc.all(pc.less(found.times[:-1], found.times[1:]), min_count=0).as_py():
             return found
-        raise self.failures.odd(f"values of the field {key[0]!r} came twice, or not in the order of their times")
+        raise self.failures.odd(f"values of the field {key[0]!r} are duplicated, or not sorted by time")
 
     def _placed(self, series: SeriesKey, key: tuple[str, ColumnType], found: Values) -> Values:
         """The values at their own times.
 
-        Flux's times are right, but of a thousand texts with an empty one those behind it move up by one. Without the
-        empty ones nothing moves; at the times that are left then, there is an empty one.
+        Flux's times are right, but in a block of a thousand strings with an empty one, the strings after it move up by
+        one. A query without empty strings returns the others at their own times; the remaining times have empty
+        strings.
         """
         name, kind = key
         if kind is not ColumnType.STRING or len(found.times) < 2:
@@ -200,11 +201,11 @@ class PointBuilder:
         texts = self.read_texts(series, name)
         places = pc.index_in(found.times, value_set=texts.times)
         if places.null_count != empty or len(texts.times) + empty != len(found.times):
-            raise self.failures.truncated(f"the field {name!r} was changed while its texts were read once more")
+            raise self.failures.truncated(f"the field {name!r} was changed while its strings were read again")
         return Values(found.times, texts.values.take(places).fill_null(""))
 
     def _finish(self) -> Iterator[pa.RecordBatch]:
-        """The points of the series that wait."""
+        """Yield the points of the completed series."""
         if not self._waiting:
             return
         ends = pa.array(accumulate(len(each.times) for each in self._waiting), pa.int64())
@@ -234,7 +235,7 @@ def _joined(parts: list[Values]) -> Values:
 
 
 def _in_order(block: list[pa.Table]) -> Iterator[_Run]:
-    """The rows of each of Flux's tables, as they came."""
+    """The rows of Flux's tables, in the order of the response."""
     return merge(*map(_runs, block), key=attrgetter("number"))
 
 

@@ -1,4 +1,4 @@
-"""A window asked for in pieces, one answer after the other."""
+"""Splits the query of a window into several."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def within_shards(window: Window, shard: timedelta | None) -> Iterator[Window]:
-    """The parts of a window of which none is of two shards.
+    """The parts of a window, each within one shard.
 
-    A shard has one type of each field. Where a series changes its type, Flux leaves out what comes behind it without an
-    error. Shards begin where the time since 1970 is a multiple of their length, which is days unless their data is kept
-    for less than two; older shards may have another length than newer ones.
+    A shard has one type for each field. Where a series changes its type, Flux silently omits everything after the
+    change. Shards start at multiples of their length since 1970, which is a number of days unless data is kept for less
+    than two days; older shards may have another length than newer ones.
 
     Args:
         window: The window.
-        shard: How long the shards of its bucket are; None where nobody knows.
+        shard: The length of the bucket's shards; None where it is not known.
     """
     step = math.gcd(_DAY // _SECOND, (shard or _DAY) // _SECOND) * _SECOND
     start = window.start
@@ -36,12 +36,12 @@ def within_shards(window: Window, shard: timedelta | None) -> Iterator[Window]:
 
 
 class Answers:
-    """The rows of pieces, asked for when it is their turn. Another thread may cancel.
+    """The rows of several queries, sent one after the other. Another thread may cancel.
 
     Args:
-        pieces: The pieces.
-        ask: Asks for one.
-        decode: Makes rows of the answer for one.
+        pieces: The parts of the window.
+        ask: Sends the query of a part.
+        decode: Decodes the response for a part.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Answers:
         self._cancelled = False
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
-        """The rows."""
+        """Yield the rows."""
         for piece in self._pieces:
             with self._ask(piece) as answer:
                 self._current = answer
@@ -66,7 +66,7 @@ class Answers:
                 yield from self._decode(piece, answer)
 
     def cancel(self) -> None:
-        """Make a read that blocks end soon, and ask for nothing more."""
+        """End a blocking read soon, and send no further query."""
         self._cancelled = True
         if self._current is not None:
             self._current.cancel()

@@ -1,4 +1,4 @@
-"""The scripts that are sent to InfluxDB 2. Names go in by `literal`, times by `moment`."""
+"""The Flux scripts that are sent to InfluxDB 2. Names are quoted by `literal`, times formatted by `moment`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.config.values.windows import Window
 from influx_lake.sources.conditions import joined
 
-# What Flux can hold: the int64 of nanoseconds, cut to whole seconds.
+# The times that Flux supports: an int64 of nanoseconds, cut to whole seconds.
 _EARLIEST = datetime(1677, 9, 21, 0, 12, 44, tzinfo=UTC)
 _LATEST = datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)
 _ALL = Window(_EARLIEST, _LATEST)
@@ -23,12 +23,12 @@ _WORDS = {
     ColumnType.BOOLEAN: "bool",
     ColumnType.STRING: "string",
 }
-# Without it Flux looks at the last 30 days.
+# Without a start Flux reads the last 30 days.
 _SCHEMA = 'import "influxdata/influxdb/schema"\n'
 
 
 def cardinality(bucket: str, measurement: str | None) -> str:
-    """How many series a bucket has, or a measurement of it."""
+    """The number of series of a bucket, or of a measurement in it."""
     only = "" if measurement is None else f", predicate: (r) => r._measurement == {literal(measurement)}"
     return (
         'import "influxdata/influxdb"\n'
@@ -41,14 +41,14 @@ def measurements(bucket: str) -> str:
 
 
 def points(bucket: str, measurement: str, tags: Iterable[str], window: Window, condition: str | None = None) -> str:
-    """The window's points, one row per value: a table for each field of each series, those of a series in a row.
+    """The window's points, one row for each value: a table for each field of each series, consecutive for a series.
 
     Args:
         bucket: The bucket.
         measurement: The measurement.
-        tags: All of its tags, which tell its series apart.
+        tags: All of its tags.
         window: The window.
-        condition: What has to be true for a value `r`.
+        condition: The condition on a value `r`.
     """
     return f"{_of(bucket, measurement, window)}{_filtered(condition)}{_by_series(tags)}"
 
@@ -56,7 +56,7 @@ def points(bucket: str, measurement: str, tags: Iterable[str], window: Window, c
 def texts(
     bucket: str, measurement: str, tags: Iterable[str], window: Window, series: Mapping[str, str], field: str
 ) -> str:
-    """The window's texts of a field that are not empty, of the series that have these tags, others aside."""
+    """The non-empty strings of a field in a window, for the series with these tags and perhaps others."""
     wanted = {"_field": field, **series}
     same = " and ".join(f"r[{literal(name)}] == {literal(value)}" for name, value in wanted.items())
     return f'{_of(bucket, measurement, window)} |> filter(fn: (r) => {same} and r._value != ""){_by_series(tags)}'
@@ -69,14 +69,14 @@ def counts(
     condition: str | None = None,
     kinds: Mapping[str, Collection[ColumnType]] = MappingProxyType({}),
 ) -> str:
-    """How many values each field has in a window, and 0 for no field: of a window without values there is a row too.
+    """The number of values of each field in a window, and 0 for no field, so that there is always a row.
 
     Args:
         bucket: The bucket.
         measurement: The measurement.
         window: The window.
-        condition: What has to be true for a value `r`.
-        kinds: The types of which values count, of fields of which not all do.
+        condition: The condition on a value `r`.
+        kinds: The types to count, for fields of which not all types are.
     """
     typed = "".join(_filtered(_of_kinds(field, types)) for field, types in kinds.items())
     return (
@@ -89,7 +89,7 @@ def counts(
 
 
 def first_time(bucket: str, measurement: str) -> str:
-    """The time of the oldest point, in a row of its own, and a row with 0 in any case."""
+    """The time of the oldest point, in a row of its own, and another row in any case."""
     return (
         f'import "array"\n'
         f"first = {_of(bucket, measurement, _ALL)} |> first() "
@@ -100,11 +100,11 @@ def first_time(bucket: str, measurement: str) -> str:
 
 
 ANSWERING = 'import "array"\narray.from(rows: [{_value: "it answers"}])'
-"""What has one row in any bucket."""
+"""A query with one row for any bucket."""
 
 
 def samples(bucket: str, measurement: str) -> str:
-    """The oldest and the newest value of each field of each series: their columns and types are the measurement's."""
+    """The oldest and the newest value of each field of each series, which show the measurement's columns and types."""
     rows = _of(bucket, measurement, _ALL)
     return "\n".join(
         f'{rows} |> {end}() |> drop(columns: ["_start", "_stop", "_measurement"]) |> yield(name: "{end}")'
@@ -113,7 +113,7 @@ def samples(bucket: str, measurement: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Quote a text; `${` would start an expression."""
+    """A quoted string; `${` would start an expression."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
     return '"' + escaped.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t") + '"'
 
@@ -123,12 +123,12 @@ def moment(time: datetime) -> str:
 
 
 def one_of(fields: Iterable[str]) -> str:
-    """Whether a value `r` is of one of some fields."""
+    """The condition that a value `r` is of one of some fields."""
     return joined(" or ", [f"r._field == {literal(field)}" for field in fields])
 
 
 def none_of(fields: Iterable[str]) -> str:
-    """Whether a value `r` is of none of some fields."""
+    """The condition that a value `r` is of none of some fields."""
     return joined(" and ", [f"r._field != {literal(field)}" for field in fields])
 
 
@@ -142,9 +142,9 @@ def _filtered(condition: str | None) -> str:
 
 
 def _by_series(tags: Iterable[str]) -> str:
-    """What leaves the tables as they are and sorts them.
+    """Sorts the tables without changing them.
 
-    `drop` and `keep` would save half of the bytes, and bring the tables into another order.
+    `drop` and `keep` would save half of the bytes, but change the order of the tables.
     """
     keys = ", ".join(literal(key) for key in (*tags, "_field"))
     return f" |> group(columns: [{keys}])"

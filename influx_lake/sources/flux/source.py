@@ -1,4 +1,4 @@
-"""InfluxDB 2 as a source of rows, over Flux."""
+"""InfluxDB 2 as a source, in Flux."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ from influx_lake.sources.selected_counts import counted_by_reading
 from influx_lake.sources.single_use_rows import SingleUseRows
 
 _NAMED_AT_MOST = 200
-"""How many fields are named in a script: Flux's planner takes a second for so many, and six for a thousand."""
+"""The most fields in a script: planning takes Flux a second for 200, and six for a thousand."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A measurement's columns, and where its tags and fields go."""
+    """A measurement's columns, with the columns of its tags and fields."""
 
     schema: MeasurementSchema
     columns: Columns
     tags: dict[str, str]
 
     def fields(self, schema: MeasurementSchema) -> dict[str, dict[ColumnType, str]]:
-        """The columns that are read of each field, by their types."""
+        """The columns of a schema for each field, by their types."""
         read: dict[str, dict[ColumnType, str]] = {}
         for (field, kind), column in self.columns.items():
             if column in schema.fields:
@@ -63,7 +63,7 @@ class _Known:
         return read
 
     def partly(self, schema: MeasurementSchema) -> dict[str, list[ColumnType]]:
-        """The types that are read of fields of which not all are."""
+        """The types in a schema, for fields of which it does not have all."""
         return {
             field: list(kinds)
             for field, kinds in self.fields(schema).items()
@@ -71,14 +71,14 @@ class _Known:
         }
 
     def condition(self, schema: MeasurementSchema) -> str | None:
-        """What has to be true for a value that is read; None where all are."""
+        """The condition on a value; None where all are read."""
         parts = list(self._of_fields(schema)) if schema.needs_a_field else []
         if schema.where is not None:
-            parts.append(self.said(schema.where))
+            parts.append(self.in_flux(schema.where))
         return " and ".join(parts) or None
 
     def _of_fields(self, schema: MeasurementSchema) -> Iterator[str]:
-        """What leaves out the fields that are not read; nothing where the server would take too long to plan it."""
+        """The condition on fields; none where planning it would take the server too long."""
         read = self.fields(schema)
         others = {field for field, _ in self.columns} - read.keys()
         if len(read) <= min(len(others), _NAMED_AT_MOST):
@@ -86,21 +86,21 @@ class _Known:
         elif 0 < len(others) <= _NAMED_AT_MOST:
             yield scripts.none_of(sorted(others))
 
-    def said(self, condition: Condition) -> str:
+    def in_flux(self, condition: Condition) -> str:
         """A condition in Flux.
 
         Raises:
-            ValueError: It cannot be said exactly.
+            ValueError: It cannot be expressed exactly.
         """
         found = expression(condition, {column: tag for tag, column in self.tags.items()})
         if found is None:
-            raise ValueError(f"the condition cannot be said exactly: {condition}")
+            raise ValueError(f"the condition cannot be expressed exactly: {condition}")
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """How the pieces of a window are read."""
+    """Reads the parts of a window."""
 
     http: HttpConnection
     bucket: str
@@ -120,7 +120,7 @@ class _Reading:
 
         points = PointBuilder(self.schema, self.known.columns, self.known.tags, self.failures, texts)
         yield from points.batches(self._points(answer))
-        # A piece without points is progress too.
+        # A part without points is progress too.
         yield pa.RecordBatch.from_pylist([], arrow_schema(self.schema))
 
     def _texts(self, piece: Window, series: SeriesKey, field: str) -> Values:
@@ -134,9 +134,9 @@ class _Reading:
 
 
 class FluxSource:
-    """One bucket of an InfluxDB 2 where InfluxQL is off.
+    """A bucket of an InfluxDB 2 where InfluxQL is off.
 
-    Making one is cheap and contacts nothing. Threads may share it. It can be closed and used again.
+    Creating one is cheap and contacts nothing. Threads may share it. It can be closed and used again.
 
     Args:
         config: The server and its bucket.
@@ -164,17 +164,17 @@ class FluxSource:
         failures = self._server.failures()
         found = self._rows(scripts.measurements(self._config.bucket), failures, ("_value",))
         if not found and self._rows(scripts.ANSWERING, failures, ("_value",)) != [("it answers",)]:
-            raise failures.odd("an answer without rows came, also where there is one in any case")
+            raise failures.odd("a query that always has a row returned none")
         if not all(isinstance(name, str) and name for (name,) in found):
-            raise failures.odd("a list of measurements was asked for, and something else came")
+            raise failures.odd("the response is not a list of measurements")
         return sorted({name for (name,) in found})
 
     def cardinality(self, measurement: str | None) -> int:
-        """How many series the bucket has, or a measurement of it, by the server's index."""
+        """The number of series of the bucket, or of a measurement in it, from the server's index."""
         failures = self._server.failures(measurement)
         found = self._rows(scripts.cardinality(self._config.bucket, measurement), failures, ("_value",))
         if len(found) > 1 or not all(type(value) is int for (value,) in found):
-            raise failures.odd("a number of series was asked for, and something else came")
+            raise failures.odd("the response is not a number of series")
         return int(found[0][0]) if found else 0
 
     def schema(self, measurement: str) -> MeasurementSchema:
@@ -209,7 +209,7 @@ class FluxSource:
             yield SingleUseRows(arrow_schema(schema), rows)
 
     def count(self, measurement: str, window: Window) -> int:
-        """How many points the window has: Flux counts values only, so they are read."""
+        """The number of points of a window: they are read, since Flux counts values only."""
         with self.read(self.schema(measurement), window) as rows:
             return sum(batch.num_rows for batch in rows)
 
@@ -218,7 +218,7 @@ class FluxSource:
         script = scripts.first_time(self._config.bucket, measurement)
         found = dict(self._rows(script, failures, ("_field", "_value")))
         if found.pop("answered", None) != 0 or not all(type(time) is int for time in found.values()):
-            raise failures.odd("the time of the first point was asked for, and something else came")
+            raise failures.odd("the response is not the time of the first point")
         return from_nanoseconds(found["first"]) if "first" in found else None
 
     def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
@@ -231,11 +231,11 @@ class FluxSource:
         return [counted_by_reading(self, schema, window) for window in windows]
 
     def row_confirmation(self, schema: MeasurementSchema) -> RowConfirmation:
-        """Flux counts values: as many as there are of each field."""
+        """The confirmation counts the values of each field, since Flux counts values."""
         return _ValueConfirmation(self, schema)
 
     def values(self, schema: MeasurementSchema, window: Window) -> Counter[str]:
-        """How many values the server has of each field in a window."""
+        """The server's number of values of each field in a window."""
         failures = self._server.failures(schema.measurement, window)
         known = self._whole(schema, failures)
         condition, kinds = known.condition(schema), known.partly(schema)
@@ -245,22 +245,22 @@ class FluxSource:
             script = scripts.counts(self._config.bucket, schema.measurement, piece, condition, kinds)
             found = self._rows(script, failures, ("_field", "_value"))
             if ("", 0) not in found or not all(type(count) is int for _, count in found):
-                raise failures.odd("the counts of values were asked for, and something else came")
+                raise failures.odd("the response is not the counts of values")
             total.update({field: count for field, count in found if field and (read is None or field in read)})
         return total
 
     def fields(self, schema: MeasurementSchema) -> dict[str, list[str]]:
-        """The columns that the values of each field are in."""
+        """The columns of each field."""
         known = self._whole(schema, self._server.failures(schema.measurement))
         return {field: list(columns.values()) for field, columns in known.fields(schema).items()}
 
     def _whole(self, schema: MeasurementSchema, failures: HttpFailures) -> _Known:
-        """All columns of a measurement; the server is asked where it was not before."""
+        """All columns of a measurement; the server is asked once."""
         if schema.measurement not in self._known:
             self.schema(schema.measurement)
         known = self._known[schema.measurement]
         if known.schema != schema.whole:
-            raise failures.odd("the measurement has other columns than when the load began")
+            raise failures.odd("the measurement's columns changed after the load began")
         return known
 
     def close(self) -> None:
@@ -271,7 +271,7 @@ class FluxSource:
         with self._http.stream(self._request(script), failures) as answer:
             found = in_time(lambda: list(tables(bounded(answer, failures), failures)), answer, failures)
         if not all({*columns} <= {*table.column_names} for table in found):
-            raise failures.odd(f"the columns {list(columns)} were asked for, and others came")
+            raise failures.odd(f"the response lacks some of the columns {list(columns)}")
         return [row for table in found for row in zip(*(table[name].to_pylist() for name in columns), strict=True)]
 
     def _shard_length(self) -> timedelta | None:

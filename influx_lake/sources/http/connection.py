@@ -1,4 +1,4 @@
-"""Requests to one server with urllib3: small answers whole, large ones as a stream of bytes."""
+"""Sends requests to a server with urllib3; small responses are read whole, large ones as a stream of bytes."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ Headers = Callable[[], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to a server.
+    """An HTTP request.
 
     Attributes:
         method: GET, POST or DELETE.
         path: The path, with its query string.
-        body: What is sent along.
+        body: The body.
         headers: The headers of this request.
     """
 
@@ -54,13 +54,13 @@ class Request:
 
     @classmethod
     def form(cls, path: str, **parameters: str | None) -> Self:
-        """A POST of a form; a query may be longer than any address may be."""
+        """A POST of a form; a query may be too long for a URL."""
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return cls("POST", path, cls.query(**parameters).encode(), kind)
 
     @staticmethod
     def query(**parameters: str | None) -> str:
-        """The parameters that are not None, as an address or a form holds them."""
+        """The parameters that are not None, URL-encoded."""
         return urlencode({name: value for name, value in parameters.items() if value is not None})
 
     @classmethod
@@ -71,7 +71,7 @@ class Request:
 
 
 class ByteStream:
-    """The bytes of an answer, which can be iterated once. Another thread may cancel it."""
+    """The bytes of a response, a single-use iterable. Another thread may cancel it."""
 
     def __init__(self, response: BaseHTTPResponse, failures: HttpFailures) -> None:
         self._response = response
@@ -82,18 +82,18 @@ class ByteStream:
             yield from self._response.stream(_BYTES_AT_ONCE, decode_content=True)
 
     def cancel(self) -> None:
-        """Make a read that blocks end soon."""
+        """End a blocking read soon."""
         # A connection that has ended already has no socket to shut down.
         with suppress(ValueError, RuntimeError, OSError):
             self._response.shutdown()
 
 
 class HttpConnection:
-    """The connections to one server, made when they are first used; threads may share them.
+    """The connections to one server, made on first use; threads may share them.
 
     Args:
         config: The server.
-        headers: What goes with every request, also the credentials; asked for when they are first used.
+        headers: Returns the headers of every request, with credentials; called on first use.
     """
 
     def __init__(self, config: ServerConfig, headers: Headers) -> None:
@@ -104,10 +104,10 @@ class HttpConnection:
 
     @contextmanager
     def stream(self, request: Request, failures: HttpFailures) -> Iterator[ByteStream]:
-        """Send a request; leaving the context drops what has not been read of its answer.
+        """A context that sends a request; leaving it drops the unread rest of the response.
 
         Raises:
-            SourceError: It failed, here or while the answer is read.
+            SourceError: The request failed, or reading the response.
         """
         with self._sent(request, failures) as response:
             if response.status != _OK:
@@ -116,10 +116,10 @@ class HttpConnection:
             yield ByteStream(response, failures)
 
     def ask(self, request: Request, failures: HttpFailures) -> Any:
-        """The JSON of a small answer.
+        """The JSON of a small response.
 
         Raises:
-            SourceError: The request failed, or the answer is not JSON.
+            SourceError: The request failed, or the response is not JSON.
         """
         with self.stream(request, failures) as answer:
             text = in_time(lambda: b"".join(bounded(answer, failures)), answer, failures)
@@ -132,18 +132,18 @@ class HttpConnection:
         return answered
 
     def look(self, path: str, failures: HttpFailures) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and body of whatever answers to a GET: how a server is recognised.
+        """Status, headers and body of the response to a GET, to identify a server.
 
         Raises:
-            SourceError: Nothing answers.
+            SourceError: No server responds.
         """
         return self.answer_to(Request("GET", path), failures)
 
     def answer_to(self, request: Request, failures: HttpFailures) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and body of the small answer to a request, whatever the status is.
+        """Status, headers and body of a small response, whatever its status.
 
         Raises:
-            SourceError: Nothing answers.
+            SourceError: No server responds.
         """
         with self._sent(request, failures) as response:
             return response.status, response.headers, _beginning(response, failures)
@@ -171,7 +171,7 @@ class HttpConnection:
         try:
             yield response
         finally:
-            # The rest of an answer is not read for the sake of the connection: it may be gigabytes.
+            # The rest of a response is not read to reuse the connection: it may be gigabytes.
             response.close()
 
     def _connected(self) -> PoolManager:
@@ -182,7 +182,7 @@ class HttpConnection:
 
 
 def _beginning(response: BaseHTTPResponse, failures: HttpFailures) -> bytes:
-    """An answer as far as anybody would read it."""
+    """The beginning of a response, as much as people would read."""
 
     def read() -> bytes:
         with failures.translating(before_rows=True):
@@ -192,20 +192,20 @@ def _beginning(response: BaseHTTPResponse, failures: HttpFailures) -> bytes:
 
 
 def _check_form(response: BaseHTTPResponse, failures: HttpFailures) -> None:
-    """Refuse an answer that says itself that it is none of InfluxDB's.
+    """Refuse a response whose headers show that it is not InfluxDB's.
 
     Raises:
-        UnexpectedAnswer: It is a web page, or in letters or an encoding that InfluxDB does not use.
+        UnexpectedAnswer: It is a web page, or has a charset or encoding that InfluxDB does not use.
     """
     kind = response.headers.get("Content-Type", "")
     if kind.partition(";")[0].strip().lower() in _PAGES:
-        raise failures.odd("a web page came in place of an answer, as of a proxy or for a login")
+        raise failures.odd("the response is a web page, as of a proxy or a login")
     charset = _CHARSET.search(kind)
     if charset and charset[1].lower() not in _CHARSETS:
-        raise failures.odd(f"the answer is in {charset[1]!r}, and InfluxDB's are in UTF-8")
+        raise failures.odd(f"the response is in {charset[1]!r}, and InfluxDB's are in UTF-8")
     encodings = {each.strip().lower() for each in response.headers.get("Content-Encoding", "").split(",")}
     if unknown := sorted(encodings - {"", "identity", *response.CONTENT_DECODERS}):
-        raise failures.odd(f"the answer is compressed with {unknown[0]!r}, which was not asked for")
+        raise failures.odd(f"the response is compressed with {unknown[0]!r}, which was not requested")
 
 
 def _pool(config: ServerConfig, headers: Mapping[str, str]) -> PoolManager:
@@ -225,7 +225,7 @@ def _pool(config: ServerConfig, headers: Mapping[str, str]) -> PoolManager:
     }
     return PatientPools(
         headers=headers,
-        # Beyond it urllib3 warns, and connects anew: windows are read by several threads.
+        # Several threads read windows; beyond this number urllib3 warns, and opens new connections.
         maxsize=_KEPT_CONNECTIONS,
         timeout=urllib3.Timeout(connect=config.connect_timeout.total_seconds(), read=config.timeout.total_seconds()),
         **(options if config.address.secure else {}),

@@ -1,4 +1,4 @@
-"""Credentials as headers."""
+"""Formats credentials as headers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from influx_lake.errors import ConfigurationError
 
 
 def header_value(scheme: str, token: Secret, config: ServerConfig) -> Mapping[str, str]:
-    """The header that carries a token; none for an empty one, as a server without authorization has it.
+    """The header with a token; none for an empty token, for servers without authorization.
 
     Raises:
-        ConfigurationError: It holds what no header may.
+        ConfigurationError: The token holds characters that headers cannot.
     """
     value = token_text(token, config)
     return {"Authorization": f"{scheme} {value}"} if value else {}
@@ -24,7 +24,7 @@ def token_text(token: Secret, config: ServerConfig) -> str:
     """The token.
 
     Raises:
-        ConfigurationError: It holds what no header may.
+        ConfigurationError: The token holds characters that headers cannot.
     """
     value = token.reveal()
     if not value.isascii() or not value.isprintable():
@@ -36,7 +36,7 @@ def token_text(token: Secret, config: ServerConfig) -> str:
 
 
 def basic(user: str, password: Secret) -> Mapping[str, str]:
-    """The header that carries a user and a password."""
+    """The header with user and password."""
     encoded = b64encode(f"{user}:{password.reveal()}".encode()).decode()
-    # The encoded form is as good as the password.
+    # The encoded form reveals the password.
     return {"Authorization": f"Basic {Secret(encoded).reveal()}"}

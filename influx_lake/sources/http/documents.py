@@ -1,4 +1,4 @@
-"""JSON documents of answers, as strict as their senders are."""
+"""Parses JSON documents of responses strictly."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from influx_lake.sources.http.failures import HttpFailures
 
 _NEGATIVE_ZERO = re.compile(rb"-0(?![.0-9eE])")
 SHOWN = 200
-"""How many characters of what came instead of an answer are shown."""
+"""How many characters of an unexpected response are shown."""
 _AROUND = 10_000
-"""How many on both sides are looked through for secrets."""
+"""How many characters on both sides are searched for secrets."""
 
 
 def json_of(text: bytes) -> Any:
-    """What a JSON text says.
+    """Parse JSON.
 
     Raises:
-        ValueError: It is no JSON in UTF-8, holds `NaN` or `Infinity`, which JSON does not have, or is nested deeper
-            than any answer of a server is.
+        ValueError: It is not JSON in UTF-8, holds `NaN` or `Infinity`, which JSON does not have, or is nested too
+            deeply.
     """
-    # Python takes `-0` for the integer, which has no sign; InfluxQL writes the float so.
+    # Python parses `-0` as the integer 0; InfluxQL means the float -0.0.
     integer = _integer if _NEGATIVE_ZERO.search(text) else None
     try:
         return json.loads(text.decode(), parse_constant=_no_constant, parse_int=integer)
@@ -41,27 +41,27 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def not_json(text: bytes, error: ValueError) -> str:
-    """What is wrong with a text that `json_of` did not take, with the part of it where that shows.
+    """Why `json_of` refused a text, with the place in it.
 
     Args:
         text: The text.
-        error: What `json_of` raised.
+        error: The exception of `json_of`.
     """
     if not text.strip():
-        return "nothing came where JSON was asked for"
+        return "the response is empty, and not JSON"
     if isinstance(error, UnicodeDecodeError):
-        return f"what came is not JSON: byte {error.start + 1:,} is no UTF-8"
+        return f"the response is not JSON: byte {error.start + 1:,} is not UTF-8"
     if not isinstance(error, json.JSONDecodeError):
-        return f"what came is not JSON: {error}"
+        return f"the response is not JSON: {error}"
     at = error.pos
     if at >= len(error.doc.rstrip()):
-        return f"what came is not JSON: it ends in the middle, after {shown(error.doc[-SHOWN:])}"
+        return f"the response is not JSON: it ends in the middle, after {shown(error.doc[-SHOWN:])}"
     place = "" if not error.doc[:at].strip() else f" from character {at + 1:,} on"
-    return f"what came is not JSON{place}: {shown(error.doc, at)}"
+    return f"the response is not JSON{place}: {shown(error.doc, at)}"
 
 
 def shown(text: str, at: int = 0) -> str:
-    """Some characters of a text, for a message, with nothing secret in them."""
+    """An excerpt of a text for a message, without secrets."""
     around = text[max(0, at - _AROUND) : at + _AROUND]
     safe = redact(around)
     part = safe[min(at, _AROUND) :] if safe == around else safe
@@ -69,13 +69,13 @@ def shown(text: str, at: int = 0) -> str:
 
 
 def error_in(document: Any) -> str | None:
-    """What a server says in a document that it sends in place of an answer: `{"error": "..."}`."""
+    """The server's message in a document that it sends instead of a result: `{"error": "..."}`; None without one."""
     said = document.get("error") if isinstance(document, dict) else None
     return said if isinstance(said, str) and said else None
 
 
 def bounded(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[bytes]:
-    """An answer that is held as a whole.
+    """The chunks of a response that is held as a whole.
 
     Raises:
         SourceError: It is larger than the source's `max_document`.
@@ -88,12 +88,12 @@ def bounded(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[bytes]:
 
 
 def lines(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[bytes]:
-    """The lines of an answer that are not empty, each with its end: only the stream's last one can be without.
+    """The non-empty lines of a response, each with its line break; only the last one may lack it.
 
-    JSON escapes the ends of lines in strings, so that none is inside a document.
+    JSON escapes line breaks in strings, so no document contains one.
 
     Raises:
-        SourceError: One is larger than the source's `max_document`.
+        SourceError: A line is larger than the source's `max_document`.
     """
     pending, size = list[bytes](), 0
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""What a failed request means: one of our errors for each of HTTP's and urllib3's."""
+"""Converts the errors of HTTP and urllib3."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _SHOWN = 500
 _INTERNAL = "internal error"
 
 Recognise = Callable[[str], SourceError | None]
-"""Makes the error for a message of the server, where it means something of its own."""
+"""Returns the error for a server's message that has a meaning of its own; None for others."""
 
 
 class HttpFailures:
-    """Makes our errors from those of one request, and names what the request was about.
+    """Makes the errors of one request, with its measurement and window.
 
-    The errors it makes are raised without the original in their chain, which may hold what was sent.
+    The errors are raised without the original exception in their chain, which may hold the request.
 
     Attributes:
-        where: What the server is called in messages.
-        patience: How many seconds to wait for the next part of an answer.
+        where: The server's name in messages.
+        patience: How long to wait for the next part of a response, in seconds.
 
     Args:
         config: The server.
-        where: What it is called in messages.
-        recognise: Knows the server's own messages.
-        measurement: What is asked for.
-        window: Of which time.
-        errors: Words the errors, where other words are wanted than those for queries.
+        where: The server's name in messages.
+        recognise: Recognises the server's own messages.
+        measurement: The measurement of the request.
+        window: The window of the request.
+        errors: The texts of errors, where they differ from those for queries.
     """
 
     def __init__(
@@ -65,15 +65,15 @@ class HttpFailures:
         self._recognise = recognise
         self._measurement = measurement
         self._window = window
-        self._told = set[str]()
+        self._logged = set[str]()
         self.patience = config.timeout.total_seconds()
 
     @contextmanager
     def translating(self, *, before_rows: bool) -> Iterator[None]:
-        """Turn urllib3's errors into ours.
+        """A context that converts urllib3's errors.
 
         Args:
-            before_rows: Whether nothing of the answer has come yet.
+            before_rows: Whether the response has not begun yet.
         """
         from urllib3.exceptions import HTTPError
 
@@ -84,46 +84,46 @@ class HttpFailures:
         except HTTPError as error:
             failure = self._of_urllib3(error, before_rows=before_rows)
         except (OSError, ValueError) as error:
-            # urllib3 takes a chunk of negative length for what the caller asked for.
+            # urllib3 passes a negative chunk length on as a read size, which raises ValueError.
             failure = self._of_connection(error, before_rows=before_rows)
         raise failure
 
     def of_status(self, status: int, said: bytes, headers: Mapping[str, str]) -> SourceError:
-        """The server answered with a status that is not a success."""
+        """The error for a status that is not a success."""
         message = redact(message_of(said) or f"HTTP status {status}")
-        # InfluxDB 2 says so of a query that failed as it ran, and has other words for what can pass.
+        # InfluxDB 2 uses this code for a query that failed while running, and others for transient failures.
         if status == 500 and _code(said) == _INTERNAL:
             return self.refused(message)
         return self.name(self._by_status(status, message, headers))
 
     def refused(self, message: str) -> SourceError:
-        """The server says in its answer that a statement failed."""
+        """The error for a response that says that the statement failed."""
         message = redact(message)
         return self.name(self._recognise(message) or self._errors.rejected(message))
 
     def broke_off(self, message: str) -> SourceError:
-        """The server says in its answer, between or behind rows, that it failed."""
+        """The error for a failure that the response reports between or after rows."""
         message = redact(message)[:_SHOWN]
         return self.name(self._recognise(message) or self._errors.broken(message))
 
     def warn(self, message: str) -> None:
-        """Log what the server says beside the rows of its answers, once for each request or load that this is for."""
+        """Log a message of the server that came with rows, once for each request or load."""
         message = redact(message)[:_SHOWN]
-        if message not in self._told:
-            self._told.add(message)
+        if message not in self._logged:
+            self._logged.add(message)
             about = " ".join(str(each) for each in (self._measurement, self._window) if each is not None)
-            log.warning("%s%s: the server says with its answer: %s", self.where, about and f", {about}", message)
+            log.warning("%s%s: the server's response has a message: %s", self.where, about and f", {about}", message)
 
     def truncated(self, what: str) -> SourceError:
-        """The answer ended before its end."""
+        """The error for a truncated response."""
         return self.name(self._errors.broken(what))
 
     def silence(self) -> SourceError:
-        """The server neither answered nor failed."""
-        return self.name(self._errors.timeout(f"nothing came for {self.patience:g} s"))
+        """The error for a server that does not respond in time."""
+        return self.name(self._errors.timeout(f"no data arrived for {self.patience:g} s"))
 
     def check_size(self, size: int) -> None:
-        """Refuse to hold more of a document than the source's `max_document`.
+        """Refuse a document larger than the source's `max_document`.
 
         Raises:
             AnswerTooLarge: It is larger.
@@ -131,14 +131,14 @@ class HttpFailures:
         if size > self._config.max_document:
             raise self.name(
                 AnswerTooLarge(
-                    f"{self.where}: one document of the answer is larger than {format_size(self._config.max_document)}",
+                    f"{self.where}: a document of the response is larger than {format_size(self._config.max_document)}",
                     remedy=f"Raise the source's `{MAX_DOCUMENT}` if the server's values are as large as that, or read "
                     "shorter windows (longest_query)",
                 )
             )
 
     def check_lines(self, text: bytes) -> None:
-        """The same for each line of some.
+        """Check the size of each line.
 
         Raises:
             AnswerTooLarge: One is larger.
@@ -147,7 +147,7 @@ class HttpFailures:
             self.check_size(max(map(len, text.split(b"\n"))))
 
     def odd(self, what: str) -> SourceError:
-        """An answer that is not what was asked for."""
+        """The error for a response that does not match the request."""
         return self.name(
             UnexpectedAnswer(
                 f"{self.where}: {what}",
@@ -156,7 +156,7 @@ class HttpFailures:
         )
 
     def name(self, error: SourceError) -> SourceError:
-        """The error, with what the request was about."""
+        """The error, with measurement and window."""
         return error.about(self._measurement, self._window)
 
     def _by_status(self, status: int, message: str, headers: Mapping[str, str]) -> SourceError:
@@ -174,8 +174,8 @@ class HttpFailures:
         if status < 400 or status == 404:
             place = headers.get("Location")
             return UnexpectedAnswer(
-                f"{self.where}: this is not how InfluxDB answers: {status} {message}"
-                + (f", it sends us to {redact(place)[:_SHOWN]}" if place else ""),
+                f"{self.where}: this is not a response of InfluxDB: {status} {message}"
+                + (f", it redirects to {redact(place)[:_SHOWN]}" if place else ""),
                 remedy="Check that the source's `host` and `type` are those of the server",
             )
         return self._errors.rejected(message)
@@ -206,7 +206,7 @@ class HttpFailures:
 
 
 def message_of(said: bytes) -> str:
-    """What an error's body says: `{"error": ...}`, `{"message": ...}`, or text."""
+    """The message in an error's body: `{"error": ...}`, `{"message": ...}`, or text."""
     text = said.decode("utf-8", "replace").strip()
     try:
         found = json.loads(text)
@@ -218,7 +218,7 @@ def message_of(said: bytes) -> str:
 
 
 def _code(said: bytes) -> str | None:
-    """The word for an error that InfluxDB 2 puts beside its text: `{"code": ..., "message": ...}`."""
+    """The code that InfluxDB 2 adds to an error: `{"code": ..., "message": ...}`."""
     try:
         found = json.loads(said)
     except (ValueError, RecursionError):
@@ -227,7 +227,7 @@ def _code(said: bytes) -> str | None:
 
 
 def with_retry_after(headers: Mapping[str, str], error: TransientSourceError) -> TransientSourceError:
-    """The error, with the time that the server asks to be left alone."""
+    """The error, with the pause that the server's `Retry-After` asks for."""
     said = headers.get("Retry-After", "")
     try:
         wait = timedelta(seconds=int(said)) if said.isdecimal() else parsedate_to_datetime(said) - datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Answers in many small chunks, handed on in fewer: InfluxDB 2 sends 4 KB at a time, and each costs urllib3 as much."""
+"""Merges small HTTP chunks into larger ones: InfluxDB 2 sends 4 KB at a time, and each chunk has a cost in urllib3."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _END = b"\r\n"
 
 
 class Response(HTTPResponse):
-    """http.client's answer, with a larger buffer and such chunks."""
+    """The response of http.client, with a larger buffer and merged chunks."""
 
     def __init__(self, sock: socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -31,9 +31,9 @@ class Response(HTTPResponse):
 
 
 class MergedChunks:
-    """A chunked body as urllib3 reads it, where whole chunks that are in the buffer already are one.
+    """A chunked body for urllib3, in which whole chunks that are in the buffer are merged into one.
 
-    What is not plainly a chunk is passed on as it is: the last one, one with an extension, one that is none.
+    Everything else is passed on unchanged: the last chunk, one with an extension, malformed ones.
 
     Args:
         raw: The body.
@@ -54,7 +54,7 @@ class MergedChunks:
         parts, size, start, end = list[memoryview](), int(first[1], 16), 0, 0
         between = _END + line
         while size:
-            # Most are as large as the one before.
+            # Most chunks are as large as the one before.
             while buffered.startswith(between, start + size):
                 parts.append(view[start : start + size])
                 end, start = start + size + len(_END), start + size + len(between)
@@ -72,7 +72,7 @@ class MergedChunks:
         return b"%x\r\n" % len(content)
 
     def read(self, size: int = -1) -> bytes:
-        """Bytes of what was merged, else of the body."""
+        """Bytes of the merged chunks, else of the body."""
         if not self._merged:
             return self._raw.read(size)
         found, self._merged = (self._merged, b"") if size < 0 else (self._merged[:size], self._merged[size:])

@@ -1,4 +1,4 @@
-"""Answers in CSV, cut where a record ends."""
+"""Cuts CSV responses at the ends of records."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from influx_lake.sources.http.failures import HttpFailures
 
 
 def whole_records(chunks: Iterable[bytes], failures: HttpFailures, at_once: int) -> Iterator[tuple[bytes, bool]]:
-    """The stream in parts that end where a record does, at the end of a line outside of quotes, and last what is left.
+    """The stream in parts that end with a record (at a line break outside of quotes), and last the rest.
 
     Args:
         chunks: The stream.
         failures: Makes the errors.
-        at_once: How many bytes a part has at least.
+        at_once: The least bytes of a part.
 
     Yields:
-        A part and False; at the end, once, what came behind the last part and True. That may be nothing, and only that
-        can lack its end.
+        A part and False; at the end, once, the rest and True. The rest may be empty, and is the only one that can be
+        incomplete.
 
     Raises:
         AnswerTooLarge: A line, or a record, is larger than the source's `max_document`.
@@ -39,7 +39,7 @@ def whole_records(chunks: Iterable[bytes], failures: HttpFailures, at_once: int)
             yield text, False
         pending, size = [rest], len(rest)
         failures.check_size(size)
-        # A record without end would be looked through again with each chunk.
+        # Else a long record would be searched again with each chunk.
         wanted = max(at_once, 2 * size)
     text = b"".join(pending)
     failures.check_lines(text)
@@ -47,7 +47,7 @@ def whole_records(chunks: Iterable[bytes], failures: HttpFailures, at_once: int)
 
 
 def _last_end(text: bytes) -> int:
-    """Behind the last end of a line that is not in quotes; 0 where there is none."""
+    """The position after the last line break outside of quotes; 0 where there is none."""
     end = text.rfind(b"\n") + 1
     quotes = _quotes(text[:end])
     while end and quotes % 2:
@@ -58,5 +58,5 @@ def _last_end(text: bytes) -> int:
 
 
 def _quotes(text: bytes) -> int:
-    # Looking for a byte is several times as fast as counting it.
+    # Searching for a byte is several times as fast as counting it.
     return text.count(b'"') if b'"' in text else 0

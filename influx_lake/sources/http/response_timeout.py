@@ -1,4 +1,6 @@
-"""Connections whose answers begin within the time-out: urllib3's own is for each read, and starts anew with a byte."""
+"""Connections with a timeout for the whole response header: urllib3's own is for each read, and restarts with every
+byte.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Patient(HTTPConnection):
-    """Status line and headers have to be complete within the time-out."""
+    """Status line and headers have to be complete within the timeout."""
 
     response_class = Response
 
@@ -38,7 +40,7 @@ class _Patient(HTTPConnection):
         finally:
             timer.cancel()
             if late.is_set():
-                # In place of what a connection that was shut down looks like: an answer that ended in its headers.
+                # Replaces the error of the connection that was shut down: a response that ended in its headers.
                 raise TimeoutError
 
 
@@ -55,7 +57,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class PatientPools(PoolManager):
-    """urllib3's pools, of such connections."""
+    """urllib3's pools with these connections."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -1,4 +1,4 @@
-"""Rows that are decoded from an answer while the last ones are still being worked on."""
+"""Decodes responses in a thread, ahead of their processing."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _ITEMS_AHEAD = 2
 
 
 class Cancellable(Protocol):
-    """What another thread may end."""
+    """A response that another thread may cancel."""
 
     def cancel(self) -> None: ...
 
 
 @contextmanager
 def read_ahead(items: Generator[T, None, None], answer: Cancellable, failures: HttpFailures) -> Iterator[Iterator[T]]:
-    """Decode in a thread; leaving the context makes a read that blocks end.
+    """A context that decodes in a thread; leaving it ends a blocking read.
 
     Raises:
-        SourceTimeout: While iterating: the next item was not complete in time, however many bytes of it came.
+        SourceTimeout: While iterating: an item was not complete in time, even if bytes of it arrived.
     """
     with Prefetch(
         items, cancel=answer.cancel, depth=_ITEMS_AHEAD, patience=failures.patience, name="http-stream"
@@ -34,7 +34,7 @@ def read_ahead(items: Generator[T, None, None], answer: Cancellable, failures: H
 
 
 def in_time(read: Callable[[], T], answer: Cancellable, failures: HttpFailures) -> T:
-    """What is read of an answer at once.
+    """Read something of a response as a whole, with the timeout.
 
     Raises:
         SourceTimeout: It was not complete in time.

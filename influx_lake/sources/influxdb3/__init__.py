@@ -1,4 +1,4 @@
-"""InfluxDB 3, over Arrow Flight."""
+"""Reads InfluxDB 3 over Arrow Flight or HTTP."""
 
 from influx_lake.sources.influxdb3.source import InfluxDB3Source
 

@@ -12,23 +12,23 @@ from influx_lake.sources.single_use_rows import SingleUseRows
 
 
 class Queries(Protocol):
-    """A way to send SQL to a server; threads may share it. It connects when it is first used."""
+    """Sends SQL to a server; threads may share it. It connects on first use."""
 
     def stream(self, sql: str, failures: Failures, columns: pa.Schema) -> AbstractContextManager[SingleUseRows]:
-        """Run a query. Leaving the context cancels it, if it still runs.
+        """A context that runs a query; leaving it cancels a running one.
 
         Args:
             sql: The query.
             failures: Makes the errors.
-            columns: The columns that are asked for.
+            columns: The columns of the query.
 
         Raises:
-            SourceError: The query failed, here or while the answer is iterated.
+            SourceError: The query failed, here or during iteration.
         """
         ...
 
     def table(self, sql: str, failures: Failures, columns: pa.Schema) -> pa.Table:
-        """Run a query with a small answer.
+        """Run a query with a small result.
 
         Raises:
             SourceError: The query failed.
@@ -36,7 +36,7 @@ class Queries(Protocol):
         ...
 
     def ping(self) -> dict[str, Any] | None:
-        """What the server says of itself, where it does."""
+        """The server's self-description; None where it has none."""
         ...
 
     def close(self) -> None:

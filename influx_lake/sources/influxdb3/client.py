@@ -1,4 +1,4 @@
-"""Making influxdb3-python's client from a source's configuration."""
+"""Creates influxdb3-python's client from a source's configuration."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LONGEST_PAUSE_BETWEEN_CONNECTS_MS = 5_000
 
 
 def make_client(config: InfluxDB3Config) -> Any:
-    """An `InfluxDBClient3`, which connects when it is first used.
+    """An `InfluxDBClient3`, which connects on first use.
 
     Raises:
-        ConfigurationError: The token or a certificate's file cannot be used.
+        ConfigurationError: The token or a certificate file cannot be used.
     """
     import influxdb_client_3
 
@@ -24,7 +24,7 @@ def make_client(config: InfluxDB3Config) -> Any:
     check_files(tls)
     make: Any = influxdb_client_3.InfluxDBClient3  # its functions have no types
     return make(
-        host=config.address.url,  # complete: of a host without a scheme it makes an address that cannot be parsed
+        host=config.address.url,  # with scheme: it builds an invalid URL from a host without one
         database=config.database,
         token=_bearer_token(config),
         auth_scheme="Bearer",
@@ -38,7 +38,7 @@ def make_client(config: InfluxDB3Config) -> Any:
 
 
 def _bearer_token(config: InfluxDB3Config) -> str:
-    """The token; nothing for a server without authentication, where influxdb3-python still wants a text."""
+    """The token; empty for a server without authentication, where influxdb3-python still needs a string."""
     return token_text(config.token, config) if config.token else ""
 
 
@@ -46,17 +46,17 @@ def _grpc_options(config: InfluxDB3Config) -> list[tuple[str, int]]:
     return [
         # Despite its name this is how long one attempt to connect may take.
         ("grpc.min_reconnect_backoff_ms", round(config.connect_timeout.total_seconds() * 1000)),
-        # gRPC's own limit is two minutes, in which a server that is back again would still count as down.
+        # gRPC's default is two minutes, during which a server that is up again would still count as down.
         ("grpc.max_reconnect_backoff_ms", _LONGEST_PAUSE_BETWEEN_CONNECTS_MS),
-        # Flight would take a message of any length, which has to be in memory as a whole.
+        # Flight accepts messages of any length, which have to fit into memory.
         ("grpc.max_receive_message_length", min(config.max_document, _LONGEST_MESSAGE)),
-        # gRPC takes the proxy of `http_proxy` for a server on this machine, too.
+        # gRPC uses the proxy of `http_proxy` for a server on this machine too.
         *([("grpc.enable_http_proxy", 0)] if config.address.is_loopback else []),
     ]
 
 
 def _client_certificate(tls: TlsConfig) -> dict[str, bytes]:
-    """Our certificate for Flight: influxdb3-python itself shows it over HTTP only."""
+    """The client certificate for Flight: influxdb3-python itself uses it for HTTP only."""
     if not (tls.cert_file and tls.key_file):
         return {}
     return {"cert_chain": tls.cert_file.read_bytes(), "private_key": tls.key_file.read_bytes()}

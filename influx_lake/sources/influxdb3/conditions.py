@@ -1,7 +1,7 @@
-"""Conditions in InfluxDB 3's SQL, in which all can be said whose literals are exact.
+"""Converts conditions to InfluxDB 3's SQL, which can express all with exact literals.
 
-DataFusion compared floats in the total order of IEEE 754, in which -0.0 is less than 0.0 (43 to 54 do, 55 does not),
-and servers have older ones too. So both zeros are compared with, each where it decides. InfluxDB has no NaN.
+DataFusion compares floats in the total order of IEEE 754, where -0.0 is less than 0.0 (versions 43 to 54; 55 does not),
+and servers have older versions too. So a comparison with zero uses both zeros. InfluxDB has no NaN.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _LOWEST_INTEGER = -(2**63)
 
 
 def row_condition(schema: MeasurementSchema) -> str | None:
-    """What has to be true for a row that is wanted, as an expression; None where all are.
+    """The condition on rows, as an expression; None where all rows are read.
 
     Raises:
-        ValueError: `where` is a condition that is not taken.
+        ValueError: `where` is not exact; see `is_exact`.
     """
     parts = []
     if schema.needs_a_field:
         parts.append(joined(" OR ", [f"{identifier(name)} IS NOT NULL" for name in schema.fields]))
     if schema.where is not None:
         if not is_exact(schema, schema.where):
-            raise ValueError(f"the condition cannot be said exactly: {schema.where}")
+            raise ValueError(f"the condition cannot be expressed exactly: {schema.where}")
         parts.append(_expression(schema.where, schema.types))
     return " AND ".join(parts) or None
 
@@ -63,7 +63,7 @@ def _comparison(condition: Compared, kind: ColumnType) -> str:
 
 
 def _literal(value: Literal, kind: ColumnType) -> str:
-    """A value as one of a column's type."""
+    """A literal of the column's type."""
     if isinstance(value, str):
         return text_literal(value)
     if isinstance(value, bool):
@@ -73,5 +73,5 @@ def _literal(value: Literal, kind: ColumnType) -> str:
             return f"CAST('{float(value)!r}' AS DOUBLE)"
         case ColumnType.UINTEGER:
             return f"CAST('{value}' AS BIGINT UNSIGNED)"
-    # The lowest integer without its sign is none.
+    # The lowest integer without its sign exceeds the type.
     return str(value) if value > _LOWEST_INTEGER else f"CAST('{value}' AS BIGINT)"

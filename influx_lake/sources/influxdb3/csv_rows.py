@@ -1,10 +1,9 @@
-"""Rows as CSV, which Arrow reads several times as fast as it reads JSON; and the query that makes CSV say all of them.
+"""Reads rows as CSV, which Arrow parses several times as fast as JSON, and wraps queries so that CSV is unambiguous.
 
-CSV has no types, and one way to write an empty text and none at all. So a query for rows is put into another one:
-
-- a text that is empty, or begins with the mark, comes with the mark in front of it, and so only null comes as nothing;
-- a time comes as an integer: Arrow cannot read the text of the earliest ones;
-- the time comes as null where a column is of another type than was declared: the text "7" looks like the number.
+CSV has no types, and does not distinguish empty strings from nulls. So a query for rows is wrapped:
+- a string that is empty, or begins with the mark, gets the mark as a prefix, so only null is empty;
+- a time becomes an integer: Arrow cannot parse the text of the earliest times;
+- the time becomes null where a column has another type than declared: the string "7" looks like the number.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ _TYPES = {
 
 
 def query(sql: str, columns: pa.Schema) -> str:
-    """The query for rows, so that CSV says all of them.
+    """Wrap a query for rows so that CSV is unambiguous.
 
     Args:
         sql: A query for rows of these columns.
-        columns: Their types; what may not be null is a time.
+        columns: Their types; a column that is not nullable is the time.
     """
     typed = " AND ".join(f"arrow_typeof({identifier(each.name)}) {_TYPES[each.type]}" for each in columns)
     selected = ", ".join(f"{_said(each, typed)} AS {identifier(each.name)}" for each in columns)
@@ -59,7 +58,7 @@ def _said(column: pa.Field, typed: str) -> str:
 
 
 def plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows with their texts as they are."""
+    """The rows with their strings unmarked."""
     arrays = [_unmarked(column) if pa.types.is_string(column.type) else column for column in batch.columns]
     return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
 
@@ -72,7 +71,7 @@ def _unmarked(texts: pa.Array) -> pa.Array:
 def row_batches(
     chunks: Iterable[bytes], columns: pa.Schema, failures: HttpFailures
 ) -> Generator[pa.RecordBatch, None, None]:
-    """The rows of an answer to such a query. It says nothing of their number: one that was cut between two looks whole.
+    """The rows of a response to such a query. It has no row count: a response cut between two rows looks complete.
 
     Raises:
         SourceError: A record is not a row of these columns, or the last one is not complete.
@@ -84,14 +83,14 @@ def row_batches(
         if text and not rows_follow:
             header, end, rows = text.partition(b"\n")
             if not end or _values(header) != columns.names:
-                raise reader.failure(text, f"a header of {columns.names} was asked for, and other columns came")
+                raise reader.failure(text, f"the header is not that of {columns.names}")
             rows_follow = True
         if rows:
             yield reader.rows(rows)
 
 
 class _Reader:
-    """Makes rows of records."""
+    """Parses records to rows."""
 
     def __init__(self, columns: pa.Schema, failures: HttpFailures) -> None:
         from pyarrow import csv as arrow_csv
@@ -124,23 +123,23 @@ class _Reader:
                 parse_options=arrow_csv.ParseOptions(newlines_in_values=b'"' in text, ignore_empty_lines=False),
                 convert_options=self._converted,
             )
-            (came,) = table.combine_chunks().to_batches()
-            self._check(came)
+            (received,) = table.combine_chunks().to_batches()
+            self._check(received)
         except (pa.ArrowInvalid, ValueError) as error:
             raise self.failure(text, str(error)) from None
-        arrays = [column.cast(kind) for column, kind in zip(came.columns, self._columns.types, strict=True)]
+        arrays = [column.cast(kind) for column, kind in zip(received.columns, self._columns.types, strict=True)]
         rows = pa.RecordBatch.from_arrays(arrays, schema=self._columns)
         return plain(rows) if _MARK.encode() in text else rows
 
     def _check(self, rows: pa.RecordBatch) -> None:
         for field, column in zip(self._columns, rows.columns, strict=True):
             if column.null_count and not field.nullable:
-                raise ValueError("there are rows without a time, or columns of other types than were declared")
+                raise ValueError("rows have no time, or columns have other types than declared")
             if pa.types.is_floating(column.type) and pc.all(pc.is_finite(column)).as_py() is False:
-                raise ValueError("InfluxDB can hold no NaN and no infinity")
+                raise ValueError("InfluxDB cannot hold NaN or infinity")
 
     def failure(self, text: bytes, why: str) -> SourceError:
-        """Why some records are no rows: what the server says in their place, if it does."""
+        """The error for records that are not rows: the server's message in their place, if there is one."""
         for line in text.splitlines():
             if line.startswith(b"{") and (said := _said_in(line)) is not None:
                 return self._failures.broke_off(said)
@@ -157,7 +156,7 @@ def _said_in(line: bytes) -> str | None:
 
 
 def _values(line: bytes) -> list[str] | None:
-    """The values of a record; None where it is none."""
+    """The values of a record; None where it is not CSV."""
     try:
         return next(csv.reader(io.StringIO(line.decode()), strict=True), [])
     except (ValueError, csv.Error):

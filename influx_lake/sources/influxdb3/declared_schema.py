@@ -1,4 +1,4 @@
-"""A measurement's columns as InfluxDB 3 declares them, and the Arrow types that answers then have."""
+"""A measurement's columns as InfluxDB 3 declares them, and the Arrow types of its results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from influx_lake.errors import SourceError
 from influx_lake.sources.arrow_types import FIELD_TYPES
 
 Odd = Callable[[str], SourceError]
-"""Makes the error for an answer that is not what was asked for."""
+"""Makes the error for an unexpected response."""
 
 _ORDER = {Role.TIME: 0, Role.TAG: 1, Role.FIELD: 2}
 
@@ -27,7 +27,7 @@ _ARROW_WORDS = {
 
 
 def measurement_schema(measurement: str, columns: Iterable[tuple[str, str]], odd: Odd) -> MeasurementSchema:
-    """The schema from pairs of a column's name and its type, in the words of either system table."""
+    """The schema from pairs of a column's name and type, as either system table writes them."""
     known = sorted(
         (_column(name, words, odd) for name, words in columns),
         key=lambda c: (_ORDER[c.role], c.name),
@@ -42,7 +42,7 @@ def measurement_schema(measurement: str, columns: Iterable[tuple[str, str]], odd
 def _column(name: str, words: str, odd: Odd) -> Column:
     if words == "tag" or _TAG.fullmatch(words):
         return Column(name, Role.TAG, ColumnType.STRING)
-    # The words for a time differ between versions of the server, its name does not.
+    # The type's name for times differs between versions of the server; the column's name does not.
     if name == TIME and words.lower().startswith("time"):
         return Column(name, Role.TIME, ColumnType.TIME)
     if words in FIELD_TYPES:

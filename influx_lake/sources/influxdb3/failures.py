@@ -1,8 +1,8 @@
-"""What a failed request means: one of our errors for each of Flight's.
+"""Converts the errors of Arrow Flight.
 
-influxdb3-python puts every failed query in one class and keeps Flight's error as its context; a stream's errors are
-Flight's own. Flight's classes hold the gRPC status, except that several share one class, and InfluxDB 3 answers an
-unknown database and its file limit with INTERNAL. So it is the status that decides, after the text had its say.
+influxdb3-python raises one class for every failed query and keeps Flight's error as its context; a stream's errors are
+Flight's own. Flight's classes carry the gRPC status, except that several share one class, and InfluxDB 3 uses INTERNAL
+for an unknown database and for its file limit. So the text is checked first, and then the status.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from influx_lake.sources.server_errors import UNREACHABLE, ServerErrors
 
 
 class Status(StrEnum):
-    """gRPC's status, as far as Flight tells."""
+    """The gRPC status, as far as Flight exposes it."""
 
     UNAUTHENTICATED = "UNAUTHENTICATED"
     PERMISSION_DENIED = "PERMISSION_DENIED"
@@ -41,7 +41,7 @@ class Status(StrEnum):
     INTERNAL = "INTERNAL"
     REFUSED = "INVALID_ARGUMENT"
     NONE = "none"
-    """Not the server's error: what came could not be decoded."""
+    """Not the server's error: the response could not be decoded."""
 
 
 _BY_CLASS = {
@@ -77,23 +77,23 @@ _UNPLANNED = re.compile(
     r"|(?:^|\ncaused by\n)(?:Error during planning|SQL error|Schema error): ",
     re.IGNORECASE,
 )
-"""DataFusion refused the statement; in InfluxDB 3.10 nothing stands before what it says over HTTP. What the server met
-outside of it, such as a store that is away, may pass.
+"""DataFusion refused the statement; over HTTP, InfluxDB 3.10 adds no prefix to its message. Failures outside of
+DataFusion, such as an unavailable store, may be transient.
 """
 _UNCOMPUTED = re.compile(
     r"(?:error while executing plan: |^|\ncaused by\n)"
     r"Arrow error: (?:Cast|Parser|Compute|Divide by zero|Arithmetic|Invalid argument)",
     re.IGNORECASE,
 )
-"""A value that the statement cannot be computed for: the next try meets it again."""
+"""A value for which the statement cannot be computed: a retry meets it again."""
 _TIME_IS_UP = re.compile(r"grpc-timeout elapsed")
 
 
 class Failures:
-    """Makes our errors from those of one request, and names what the request was about.
+    """Makes the errors of one request, with its measurement and window.
 
-    The errors it makes are to be raised without the original in their chain: their text says all that the original
-    says, without the token.
+    They have to be raised without the original exception in their chain: their text has all of the original's, without
+    the token.
     """
 
     def __init__(
@@ -110,36 +110,36 @@ class Failures:
         self._errors = ServerErrors(self.where)
 
     def before_rows(self, error: BaseException) -> SourceError:
-        """The request failed, and nothing of the answer had come."""
+        """The error for a request that failed before its response began."""
         status, text = self._read(error)
-        return self._name(self._told_at_any_time(status, text) or self._by_status(status, text))
+        return self._name(self._by_text(status, text) or self._by_status(status, text))
 
     def amid_rows(self, error: BaseException) -> SourceError:
-        """The request was accepted, and failed before its last row."""
+        """The error for a response that failed before its last row."""
         status, text = self._read(error)
         refused = self._errors.rejected(text) if status is Status.REFUSED else None
         if status is Status.CANCELLED:
-            # gRPC says no more than this of a message that it does not take.
+            # gRPC reports no more than this for a message that exceeds the limit.
             limit = format_size(self._config.max_document)
-            text = f"the call was cancelled, as for a message larger than `{MAX_DOCUMENT}` ({limit}) too: {text}"
-        return self._name(self._told_at_any_time(status, text) or refused or self._errors.broken(text))
+            text = f"the call was cancelled, perhaps for a message larger than `{MAX_DOCUMENT}` ({limit}): {text}"
+        return self._name(self._by_text(status, text) or refused or self._errors.broken(text))
 
     def silence(self) -> SourceError:
-        """The server neither answered nor failed."""
-        return self._name(self._errors.timeout(f"nothing came for {self._config.timeout.total_seconds():g} s"))
+        """The error for a server that does not respond in time."""
+        return self._name(self._errors.timeout(f"no data arrived for {self._config.timeout.total_seconds():g} s"))
 
     def check_batch(self, batch: pa.RecordBatch) -> None:
-        """Refuse to go on after a batch of rows that unpacked to more than the source's `max_document`.
+        """Check the size and integrity of a batch.
 
         Raises:
-            UnexpectedAnswer: It did, or is damaged: Arrow believes what it is sent, also texts that lie outside of the
-                batch.
+            UnexpectedAnswer: It expanded to more than the source's `max_document`, or is damaged: Arrow does not
+                validate what it receives, such as offsets outside of a buffer.
         """
         if batch.nbytes > self._config.max_document:
             limit = format_size(self._config.max_document)
             raise self._name(
                 UnexpectedAnswer(
-                    f"{self.where}: {batch.num_rows:,} rows that came together unpacked to "
+                    f"{self.where}: {batch.num_rows:,} rows of one batch expanded to "
                     f"{batch.nbytes:,} bytes, which is more than the {limit} of `{MAX_DOCUMENT}`",
                     remedy=f"Raise the source's `{MAX_DOCUMENT}` if rows are as large as that",
                 )
@@ -150,7 +150,7 @@ class Failures:
             raise self.odd(f"a batch is damaged: {error}") from None
 
     def no_measurement(self, name: str) -> SourceError:
-        """The database has no such measurement."""
+        """The error for an unknown measurement."""
         return self._name(
             MeasurementNotFound(
                 f"{self.where}: there is no measurement {name!r}",
@@ -159,7 +159,7 @@ class Failures:
         )
 
     def odd(self, what: str) -> SourceError:
-        """An answer that is not what was asked for."""
+        """The error for a response that does not match the request."""
         return self._name(
             UnexpectedAnswer(
                 f"{self.where}: {what}",
@@ -184,8 +184,8 @@ class Failures:
             status = Status.NONE
         return status or Status.NONE, message
 
-    def _told_at_any_time(self, status: Status, text: str) -> SourceError | None:
-        """What means the same before the first row and after it."""
+    def _by_text(self, status: Status, text: str) -> SourceError | None:
+        """The error where its meaning is the same before and after the first row; None for others."""
         if status is Status.UNAUTHENTICATED:
             return self._unauthenticated(text)
         if status is Status.PERMISSION_DENIED:
@@ -200,11 +200,11 @@ class Failures:
         return self.of_text(text)
 
     def of_text(self, text: str) -> SourceError | None:
-        """The error for what the server says, where it means something of its own."""
+        """The error for a server's message that has a meaning of its own; None for others."""
         if table := _NO_TABLE.search(text):
             return self.no_measurement(table["name"])
         if _NO_COLUMN.search(text):
-            # Before the others: the name may hold any words.
+            # First, since the name may contain any text.
             return self._errors.rejected(text)
         if _NO_DATABASE.search(text):
             return DatabaseNotFound(
@@ -218,7 +218,7 @@ class Failures:
                 remedy="Read shorter windows (partition.every: hour), or raise the server's --query-file-limit",
             )
         if _UNPLANNED.search(text) or _UNCOMPUTED.search(text):
-            # Over HTTP the server answers so with status 500, as if it had failed itself.
+            # Over HTTP the server sends this with status 500.
             return self._errors.rejected(text)
         return None
 
@@ -233,7 +233,7 @@ class Failures:
             return self._errors.busy(text)
         if status in (Status.UNIMPLEMENTED, Status.NONE):
             return UnexpectedAnswer(
-                f"{self.where}: this is not how InfluxDB 3 answers: {text}",
+                f"{self.where}: this is not a response of InfluxDB 3: {text}",
                 remedy="Check that `host` and `query_port` are those of an InfluxDB 3",
             )
         return self._errors.rejected(text)
@@ -241,7 +241,7 @@ class Failures:
     def _unauthenticated(self, text: str) -> SourceError:
         if self._config.token is None:
             return AuthenticationFailed(
-                f"{self.where}: the server wants a token, and none is configured",
+                f"{self.where}: the server requires a token, and none is configured",
                 remedy="Set the source's `token`",
             )
         return AuthenticationFailed(
@@ -252,7 +252,7 @@ class Failures:
     def _unavailable(self, text: str) -> SourceError:
         remedy = UNREACHABLE
         if _NOT_HTTP2.search(text):
-            remedy = "What answers there is an InfluxDB 1 or 2, or a proxy without HTTP/2. Check the source's `host`"
+            remedy = "The server is an InfluxDB 1 or 2, or a proxy without HTTP/2. Check the source's `host`"
         elif not self._config.address.secure and _BROKEN_CONNECTION.search(text):
             remedy += ". If the server speaks TLS, write the host with https://"
         return self._errors.unreachable(text, remedy)

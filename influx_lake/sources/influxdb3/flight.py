@@ -1,4 +1,4 @@
-"""Queries over Arrow Flight, with influxdb3-python."""
+"""Runs queries over Arrow Flight, with influxdb3-python."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from influx_lake.sources.single_use_rows import SingleUseRows
 if TYPE_CHECKING:
     from pyarrow.flight import FlightStreamReader
 
-# gRPC reads ahead of this already: more was measured to gain nothing.
+# gRPC already reads ahead; measurements showed no gain from more.
 _BATCHES_AHEAD = 2
-# gRPC's deadline is for a whole stream, and it would count the time that we take to write the rows.
+# gRPC's deadline is for a whole stream, including the time to write the rows.
 _NO_DEADLINE = -1.0
 
 
 class FlightConnection:
-    """One client, made when it is first used; threads may share it."""
+    """A client, created on first use; threads may share it."""
 
     def __init__(self, config: InfluxDB3Config) -> None:
         self._config = config
@@ -36,10 +36,10 @@ class FlightConnection:
 
     @contextmanager
     def stream(self, sql: str, failures: Failures, columns: pa.Schema) -> Iterator[SingleUseRows]:  # noqa: ARG002
-        """Run a query. Leaving the context cancels it, if it still runs. Its columns are said by Flight itself.
+        """A context that runs a query; leaving it cancels a running one. Flight sends the schema itself.
 
         Raises:
-            SourceError: The query failed, here or while the answer is iterated; `failures` makes it.
+            SourceError: The query failed, here or during iteration; `failures` makes the error.
         """
         client = self._connected()
         # Mode `reader` would turn the errors of a running stream into bare OSErrors, and cannot be cancelled.
@@ -53,12 +53,12 @@ class FlightConnection:
             patience=self._config.timeout.total_seconds(),
             name="influxdb3-stream",
         ) as items:
-            # What the server declares comes before the first row: an answer without it is a failure.
+            # The schema comes before the first row: a response without it is a failure.
             schema = cast("pa.Schema", next(_translated(items, failures.before_rows, failures)))
             yield SingleUseRows(schema, _translated(items, failures.amid_rows, failures))
 
     def table(self, sql: str, failures: Failures, columns: pa.Schema) -> pa.Table:
-        """Run a query with a small answer.
+        """Run a query with a small result.
 
         Raises:
             SourceError: The query failed.
@@ -67,7 +67,7 @@ class FlightConnection:
             return pa.Table.from_batches(answer, answer.schema)
 
     def ping(self) -> dict[str, Any] | None:
-        """What `/ping` says of the server; nothing where there is no such page, for only Flight is needed."""
+        """The response of `/ping`; None where it is not reachable, since only Flight is required."""
         shortest = min(self._config.connect_timeout, self._config.timeout)
         queries = HttpQueries(self._config.model_copy(update={"timeout": shortest}))
         try:
@@ -91,7 +91,7 @@ class FlightConnection:
 
 
 class _Call:
-    """One request, that another thread may cancel at any time."""
+    """One request, which another thread may cancel at any time."""
 
     def __init__(self, start: Callable[[], FlightStreamReader], check: Callable[[pa.RecordBatch], None]) -> None:
         self._start = start
@@ -101,7 +101,7 @@ class _Call:
         self._cancelled = False
 
     def items(self) -> Generator[pa.Schema | pa.RecordBatch, None, None]:
-        """The answer's schema, then its batches without those that only keep the connection alive."""
+        """Yield the result's schema, then its batches without empty ones, which keep the connection alive."""
         reader = self._start()
         with self._lock:
             self._reader = reader
@@ -110,9 +110,9 @@ class _Call:
         yield reader.schema
         for chunk in reader:
             if chunk.data is not None and chunk.data.num_rows:
-                # The client's limit is for a message as it comes, and buffers of Arrow IPC may be compressed. PyArrow
-                # (26.0.1) unpacks them before anybody sees the message, with no option for how much that may be
-                # (IpcReadOptions), and has no bounded memory pool in Python: it is known of a batch once it is there.
+                # The client's limit is for a message as sent, and Arrow IPC buffers may be compressed. PyArrow (26.0.1)
+                # decompresses them without a limit (IpcReadOptions), and has no bounded memory pool in Python: the
+                # size of a batch is known only afterwards.
                 self._check(chunk.data)
                 yield chunk.data
 
@@ -128,7 +128,9 @@ def _translated(
     translate: Callable[[BaseException], LakeError],
     failures: Failures,
 ) -> Iterator[pa.Schema | pa.RecordBatch]:
-    """The items, with our errors, which are raised outside of `except`: the original is not even their context."""
+    """The items, with converted errors, which are raised outside of `except` so that the original is not their
+    context.
+    """
     from influxdb_client_3.exceptions.exceptions import InfluxDB3ClientQueryError
 
     while True:

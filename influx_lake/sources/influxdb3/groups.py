@@ -1,4 +1,4 @@
-"""Answers to queries that group rows by window."""
+"""Parses results of queries that group rows by window."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ROWS = {"rows": "count(*)"}
 
 
 def groups(answer: pa.Table, odd: Odd) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The groups of an answer: where each window starts, in microseconds since 1970, and its aggregates by name.
+    """The groups of a result: the start of each window, in microseconds since 1970, and its aggregates by name.
 
-    Rows between the windows are a group without a start, which is left out.
+    Rows between the windows form a group without a start, which is left out.
     """
     if answer.column_names[:1] != [BIN] or not pa.types.is_timestamp(answer.schema.field(0).type):
-        raise odd(f"rows were to be grouped by window, and the columns {answer.column_names} came")
+        raise odd(f"the query groups rows by window, and the result has the columns {answer.column_names}")
     starts = answer.column(0).cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
     for start, group in zip(starts, answer.drop_columns([BIN]).to_pylist(), strict=True):
         if start is not None:

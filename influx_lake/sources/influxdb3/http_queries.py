@@ -1,4 +1,4 @@
-"""Queries over `/api/v3/query_sql`, for networks that gRPC does not pass: rows as CSV, small answers as JSON."""
+"""Runs queries over `/api/v3/query_sql`, for networks that do not pass gRPC: rows as CSV, small results as JSON."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _JSON = (b"{", b"[")
 
 
 class HttpQueries:
-    """One connection, made when it is first used; threads may share it.
+    """A connection, made on first use; threads may share it.
 
-    Neither says types nor, of an answer without rows, columns: what is asked for has to be known.
+    Responses have no types, and without rows no columns, so both have to be known.
     """
 
     def __init__(self, config: InfluxDB3Config) -> None:
@@ -33,10 +33,10 @@ class HttpQueries:
 
     @contextmanager
     def stream(self, sql: str, failures: Failures, columns: pa.Schema) -> Iterator[SingleUseRows]:
-        """Run a query. Leaving the context cancels it, if it still runs.
+        """A context that runs a query; leaving it cancels a running one.
 
         Raises:
-            SourceError: The query failed, here or while the answer is iterated.
+            SourceError: The query failed, here or during iteration.
         """
         http = self._failures(failures)
         with (
@@ -46,7 +46,7 @@ class HttpQueries:
             yield SingleUseRows(columns, batches)
 
     def table(self, sql: str, failures: Failures, columns: pa.Schema) -> pa.Table:
-        """Run a query with a small answer.
+        """Run a query with a small result.
 
         Raises:
             SourceError: The query failed.
@@ -56,7 +56,7 @@ class HttpQueries:
             return in_time(lambda: json_rows.rows_at_once(answer, columns, http), answer, http)
 
     def ping(self) -> dict[str, Any] | None:
-        """What `/ping` says of the server."""
+        """The response of `/ping`."""
         said = self._http.ask(Request.get("/ping"), self._failures(Failures(self._config)))
         return said if isinstance(said, dict) else None
 
@@ -65,7 +65,7 @@ class HttpQueries:
         failures = self._failures(Failures(self._config))
         found = self._http.ask(Request.get("/api/v3/configure/database", format="json"), failures)
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise failures.odd("a list of databases was asked for, and something else came")
+            raise failures.odd("the response is not a list of databases")
         return sorted(str(name) for entry in found for name in entry.values())
 
     def close(self) -> None:
@@ -85,21 +85,21 @@ class HttpQueries:
 
 
 def _rows(answer: ByteStream, columns: pa.Schema, failures: HttpFailures) -> Generator[pa.RecordBatch, None, None]:
-    """The rows of an answer in the form that it is in: not every server has all forms, and errors are JSON in each.
+    """The rows of a response in either format: not every server has both, and errors are JSON in each.
 
-    The first column is the time, whose name is no JSON.
+    In CSV the first column is the time, whose name does not look like JSON.
     """
     chunks = iter(answer)
     first = next(chunks, b"")
-    came = chain([first], chunks)
+    received = chain([first], chunks)
     if first.startswith(_JSON):
-        yield from map(csv_rows.plain, json_rows.row_batches(came, columns, failures))
+        yield from map(csv_rows.plain, json_rows.row_batches(received, columns, failures))
     else:
-        yield from csv_rows.row_batches(came, columns, failures)
+        yield from csv_rows.row_batches(received, columns, failures)
 
 
 def _with_plain_times(sql: str, columns: pa.Schema) -> str:
-    """The query with its times as integers: Arrow cannot read the text of the earliest ones."""
+    """The query with its times as integers: Arrow cannot parse the text of the earliest times."""
     if not any(map(pa.types.is_timestamp, columns.types)):
         return sql
     selected = [

@@ -1,4 +1,4 @@
-"""Rows as JSON objects: one per line of a long answer, or an array of them, whose end shows that it is whole."""
+"""Parses rows as JSON objects, one on each line of a long response, or in an array, whose end proves it complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BYTES_AT_ONCE = 1 << 20
 def row_batches(
     chunks: Iterable[bytes], columns: pa.Schema, failures: HttpFailures
 ) -> Generator[pa.RecordBatch, None, None]:
-    """The rows of JSON lines. Lines say nothing of their number: an answer that was cut between two can look whole.
+    """The rows of JSON lines. They have no row count: a response cut between two lines looks complete.
 
     Raises:
         SourceError: A line is not a row of these columns, or the last one is not complete.
@@ -39,34 +39,34 @@ def row_batches(
 
 
 def _failure(text: bytes, columns: pa.Schema, error: Exception, failures: HttpFailures) -> SourceError:
-    """Why some lines are no rows: what the server says in their place, else the first line that is none."""
+    """The error for lines that are not rows: the server's message in their place, else the first bad line."""
     needed = {each.name for each in columns if not each.nullable}
     for line in text.splitlines(keepends=True):
         try:
             row = json_of(line)
         except ValueError:
             if line.endswith(b"\n") or not line.startswith(b"{"):
-                return failures.odd(f"a line is no row: {shown(line.decode('utf-8', 'backslashreplace').rstrip())}")
+                return failures.odd(f"a line is not a row: {shown(line.decode('utf-8', 'backslashreplace').rstrip())}")
             break
         if not isinstance(row, dict):
-            came = line.decode().rstrip()
-            return failures.odd(f"a line holds something else than a row: {shown(came)}")
+            received = line.decode().rstrip()
+            return failures.odd(f"a line is not a row: {shown(received)}")
         said = error_in(row)
         # A measurement may have a column of this name.
         if said is not None and not (needed <= row.keys() <= {*columns.names}):
             return failures.broke_off(said)
         if others := row.keys() - {*columns.names}:
-            return failures.odd(f"a row has a field that was not asked for: {shown(sorted(others)[0])}")
+            return failures.odd(f"a row has a field that was not requested: {shown(sorted(others)[0])}")
     if text.endswith(b"\n"):
         return failures.odd(f"a row cannot be read: {error}")
     return failures.truncated(f"the last row cannot be read: {error}")
 
 
 def rows_at_once(chunks: Iterable[bytes], columns: pa.Schema, failures: HttpFailures) -> pa.Table:
-    """The rows of an array, or of the lines of a server that does not know arrays.
+    """The rows of an array, or of lines from a server that does not support arrays.
 
     Raises:
-        SourceError: It holds something else than rows of these columns, or is not complete.
+        SourceError: The response does not hold rows of these columns, or is not complete.
     """
     text = b"".join(bounded(chunks, failures)).strip()
     if text.startswith(b"{"):
@@ -81,16 +81,16 @@ def rows_at_once(chunks: Iterable[bytes], columns: pa.Schema, failures: HttpFail
         if (said := error_in(row)) is not None and not row.keys() <= {*columns.names}:
             raise failures.broke_off(said)
     if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() <= {*columns.names} for row in rows):
-        raise failures.odd(f"a list of rows of {columns.names} was asked for, and something else came")
+        raise failures.odd(f"the response is not a list of rows of {columns.names}")
     try:
-        came = pa.Table.from_pydict({each.name: _column(rows, each) for each in _as_sent(columns)})
+        received = pa.Table.from_pydict({each.name: _column(rows, each) for each in _as_sent(columns)})
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise failures.odd(f"a row cannot be read: {error}") from None
-    return came.cast(columns)
+    return received.cast(columns)
 
 
 def _as_sent(columns: pa.Schema) -> pa.Schema:
-    """The columns with times as the integers that are asked for."""
+    """The columns with times as integers, as requested."""
     return pa.schema(
         [pa.field(each.name, pa.int64() if pa.types.is_timestamp(each.type) else each.type) for each in columns]
     )
@@ -102,21 +102,21 @@ def _column(rows: list[dict[str, Any]], field: pa.Field) -> pa.Array:
     if pa.types.is_floating(field.type):
         known, values = {int, float}, [float(each) if type(each) is int else each for each in values]
     if wrong := [each for each in values if each is not None and type(each) not in known]:
-        raise ValueError(f"{str(wrong[0])[:40]!r} came for {field.type}")
+        raise ValueError(f"{str(wrong[0])[:40]!r} is not of type {field.type}")
     return pa.array(values, field.type)
 
 
 def _objects(text: bytes) -> int:
-    """How many lines there are, each an object: Arrow must not be given anything else.
+    """The number of lines, after a check that each is an object: Arrow must not parse anything else.
 
     Raises:
-        ValueError: One is none.
+        ValueError: A line is not an object.
     """
     text.decode()
     lines = text.count(b"\n") + (not text.endswith(b"\n"))
     begun = text.count(b"\n{") + text.startswith(b"{")
     if begun != lines or text.count(b"}") != text.count(b"}\n") + text.endswith(b"}"):
-        # A string may hold a brace.
+        # A string may contain a brace.
         objects = [json_of(line) for line in text.splitlines()]
         if not {dict}.issuperset(map(type, objects)):
             raise ValueError("a line holds something else than a row")
@@ -125,7 +125,7 @@ def _objects(text: bytes) -> int:
 
 def _check(table: pa.Table, count: int, columns: pa.Schema) -> None:
     if any(table[each.name].null_count for each in columns if not each.nullable):
-        raise ValueError("there are rows without a time")
+        raise ValueError("rows have no time")
     if table.num_rows != count:
         raise ValueError(f"{count} lines hold {table.num_rows} rows")
     for column in table.columns:
@@ -134,7 +134,7 @@ def _check(table: pa.Table, count: int, columns: pa.Schema) -> None:
 
 
 def _whole_lines(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[bytes]:
-    """The stream, cut at the ends of lines: JSON escapes those in texts. Only what comes last can lack its end."""
+    """The stream, cut at line breaks, which JSON escapes in strings. Only the last part may lack its end."""
     pending, size = list[bytes](), 0
     for chunk in chunks:
         pending.append(chunk)
@@ -153,7 +153,7 @@ def _whole_lines(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[by
 
 
 def _bounded(text: bytes, failures: HttpFailures) -> Iterator[bytes]:
-    """The lines without empty ones, if none is too long."""
+    """The lines without empty ones, after a check of their size."""
     lines = text.splitlines(keepends=True) if b"\n\n" in text or b"\r" in text or text.startswith(b"\n") else [text]
     failures.check_lines(text)
     yield b"".join(line.rstrip(b"\r\n") + (b"\n" if line.endswith(b"\n") else b"") for line in lines if line.strip())

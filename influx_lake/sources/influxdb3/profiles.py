@@ -14,20 +14,20 @@ from influx_lake.sources.profile import ColumnProfile, Profile
 from influx_lake.sql_quoting import identifier
 
 COLUMNS_AT_ONCE = 100
-"""How many columns one statement profiles: the time in which DataFusion plans one grows with the square of them."""
+"""The most columns of one statement: DataFusion's planning time grows with their square."""
 
-# A sum of these overflows after 2^63 rows.
+# A sum of this type overflows after 2^63 rows.
 _WHOLE = "DECIMAL(38, 0)"
 
 
 def parts_of(schema: MeasurementSchema) -> Iterator[MeasurementSchema]:
-    """The schema in as many parts as there are statements."""
+    """Split the schema into the parts of several statements."""
     for begin in range(0, len(schema.columns), COLUMNS_AT_ONCE):
         yield MeasurementSchema(schema.measurement, schema.columns[begin : begin + COLUMNS_AT_ONCE])
 
 
 def aggregates(schema: MeasurementSchema, scales: Mapping[str, float]) -> dict[str, str]:
-    """The expressions that profile each column, by names that `profile` knows."""
+    """The expressions that profile each column, by the names that `profile` reads."""
     return {
         f"{place}_{part}": expression
         for place, column in enumerate(schema.columns)
@@ -36,7 +36,7 @@ def aggregates(schema: MeasurementSchema, scales: Mapping[str, float]) -> dict[s
 
 
 def profile_columns(schema: MeasurementSchema) -> pa.Schema:
-    """The columns of an answer: where a window starts, then the aggregates."""
+    """The columns of a result: the start of a window, then the aggregates."""
     columns = [pa.field(BIN, pa.timestamp("ns"))]
     for place, column in enumerate(schema.columns):
         value = pa.int64() if column.type is ColumnType.TIME else ARROW_TYPES[column.type]
@@ -46,7 +46,7 @@ def profile_columns(schema: MeasurementSchema) -> pa.Schema:
 
 
 def profile(schema: MeasurementSchema, group: Mapping[str, Any]) -> Profile:
-    """The profile of one group of the answer."""
+    """The profile of one group of the result."""
     return {
         column.name: ColumnProfile(
             group[f"{place}_count"],
@@ -63,7 +63,7 @@ def _expressions(column: Column, scale: float) -> Iterator[tuple[str, str]]:
     value, summed = name, f"CAST({name} AS {_WHOLE})"
     match column.type:
         case ColumnType.FLOAT:
-            # A value that the scale was not made for is NULL here, and larger than the largest there.
+            # A value too large for the scale becomes NULL here, and then also exceeds the other side's maximum.
             summed = f"CAST(TRY_CAST({name} * CAST('{scale!r}' AS DOUBLE) AS BIGINT) AS {_WHOLE})"
         case ColumnType.BOOLEAN:
             summed = f"CASE WHEN {name} THEN 1 ELSE 0 END"
@@ -74,7 +74,7 @@ def _expressions(column: Column, scale: float) -> Iterator[tuple[str, str]]:
             value = f"(({nanoseconds} - (({nanoseconds} % 1000) + 1000) % 1000) / 1000)"
             summed = f"CAST({value} AS {_WHOLE})"
     yield "count", f"count({name})"
-    # As text: digits are digits in every protocol.
+    # As text, which every protocol transfers exactly.
     yield "total", f"CAST(sum({summed}) AS VARCHAR)"
     if column.type is not ColumnType.BOOLEAN:
         yield "low", f"min({value})"

@@ -1,4 +1,4 @@
-"""InfluxDB 3 as a source of rows."""
+"""InfluxDB 3 as a source."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _NO_SCHEMA_TABLE = "system.influxdb_schema' not found"
 
 
 class InfluxDB3Source:
-    """One database of an InfluxDB 3, read over Arrow Flight or HTTP.
+    """A database of an InfluxDB 3, read over Arrow Flight or HTTP.
 
-    Making one is cheap and contacts nothing. Threads may share it. It can be closed and used again.
+    Creating one is cheap and contacts nothing. Threads may share it. It can be closed and used again.
 
     Args:
         config: The server and its database.
@@ -63,7 +63,7 @@ class InfluxDB3Source:
         return f"InfluxDB3Source({self.identity!r})"
 
     def server(self) -> ServerInfo:
-        """Who the server is. A query proves address, token and database; the version comes from `/ping`."""
+        """The server's identity. A query checks address, token and database; `/ping` has the version."""
         self._queries.table(sql.SERVER, Failures(self._config), _ONE)
         said = self._queries.ping() or {}
         return ServerInfo(
@@ -76,7 +76,7 @@ class InfluxDB3Source:
 
     def listing(self) -> Listing:
         answer = self._system(sql.MEASUREMENTS, Failures(self._config))
-        # What the plugin inside the server leaves is ours, and no measurement.
+        # The table that the plugin inside the server writes is not a measurement.
         own = {CHANGES_TABLE, *([self._config.changes.table] if self._config.changes else [])}
         return Listing.of_influxdb3(name for (name,) in answer if name not in own)
 
@@ -101,7 +101,7 @@ class InfluxDB3Source:
         answer = self._queries.table(sql.row_count(measurement, window), failures, _ROWS)
         counts = answer.column(0).to_pylist() if answer.num_columns == 1 else []
         if len(counts) != 1 or not isinstance(counts[0], int):
-            raise failures.odd("a count was asked for, and something else came")
+            raise failures.odd("the result is not a count")
         return counts[0]
 
     def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
@@ -123,25 +123,23 @@ class InfluxDB3Source:
         failures = Failures(self._config, measurement)
         answer = self._queries.table(sql.first_time(measurement), failures, _FIRST)
         if answer.num_columns != 1 or len(answer) > 1 or not pa.types.is_timestamp(answer.schema.field(0).type):
-            raise failures.odd("the time of the first point was asked for, and something else came")
+            raise failures.odd("the result is not the time of the first point")
         first = answer.column(0).cast(pa.timestamp("ns")).cast(pa.int64()).to_pylist()
         return from_nanoseconds(first[0]) if first and first[0] is not None else None
 
     def parquet_path(self, measurement: str) -> str | None:
-        """Where one of the measurement's persisted files is in the server's object store; None before there is one."""
+        """The path of one of the measurement's persisted files in the object store; None before there is one."""
         failures = Failures(self._config, measurement)
         answer = self._queries.table(sql.parquet_path(measurement), failures, _PATH)
         paths = answer.column(0).to_pylist() if answer.num_columns == 1 else []
         return str(paths[0]) if paths else None
 
     def persisted(self, measurement: str) -> list[tuple[int, int, datetime, datetime]]:
-        """The files that the server has persisted of a measurement, which it has to have: bytes, rows, first and last
-        time.
-        """
+        """The persisted files of an existing measurement: bytes, rows, first and last time."""
         failures = Failures(self._config, measurement)
         answer = self._queries.table(sql.parquet_files(measurement), failures, _FILES)
         if answer.column_names != _FILES.names or any(column.null_count for column in answer.columns):
-            raise failures.odd("the persisted files were asked for, and something else came")
+            raise failures.odd("the result is not the persisted files")
         columns = [column.cast(pa.int64()).to_pylist() for column in answer.columns]
         return [
             (size, rows, from_nanoseconds(first), from_nanoseconds(last))
@@ -149,11 +147,11 @@ class InfluxDB3Source:
         ]
 
     def queries(self) -> tuple[int, datetime | None]:
-        """How many queries of the database the server remembers, and from when on."""
+        """The number of queries that the server has logged, and the time of the first."""
         failures = Failures(self._config)
         answer = self._queries.table(sql.QUERIES, failures, _QUERIES)
         if answer.num_columns != 2 or len(answer) != 1 or not isinstance(answer.column(0)[0].as_py(), int):
-            raise failures.odd("the number of queries was asked for, and something else came")
+            raise failures.odd("the result is not the number of queries")
         first = answer.column(1).cast(pa.timestamp("ns")).cast(pa.int64())[0].as_py()
         return answer.column(0)[0].as_py(), None if first is None else from_nanoseconds(first)
 
@@ -176,7 +174,7 @@ class InfluxDB3Source:
         self._queries.close()
 
     def _system(self, query: sql.SystemQuery, failures: Failures) -> list[tuple[str, ...]]:
-        """Ask `system.influxdb_schema`, or what servers have that are older than it."""
+        """Query `system.influxdb_schema`, or the tables of servers before 3.3."""
         if not self._before_3_3:
             try:
                 return self._texts(query.columns, query.statement, failures)
@@ -190,7 +188,7 @@ class InfluxDB3Source:
     def _texts(self, columns: tuple[str, ...], statement: str, failures: Failures) -> list[tuple[str, ...]]:
         answer = self._queries.table(statement, failures, pa.schema([(name, pa.string()) for name in columns]))
         if tuple(answer.column_names) != columns:
-            raise failures.odd(f"the columns {list(columns)} were asked for, and {answer.column_names} came")
+            raise failures.odd(f"the query is for {list(columns)}, and the result has {answer.column_names}")
         if any(column.null_count for column in answer.columns):
-            raise failures.odd(f"a list of {list(columns)} was asked for, and one of them is missing")
+            raise failures.odd(f"a row of the result lacks one of {list(columns)}")
         return list(zip(*(column.cast(pa.string()).to_pylist() for column in answer.columns), strict=True))

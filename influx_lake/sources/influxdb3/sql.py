@@ -1,4 +1,6 @@
-"""The statements that are sent to InfluxDB 3. Names go in by `identifier`, texts by `literal`, times by `moment`."""
+"""The SQL that is sent to InfluxDB 3. Names are quoted by `identifier`, strings by `literal`, times formatted by
+`moment`.
+"""
 
 # ruff: noqa: S608 - a statement over Flight has no parameters for names, and none for times
 
@@ -13,7 +15,7 @@ from influx_lake.config.values.windows import EPOCH, Window
 from influx_lake.sources.influxdb3.time_bins import bins_of
 from influx_lake.sql_quoting import identifier, text_literal
 
-# The literals that InfluxDB 3 Core takes: a point may lie up to 0.9 s before the first of them, or 3 ns after the last.
+# The time literals that InfluxDB 3 Core accepts; a point may be up to 0.9 s before the first, or 3 ns after the last.
 EARLIEST_NS = -9_223_372_036 * 10**9  # 1677-09-21T00:12:44
 LATEST_NS = 2**63 - 4  # 2262-04-11T23:47:16.854775804
 
@@ -22,12 +24,12 @@ SERVER = 'SELECT 1 AS "one"'
 
 @dataclass(frozen=True, slots=True)
 class SystemQuery:
-    """A question about the database.
+    """A query for the database's schema.
 
     Attributes:
-        columns: The columns of its answer, all of them text.
-        statement: What to ask.
-        before_3_3: What to ask a server that does not have `system.influxdb_schema` yet.
+        columns: The columns of its result, all of them strings.
+        statement: The statement.
+        before_3_3: The statement for a server before `system.influxdb_schema`.
     """
 
     columns: tuple[str, ...]
@@ -43,7 +45,7 @@ MEASUREMENTS = SystemQuery(
 
 
 def columns(measurement: str) -> SystemQuery:
-    """The columns of a measurement and their types: words of `ColumnType` or `tag`, before 3.3 those of DataFusion."""
+    """The columns of a measurement with their types: names of `ColumnType` or `tag`; before 3.3, DataFusion's names."""
     name = text_literal(measurement)
     return SystemQuery(
         ("key", "data_type"),
@@ -54,13 +56,13 @@ def columns(measurement: str) -> SystemQuery:
 
 
 def rows(measurement: str, names: Iterable[str], window: Window, condition: str | None = None) -> str:
-    """The window's rows, in no order: to sort them would make the server hold them all.
+    """The window's rows, unordered: sorting would make the server hold all of them.
 
     Args:
         measurement: The measurement.
         names: The columns.
         window: The window.
-        condition: What has to be true for a row, as an expression.
+        condition: The condition on rows, as an expression.
     """
     selected = ", ".join(identifier(name) for name in names)
     return f"SELECT {selected} FROM {identifier(measurement)}{_where(window, condition)}"
@@ -77,25 +79,25 @@ def first_time(measurement: str) -> str:
 def grouped(
     measurement: str, windows: Sequence[Window], aggregates: Mapping[str, str], condition: str | None = None
 ) -> str:
-    """Aggregates of each window's rows, by where the window starts; windows without rows are left out.
+    """Aggregates of each window's rows, by the window's start; windows without rows are left out.
 
     Args:
         measurement: The measurement.
-        windows: The windows, oldest first, apart.
+        windows: The windows, oldest first, not overlapping.
         aggregates: Expressions by the names of their columns.
-        condition: What has to be true for a row, as an expression.
+        condition: The condition on rows, as an expression.
     """
     selected = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in aggregates.items())
     where = _where(Window(windows[0].start, windows[-1].end), condition)
     return (
         f'SELECT {_bin(windows)} AS "bin", {selected} FROM {identifier(measurement)}{where} '
-        # By place: a name would be taken for a column's.
+        # By position: a name would refer to a column of the table.
         "GROUP BY 1"
     )
 
 
 def _bin(windows: Sequence[Window]) -> str:
-    """Where the window of a row starts; NULL between windows."""
+    """The start of a row's window; NULL between windows."""
     branches, before = [], None
     for bins in bins_of(windows):
         if before is not None and before < bins.start_us:
@@ -108,12 +110,12 @@ def _bin(windows: Sequence[Window]) -> str:
 
 
 def parquet_path(measurement: str) -> str:
-    """One of the files that the server has persisted; the table's name has to be a literal."""
+    """One of the persisted files; the table's name has to be a literal."""
     return f'SELECT "path" FROM system.parquet_files WHERE "table_name" = {text_literal(measurement)} LIMIT 1'
 
 
 def parquet_files(measurement: str) -> str:
-    """The files that the server has persisted of a measurement; the table's name has to be a literal."""
+    """The persisted files of a measurement; the table's name has to be a literal."""
     return (
         'SELECT "size_bytes", "row_count", "min_time", "max_time" FROM system.parquet_files '
         f'WHERE "table_name" = {text_literal(measurement)}'
@@ -121,18 +123,18 @@ def parquet_files(measurement: str) -> str:
 
 
 QUERIES = 'SELECT count(*) AS "queries", min("issue_time") AS "first" FROM system.queries'
-"""How many queries the server remembers, and from when on."""
+"""The number of queries in the server's log, and the time of the first."""
 
 
 def moment(nanoseconds: int) -> str:
-    """A time to the nanosecond, cut to what InfluxDB takes: it fails while it runs a query with any other."""
+    """A time with nanoseconds, clamped to the range of InfluxDB: queries with other times fail while they run."""
     seconds, fraction = divmod(min(max(nanoseconds, EARLIEST_NS), LATEST_NS), 10**9)
     whole = (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
     return f"TIMESTAMP '{whole}.{fraction:09d}Z'"
 
 
 def _where(window: Window, condition: str | None = None) -> str:
-    """The condition on time, and another. A cut bound would leave out points at the ends of time, so there is none."""
+    """The conditions. A clamped bound would exclude points at the ends of the range, so such bounds are omitted."""
     time, start, end = identifier(TIME), window.start_us * 1000, window.end_us * 1000
     if start > LATEST_NS or end <= EARLIEST_NS:
         return " WHERE false"

@@ -1,4 +1,4 @@
-"""Windows as something that rows can be grouped by in one query."""
+"""Windows as bins by which one query groups rows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from influx_lake.config.values.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """Windows of equal length, one after the other: rows are put into them by arithmetic.
+    """Adjacent windows of equal length, into which rows are grouped by arithmetic.
 
     Attributes:
-        start_us: Where the first begins, in microseconds since 1970.
-        end_us: Where the last ends.
-        width_us: How long each is.
+        start_us: The start of the first, in microseconds since 1970.
+        end_us: The end of the last.
+        width_us: The length of each.
     """
 
     start_us: int
@@ -24,9 +24,9 @@ class Bins:
 
 
 def bins_of(windows: Sequence[Window]) -> Iterator[Bins]:
-    """Windows, oldest first, in as few stretches of equal ones as there are.
+    """Group windows, oldest first, into as few stretches of equal length as possible.
 
-    Days of a time zone are three stretches in a month with a change of clocks, and months one each.
+    Days of a time zone are three stretches in a month with a change of clocks; months are one each.
     """
     stretch: Bins | None = None
     for window in windows:
@@ -36,7 +36,7 @@ def bins_of(windows: Sequence[Window]) -> Iterator[Bins]:
             continue
         if stretch:
             if window.start_us < stretch.end_us:
-                raise ValueError(f"windows have to be sorted and apart: {window}")
+                raise ValueError(f"windows have to be sorted and must not overlap: {window}")
             yield stretch
         stretch = Bins(window.start_us, window.end_us, width)
     if stretch:

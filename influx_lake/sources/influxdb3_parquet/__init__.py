@@ -1,4 +1,4 @@
-"""The Parquet files of an InfluxDB 3 Core as a source."""
+"""Reads the Parquet files of an InfluxDB 3 Core."""
 
 from influx_lake.sources.influxdb3_parquet.source import InfluxDB3ParquetSource
 

@@ -1,4 +1,4 @@
-"""What the footer of a persisted file says."""
+"""Reads the footers of persisted files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 Odd = Callable[[str], SourceError]
-"""Makes the error for a file that is not what InfluxDB writes."""
+"""Makes the error for a file that InfluxDB cannot have written."""
 
 _COLUMN_TYPE = b"iox::column::type"
 _TYPE_PREFIX = "iox::column_type::"
@@ -34,15 +34,15 @@ _ARROW_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What is known of a file without reading its rows.
+    """The footer of a file.
 
     Attributes:
-        measurement: The measurement's name, where the file says it.
-        rows: How many rows it holds.
-        bytes: How large they are, not compressed.
+        measurement: The measurement's name, where the file has it.
+        rows: The number of rows.
+        bytes: Their uncompressed size.
         min_time: The first time, in nanoseconds since 1970.
-        max_time: The last one.
-        columns: Its columns.
+        max_time: The last time.
+        columns: The columns.
     """
 
     measurement: str | None
@@ -57,8 +57,8 @@ def read_footer(store: FileSystem, path: str, odd: Odd) -> Footer:
     """Read a file's footer.
 
     Raises:
-        SourceError: The file is damaged, or no file of InfluxDB's.
-        FileNotFoundError: It is gone.
+        SourceError: The file is damaged, or InfluxDB did not write it.
+        FileNotFoundError: It was deleted.
     """
     import pyarrow.parquet as pq
 
@@ -70,13 +70,13 @@ def read_footer(store: FileSystem, path: str, odd: Odd) -> Footer:
     except pa.ArrowInvalid as error:
         raise odd(f"{path} is damaged: {error}") from None
     except UnicodeDecodeError as error:
-        raise odd(f"{path} is damaged: a name in it is not UTF-8: {error.object!r}") from None
+        raise odd(f"{path} is damaged: it contains a name that is not UTF-8: {error.object!r}") from None
     if TIME not in names or not pa.types.is_timestamp(schema.field(TIME).type):
-        raise odd(f"{path} has no column of times")
+        raise odd(f"{path} has no time column")
     times = [metadata.row_group(group).column(names.index(TIME)) for group in range(metadata.num_row_groups)]
     bounds = [column.statistics for column in times]
     if any(each is None or not each.has_min_max for each in bounds):
-        raise odd(f"{path} does not say which times it holds")
+        raise odd(f"{path} has no statistics of its times")
     return Footer(
         measurement=said or None,
         rows=metadata.num_rows,

@@ -1,4 +1,4 @@
-"""The files of a table, with what their footers say: each is read once, and known from then on."""
+"""Indexes the files of a table by their footers: each footer is read once."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from influx_lake.sources.influxdb3_parquet.paths import PersistedPath
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-# Reading a footer is waiting for the store.
+# Reading a footer mostly waits for the store.
 _READERS = 16
 _LONGEST_CHUNK = timedelta(hours=1)
-"""More than the stretch of time of a chunk can be (`--gen1-duration`: 1m, 5m or 10m)."""
+"""Longer than any chunk's interval of time (`--gen1-duration`: 1m, 5m or 10m)."""
 _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class PersistedFile:
-    """A file that holds points of a table.
+    """A file with points of a table.
 
     Attributes:
-        path: Where it is.
-        sequence: Newer files have higher ones.
-        footer: What it says of itself.
+        path: Its path.
+        sequence: Its sequence number: newer files have higher ones.
+        footer: Its footer.
     """
 
     path: str
@@ -49,7 +49,7 @@ class PersistedFile:
 
     @property
     def max_time(self) -> int:
-        """Its last one."""
+        """Its last time."""
         return self.footer.max_time
 
 
@@ -58,8 +58,8 @@ class DamagedFile:
     """A file whose footer cannot be read.
 
     Attributes:
-        chunk: Where the time of its points begins.
-        error: What is to be said of it.
+        chunk: The start of its chunk.
+        error: The error.
     """
 
     chunk: datetime
@@ -75,8 +75,8 @@ class FoundFiles:
     """The files of a table.
 
     Attributes:
-        whole: Those that hold points.
-        damaged: Those that cannot be read.
+        whole: The files with points.
+        damaged: The files that cannot be read.
     """
 
     whole: tuple[PersistedFile, ...]
@@ -85,12 +85,12 @@ class FoundFiles:
 
 @dataclass(frozen=True, slots=True)
 class FooterIndex:
-    """Keeps the footers of a table's files in a file of this machine.
+    """Keeps the footers of a table's files in a local file.
 
     Attributes:
-        store: Where the files are.
-        folder: Where the index is.
-        odd: Makes the error for a file that is not what InfluxDB writes.
+        store: The store of the files.
+        folder: The folder of the index.
+        odd: Makes the error for a file that InfluxDB cannot have written.
     """
 
     store: FileSystem
@@ -101,11 +101,11 @@ class FooterIndex:
         """The files of a table that hold points.
 
         Args:
-            table: Which table it is, for the name of the index.
-            found: The files that are there now: path, size and what the path says.
+            table: A name of the table, for the name of the index.
+            found: The present files: path, size and parsed path.
 
         Returns:
-            The files; those that are damaged apart. One that is gone since it was found is in neither.
+            The files, damaged ones separately. A file that was deleted since is in neither.
         """
         known, there, damaged = self._load(table), list(found), list[DamagedFile]()
         new = [(path, size) for path, size, _ in there if (path, size) not in known]
@@ -137,7 +137,7 @@ class FooterIndex:
         return self.folder / f"{hashlib.sha256(table.encode()).hexdigest()[:16]}.json"
 
     def _load(self, table: str) -> dict[tuple[str, int], Footer | None]:
-        """What is known; nothing where the index is of another version or damaged, for it can be made again."""
+        """The indexed footers; none where the index has another version or is damaged: it is then rebuilt."""
         try:
             state = json.loads(self._place(table).read_text(encoding="utf-8"))
             if state["format"] != _FORMAT or state["table"] != table:

@@ -1,8 +1,8 @@
-"""Where InfluxDB 3 Core keeps its Parquet files: `{node}/dbs/{database}/{table}/{date}/{time}/{sequence}.parquet`.
+"""Parses the paths of InfluxDB 3 Core's Parquet files:
+`{node}/dbs/{database}/{table}/{date}/{time}/{sequence}.parquet`.
 
-Databases and tables are there by number. A folder of date and time is a *chunk*: the stretch of time, ten minutes
-unless the server was told otherwise, whose points its files hold. Source: `influxdb3_write/src/paths.rs` of InfluxDB
-3.10.
+Databases and tables are numbers in it. A folder of date and time is a *chunk*: the interval of its files' points, ten
+minutes unless the server is configured otherwise. Source: `influxdb3_write/src/paths.rs` of InfluxDB 3.10.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 _FILE = re.compile(
     r"dbs/(?P<database>\d+)/(?P<table>\d+)/(?P<date>\d{4}-\d{2}-\d{2})/(?P<time>\d{2}-\d{2})/(?P<sequence>\d+)\.parquet"
 )
-# Before 3.1 the numbers stood beside the names: `telemetry-1/cpu-3`.
+# Before 3.1 the numbers followed the names: `telemetry-1/cpu-3`.
 _NAMED_FILE = re.compile(
     r"dbs/(?P<database_name>.+)-(?P<database>\d+)/(?P<table_name>.+)-(?P<table>\d+)/"
     r"(?P<date>\d{4}-\d{2}-\d{2})/(?P<time>\d{2}-\d{2})/(?P<sequence>\d+)\.parquet"
@@ -23,13 +23,13 @@ _NAMED_FILE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PersistedPath:
-    """What the path of a persisted file says.
+    """The parsed path of a persisted file.
 
     Attributes:
         database: The database's number.
         table: The table's number in it.
-        chunk: Where the file's chunk starts.
-        sequence: The number of the write-ahead log's file that the server was at: newer files have higher ones.
+        chunk: The start of the file's chunk.
+        sequence: The number of the write-ahead log's file at its writing: newer files have higher ones.
         database_name: The database's name, where the path has it.
         table_name: The table's name, likewise.
     """
@@ -43,7 +43,7 @@ class PersistedPath:
 
 
 def parse_path(path: str) -> PersistedPath | None:
-    """Read a path below a node's folder; None for what is no persisted file."""
+    """Parse a path below a node's folder; None where it is not a persisted file."""
     found = _FILE.fullmatch(path) or _NAMED_FILE.fullmatch(path)
     if found is None:
         return None

@@ -76,7 +76,7 @@ class PointReader:
                     yield from self._merged(group, first, last)
 
     def _one_file(self, file: PersistedFile, start: int, end: int) -> Iterator[pa.RecordBatch]:
-        """A file alone: the server has merged its points when it wrote it."""
+        """Read a file that overlaps no other; its points were merged when the server wrote it."""
         held, wanted = _columns_of(file), _within(file, start, end)
         if self.schema.where is not None:
             wanted.append(arrow_condition(self.schema.where, self.schema.types, held))
@@ -87,7 +87,7 @@ class PointReader:
                 yield self._fitted(file, pa.Table.from_batches([batch]), self.schema).to_batches()[0]
 
     def _merged(self, group: Sequence[PersistedFile], start: int, end: int) -> Iterator[pa.RecordBatch]:
-        """Files with points in common: their tags tell which, so that all of these are read."""
+        """Read files that share points; all their tags are read, for these identify a point."""
         order = self.order(file for file in group if file.min_time < end and file.max_time >= start)
         read = _key_and(self.schema)
         plain = [_decoded(part) for file in order if len(part := self._part(file, read, start, end))]
@@ -99,7 +99,7 @@ class PointReader:
             yield from rows.select(layout.names).cast(layout).combine_chunks().to_batches()
 
     def _part(self, file: PersistedFile, read: MeasurementSchema, start: int, end: int) -> pa.Table:
-        """The rows of a file, without those that no other file can make wanted: all of a point have its tags."""
+        """Read the rows of a file, filtered only by tags: all rows of a point have the same tags."""
         held, wanted = _columns_of(file), _within(file, start, end)
         wanted += [arrow_condition(part, self.schema.types, held) for part in _of_tags(self.schema)]
         return self._fitted(file, self._fragment(file).to_table(**_selection(read, held, wanted)), read)
@@ -110,11 +110,11 @@ class PointReader:
         return ds.ParquetFileFormat().make_fragment(file.path, self.store)
 
     def _fitted(self, file: PersistedFile, rows: pa.Table, schema: MeasurementSchema) -> pa.Table:
-        """A file's rows with all columns that are read."""
+        """Convert a file's rows to all columns that are read."""
         layout, come = arrow_schema(schema), frozenset(rows.column_names)
         for name in rows.column_names:
             if not are_texts(rows[name]):
-                raise self.odd(f"{file.path} is damaged: column {name!r} has a text that is not UTF-8")
+                raise self.odd(f"{file.path} is damaged: column {name!r} has a string that is not UTF-8")
         try:
             return pa.table(
                 [
@@ -132,14 +132,14 @@ def _columns_of(file: PersistedFile) -> frozenset[str]:
 
 
 def _within(file: PersistedFile, start: int, end: int) -> list[pc.Expression]:
-    """What has to be true for a row of a file to be of a time; nothing where all are."""
+    """The conditions that select a time range of a file; none where the whole file lies in the range."""
     time, kind = pc.field(TIME), pa.timestamp("ns")
     inside = (time >= pa.scalar(start, kind)) & (time < pa.scalar(end, kind))
     return [] if start <= file.min_time and file.max_time < end else [inside]
 
 
 def _selection(read: MeasurementSchema, held: Collection[str], wanted: list[pc.Expression]) -> dict[str, object]:
-    """The columns that a file has of those that are read, and the rows for which all is true."""
+    """The columns of a file to read, and its row filter."""
     return {
         "columns": [column.name for column in read.columns if column.name in held],
         "filter": reduce(and_, wanted) if wanted else None,
@@ -147,7 +147,7 @@ def _selection(read: MeasurementSchema, held: Collection[str], wanted: list[pc.E
 
 
 def _key_and(schema: MeasurementSchema) -> MeasurementSchema:
-    """The columns that are wanted, those that the condition looks at, and all tags."""
+    """The selected columns, those used by the condition, and all tags."""
     if not schema.left_out:
         return schema.whole
     looked_at = () if schema.where is None else columns_of(schema.where)
@@ -155,7 +155,7 @@ def _key_and(schema: MeasurementSchema) -> MeasurementSchema:
 
 
 def _of_tags(schema: MeasurementSchema) -> list[Condition]:
-    """The parts of the condition that look at nothing but tags; all have to be true."""
+    """The parts of the condition that use only tags; all must hold."""
     if schema.where is None:
         return []
     parts = schema.where.parts if isinstance(schema.where, All) else (schema.where,)
@@ -163,7 +163,7 @@ def _of_tags(schema: MeasurementSchema) -> list[Condition]:
 
 
 def overlapping(files: Iterable[PersistedFile]) -> Iterator[list[PersistedFile]]:
-    """The files in groups that have no time in common, oldest first."""
+    """Group files that overlap in time, oldest group first."""
     group: list[PersistedFile] = []
     until = 0
     for file in sorted(files, key=lambda file: (file.min_time, file.sequence)):
@@ -177,7 +177,7 @@ def overlapping(files: Iterable[PersistedFile]) -> Iterator[list[PersistedFile]]
 
 
 def slices(group: Sequence[PersistedFile], start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The time of a group, inside the bounds, in pieces whose points fit into memory together."""
+    """Split the time range of a group, inside the bounds, into pieces whose points fit into memory together."""
     first = max(start, min(file.min_time for file in group))
     last = min(end, max(file.max_time for file in group) + 1)
     pieces = max(1, -(-sum(file.footer.bytes for file in group) // _MERGED_AT_ONCE))
@@ -186,6 +186,6 @@ def slices(group: Sequence[PersistedFile], start: int, end: int) -> Iterator[tup
 
 
 def _decoded(rows: pa.Table) -> pa.Table:
-    """Texts in the place of dictionaries, which differ from file to file and cannot be grouped by."""
+    """Replace dictionaries, which differ per file and cannot be grouped by, by strings."""
     kinds = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in rows.schema]
     return rows.cast(pa.schema(list(zip(rows.column_names, kinds, strict=True))))

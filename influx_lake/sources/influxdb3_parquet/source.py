@@ -44,13 +44,13 @@ _ORDER = {Role.TIME: 0, Role.TAG: 1, Role.FIELD: 2}
 
 
 class InfluxDB3ParquetSource:
-    """The points of one database that an InfluxDB 3 Core has persisted; what is only in its log is not among them.
+    """The points of one database that an InfluxDB 3 Core has persisted, without those that are only in its log.
 
-    Making one contacts nothing. Threads may share it.
+    Creating one contacts nothing. Threads may share it.
 
     Args:
         config: Where the files are, and which of them.
-        order: The files that hold the same points, the one whose values win last.
+        order: Sorts files with the same points: the values of the last one win.
     """
 
     def __init__(self, config: InfluxDB3ParquetConfig, order: Order = server_order) -> None:
@@ -68,7 +68,7 @@ class InfluxDB3ParquetSource:
         return f"InfluxDB3ParquetSource({self.identity!r})"
 
     def server(self) -> ServerInfo:
-        """What is read: proves that the database's folder can be listed."""
+        """Describe the source; checks that the database's folder can be listed."""
         with self._reaching():
             return ServerInfo("InfluxDB 3 Parquet files", f"database {self._tables.database}")
 
@@ -76,7 +76,7 @@ class InfluxDB3ParquetSource:
         return list(self.listing().measurements)
 
     def listing(self) -> Listing:
-        """The tables that hold files. Only a server calls dropped ones so: their files have the name from before."""
+        """The tables that hold files. Dropped tables cannot be told apart: their files keep the name from before."""
         with self._reaching():
             return Listing.of_influxdb3(self._tables.names())
 
@@ -91,7 +91,7 @@ class InfluxDB3ParquetSource:
                 if known != column:
                     raise self._odd(
                         f"{file.path} has the {column.role} {column.name!r} of type {column.type}, and other files "
-                        f"have it as the {known.role} of type {known.type}: these are two tables' files"
+                        f"have it as the {known.role} of type {known.type}: these are the files of two tables"
                     ).about(measurement)
         ordered = sorted(columns.values(), key=lambda column: (_ORDER[column.role], column.name))
         return MeasurementSchema(measurement, tuple(ordered))
@@ -102,7 +102,7 @@ class InfluxDB3ParquetSource:
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[FileRows]:
         found = self._files.get(schema.measurement) or self._listed(schema.measurement)
-        # The windows that need none of the damaged files can do without them.
+        # Windows that need no damaged file can still be read.
         for damaged in found.damaged:
             if damaged.is_needed(window):
                 raise copy(damaged.error).about(schema.measurement, window)
@@ -111,7 +111,7 @@ class InfluxDB3ParquetSource:
         yield FileRows(arrow_schema(schema), self._guarded(batches, schema.measurement, window))
 
     def count(self, measurement: str, window: Window) -> int:
-        """How many points the files hold for the window: from their footers, where none overlap."""
+        """How many points the files hold in the window; only times and tags are read."""
         schema = self.schema(measurement)
         times = MeasurementSchema(measurement, tuple(each for each in schema.columns if each.role is not Role.FIELD))
         with self.read(times, window) as rows:
@@ -126,7 +126,7 @@ class InfluxDB3ParquetSource:
         return from_nanoseconds(first) if first is not None else None
 
     def spans(self, measurement: str) -> tuple[Times, Times, Times]:
-        """Of each file that can be read its first and last time, in nanoseconds since 1970, and how many rows it has.
+        """The first time, the last time (both in nanoseconds since 1970) and the number of rows of each readable file.
 
         Raises:
             MeasurementNotFound: There is no such measurement.
@@ -157,12 +157,12 @@ class InfluxDB3ParquetSource:
         return PersistedTables.find(self._config, *self._opened, self._odd)
 
     def _listed(self, measurement: str) -> FoundFiles:
-        """The measurement's files as they are now."""
+        """List the measurement's current files."""
         with self._reaching(measurement):
             folder = self._tables.folder(measurement)
             if folder is None:
                 raise MeasurementNotFound(
-                    f"{self._where}: no table says that it is {measurement!r}",
+                    f"{self._where}: no table is named {measurement!r}",
                     remedy="Correct the name, or give the number of its folder: tables: {name: number}",
                 ).about(measurement)
             index = FooterIndex(self._store, self._config.index, self._odd)
@@ -180,13 +180,13 @@ class InfluxDB3ParquetSource:
     def _odd(self, what: str) -> SourceError:
         return UnexpectedAnswer(
             f"{self._where}: {what}",
-            remedy="Restore the file from a copy of the object store; if it is gone for good, move it away, and what "
-            "it held is lost to this source",
+            remedy="Restore the file from a copy of the object store; if there is none, move the file away; its points "
+            "are then missing from this source",
         )
 
     @contextmanager
     def _reaching(self, measurement: str | None = None, window: Window | None = None) -> Iterator[None]:
-        """Our errors for those of the store."""
+        """Convert errors of the store to those of this project."""
         try:
             yield
         except LakeError as error:

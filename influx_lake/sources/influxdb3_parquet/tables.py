@@ -1,4 +1,4 @@
-"""Which folder holds which table: InfluxDB 3 names them by number."""
+"""Finds the folder of each table; InfluxDB 3 names folders by number."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TableFolder:
     path: str
 
     def files(self, store: FileSystem) -> list[tuple[str, int, PersistedPath]]:
-        """Its files: path, size and what the path says."""
+        """The folder's files: the path, the size and the parsed path of each."""
         from pyarrow.fs import FileSelector, FileType
 
         found = store.get_file_info(FileSelector(f"{self.node}/{self.path}", recursive=True, allow_not_found=True))
@@ -50,11 +50,11 @@ class PersistedTables:
     """The tables of one database.
 
     Attributes:
-        config: What is said of the database and of its tables.
-        store: Where the files are.
+        config: The options of the database and its tables.
+        store: The file system that holds the files.
         node: The node's folder in it.
         database: The name of the database's folder.
-        odd: Makes the error for a file that is not what InfluxDB writes.
+        odd: Makes the error for a file that is not as InfluxDB writes it.
     """
 
     config: InfluxDB3ParquetConfig
@@ -66,14 +66,14 @@ class PersistedTables:
 
     @classmethod
     def find(cls, config: InfluxDB3ParquetConfig, store: FileSystem, node: str, odd: Odd) -> PersistedTables:
-        """Look for the database's folder.
+        """Find the database's folder.
 
         Raises:
             DatabaseNotFound: There is none.
-            ConfigurationError: There are several, and nothing says which it is.
-            SourceError: The server that should know failed.
+            ConfigurationError: There are several, and the configuration does not identify one.
+            SourceError: The running server could not be asked for it.
         """
-        asked = dict(_asked(config)) if config.server is not None else {}
+        asked = dict(_server_paths(config)) if config.server is not None else {}
         folders = dict(_folders(store, f"{node}/dbs"))
         numbers = {path.database for path in asked.values()}
         if config.database_id is not None:
@@ -92,9 +92,9 @@ class PersistedTables:
             )
         if len(candidates) > 1:
             raise ConfigurationError(
-                f"{where} has several databases ({', '.join(sorted(candidates))}), and nothing says which of them is "
+                f"{where} has several databases ({', '.join(sorted(candidates))}), and it is unknown which of them is "
                 f"{config.database!r}",
-                remedy="Give the number of its folder as `database_id`, or the running `server` that knows",
+                remedy="Set `database_id` to the number of its folder, or `server` to the running server",
             )
         known = {name: path.table for name, path in asked.items()} | dict(config.tables)
         return cls(config, store, node, candidates[0], odd, known)
@@ -104,33 +104,33 @@ class PersistedTables:
         return frozenset(self._folders)
 
     def folder(self, measurement: str) -> TableFolder | None:
-        """A table's folder; None where no table has this name.
+        """A table's folder; None if no table has this name.
 
         Raises:
-            ConfigurationError: Several tables have it: one was dropped, and another made.
+            ConfigurationError: Several tables have it: one was dropped, and another created.
         """
         found = self._folders.get(measurement, [])
         if len(found) > 1:
             raise ConfigurationError(
-                f"several folders below {self.config.location}/dbs/{self.database} say that they are "
+                f"several folders below {self.config.location}/dbs/{self.database} are named "
                 f"{measurement!r}: {', '.join(sorted(found))}",
-                remedy=f"Say which is meant: tables: {{{measurement}: number}}",
+                remedy=f"Select one: tables: {{{measurement}: number}}",
             )
         return TableFolder(self.node, f"dbs/{self.database}/{found[0]}") if found else None
 
     @cached_property
     def _folders(self) -> Mapping[str, list[str]]:
-        """The tables' folders by the tables' names."""
+        """The folders of the tables, by table name."""
         names = {number: name for name, number in self._numbers.items()}
         found: dict[str, list[str]] = defaultdict(list)
         for folder, (path_name, number) in _folders(self.store, f"{self.node}/dbs/{self.database}"):
-            name = names.get(number) or path_name or self._said_by_files(folder)
-            # A folder whose number was given decides: the others of its name are not meant.
+            name = names.get(number) or path_name or self._name_in_files(folder)
+            # A configured number selects one of several folders with the same name.
             if name is not None and self._numbers.get(name, number) == number:
                 found[name].append(folder)
         return found
 
-    def _said_by_files(self, folder: str) -> str | None:
+    def _name_in_files(self, folder: str) -> str | None:
         files = TableFolder(self.node, f"dbs/{self.database}/{folder}").files(self.store)
         failure: SourceError | None = None
         for path, _, _ in sorted(files, key=lambda file: (file[2].sequence, file[0]), reverse=True):
@@ -144,7 +144,7 @@ class PersistedTables:
 
 
 def _folders(store: FileSystem, path: str) -> Iterator[tuple[str, tuple[str | None, int]]]:
-    """The numbered folders in a folder, with their name, where they have one, and their number."""
+    """The numbered folders in a folder: the full name of each with its parts, a name (if any) and a number."""
     from pyarrow.fs import FileType
 
     for info in children(store, path):
@@ -153,8 +153,8 @@ def _folders(store: FileSystem, path: str) -> Iterator[tuple[str, tuple[str | No
             yield info.base_name, (numbered["name"], int(numbered["number"]))
 
 
-def _asked(config: InfluxDB3ParquetConfig) -> Iterator[tuple[str, PersistedPath]]:
-    """What the running server says of where its tables are."""
+def _server_paths(config: InfluxDB3ParquetConfig) -> Iterator[tuple[str, PersistedPath]]:
+    """Ask the running server where its tables are."""
     from influx_lake.sources.influxdb3 import InfluxDB3Source
 
     live = config.server

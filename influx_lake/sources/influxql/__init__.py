@@ -1,4 +1,4 @@
-"""InfluxDB 1 and 2, asked in InfluxQL over HTTP."""
+"""InfluxDB 1 and 2, queried with InfluxQL over HTTP."""
 
 from influx_lake.sources.influxql.server import InfluxDB1Server, InfluxDB2Server
 from influx_lake.sources.influxql.source import InfluxQLSource

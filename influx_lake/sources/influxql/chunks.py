@@ -1,9 +1,9 @@
-"""The chunks of a chunked answer: JSON documents, one per line, turned into Arrow.
+"""Converts the chunks of a chunked response, JSON documents of one line each, to Arrow.
 
-Most of a chunk is `"values":[[1,"a",2.5],[2,null,3]]`. Where no string in it needs an escape, its rows are lines of CSV
-once each `],[` between them is the end of a line and two spaces, with JSON's quotes and its `null`; Arrow's CSV reader
-takes them several times as fast as Python makes objects of them. Everything else of the chunk is read as JSON: its
-columns, errors and marks of more to come. A chunk with an escape is read as JSON as a whole.
+Most of a chunk is `"values":[[1,"a",2.5],[2,null,3]]`. If no string in it needs an escape, replacing each `],[` between
+rows by a line break and two spaces turns it into CSV, with JSON's quotes and its `null`. Arrow's CSV reader parses this
+several times as fast as Python creates objects. The rest of the chunk (columns, errors and the flags for more chunks)
+is parsed as JSON. A chunk with an escape is parsed as JSON as a whole.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _JSON_TYPES: dict[pa.DataType, set[type]] = {
 
 
 class RowChunks:
-    """Turns the chunks of one statement's rows into record batches.
+    """Converts the chunks of one statement's rows to record batches.
 
     Args:
-        measurement: What the rows are of.
-        columns: The names of what was selected, the time first.
-        types: The types of these columns, the time's an integer.
+        measurement: The measurement of the rows.
+        columns: The names of the selected columns, the time first.
+        types: The types of these columns; the time is an integer.
         failures: Makes the errors.
-        may_be_alike: Whether points of one time can be alike, since tags that tell them apart were not selected.
+        may_be_alike: Whether points of one time can be equal because tags that distinguish them were not selected.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class RowChunks:
         self._before: tuple[int, int | None] | None = None
 
     def batches(self, lines: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
-        """The rows; their columns are called by their places.
+        """The rows; their columns are named by position.
 
         Raises:
-            SourceError: The server says so in the answer, or it is not complete.
+            SourceError: The response contains an error, or is not complete.
         """
         documents = Documents(self._failures)
         for line in lines:
@@ -80,33 +80,33 @@ class RowChunks:
         documents.end()
 
     def _checked(self, found: list[Series]) -> list[Series]:
-        """The one series that a document may have."""
+        """Make sure that a document has no series but the expected one."""
         for series in found:
             if len(found) > 1 or series.name != self._measurement:
-                raise self._failures.odd(f"rows of {[each.name for each in found]} came")
+                raise self._failures.odd(f"the response has rows of {[each.name for each in found]}")
             if len(series.columns) != len(self._types) or not all(map(_is_called, series.columns, self._columns)):
                 raise self._failures.odd(
-                    f"the columns {list(self._columns)} were asked for, and rows of {list(series.columns)} came"
+                    f"the response has the columns {list(series.columns)} instead of {list(self._columns)}"
                 )
         return found
 
     def _next(self, rows: pa.RecordBatch, line: bytes) -> pa.RecordBatch:
-        """The rows, if they can be the next ones: InfluxQL sorts by time, and sends no row twice."""
+        """Make sure that rows can follow the previous ones: InfluxQL sorts by time, and sends no row twice."""
         times = rows.column(0)
         if len(times) == 0 or times.null_count:
             raise self._failures.odd("there are rows without a time, or a series without rows")
         first, last = times[0].as_py(), times[-1].as_py()
-        # Rows of several times that come twice are out of order.
+        # Repeated rows of several times are out of order.
         mark = hash(line) if first == last and not self._may_be_alike else None
         in_order = pc.all(pc.less_equal(times[:-1], times[1:]), min_count=0).as_py()
         same = mark is not None and self._before is not None and mark == self._before[1]
         if not in_order or same or (self._before is not None and first < self._before[0]):
-            raise self._failures.odd("rows came twice, or not in the order of their times")
+            raise self._failures.odd("rows are repeated, or are not sorted by time")
         self._before = last, mark
         return rows
 
     def _opened(self, line: bytes) -> tuple[Any, pa.RecordBatch | None]:
-        """The document without its rows, and its rows; or all of it, and None."""
+        """Split a line into the document without its rows, and its rows; or return the whole document and None."""
         start = line.find(_VALUES) + len(_VALUES)
         end = line.rfind(b"]]")
         if start < len(_VALUES) or end < start or b"\\" in line:
@@ -117,10 +117,10 @@ class RowChunks:
         return parsed(line[: start - 2] + b"[]" + line[end + 2 :], self._failures), rows
 
     def _from_csv(self, sent: npt.NDArray[np.uint8]) -> pa.RecordBatch | None:
-        """The rows of a chunk; None where reading them as JSON decides.
+        """Parse the rows of a chunk as CSV; None if they must be parsed as JSON.
 
-        That is where a string holds what was taken for the end of a row, or a value is none of its column's type: CSV's
-        reader takes the string "1" for a number, and a number for a string.
+        That is the case if a string contains what looks like the end of a row, or a value has not the type of its
+        column: the CSV reader takes the string "1" for a number, and a number for a string.
         """
         from pyarrow import csv
 
@@ -149,7 +149,7 @@ class RowChunks:
         return rows if all(pc.all(pc.is_finite(column)).as_py() is not False for column in floats) else None
 
     def _kept(self, size: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-        """Memory for a chunk's rows, and for a mark at each byte: most of what new memory costs is to get it."""
+        """Reusable memory for a chunk's rows, and for a flag per byte; allocating it would cost more than the rest."""
         if size > len(self._memory[0]):
             self._memory = np.empty(size, np.uint8), np.empty(size, np.bool_)
         text, found = self._memory
@@ -178,28 +178,28 @@ class RowChunks:
 
 
 def _make_lines(rows: npt.NDArray[np.uint8], found: npt.NDArray[np.bool_]) -> int:
-    """Make lines of CSV of rows, in the place of their brackets. How many there are."""
+    """Turn rows into lines of CSV, replacing their brackets; return the number of lines."""
     ends = np.flatnonzero(np.equal(rows, _CLOSES, out=found)[:-2])
-    # Others are in strings.
+    # The others are inside strings.
     ends = ends[(rows[ends + 1] == _COMMA) & (rows[ends + 2] == _OPENS)]
     rows[ends], rows[ends + 1], rows[ends + 2] = _END_OF_LINE, _SPACE, _SPACE
     return len(ends) + 1
 
 
-def _is_called(came: str, asked: str) -> bool:
-    """Whether a column has its name, or the one that InfluxQL gives to the second one of a name."""
-    return came == asked or (came.startswith(asked) and _NUMBERED.fullmatch(came, len(asked)) is not None)
+def _is_called(received: str, asked: str) -> bool:
+    """Whether a column has its name, or the numbered one that InfluxQL gives to duplicates."""
+    return received == asked or (received.startswith(asked) and _NUMBERED.fullmatch(received, len(asked)) is not None)
 
 
 def _array(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
-    """A column, exactly: Arrow would cut fractions off, and take truth for a number."""
+    """Convert values to a column exactly; Arrow would cut off fractions, and take booleans for numbers."""
     known = _JSON_TYPES[kind]
     for value in values:
         if value is not None and type(value) not in known:
-            raise ValueError(f"{str(value)[:_SHOWN]!r} came for {kind}")
+            raise ValueError(f"{str(value)[:_SHOWN]!r} is not of type {kind}")
     if pa.types.is_float64(kind):
-        # A float without a fraction is written as an integer, and Arrow takes only small ones of those.
+        # A float without a fraction is written as an integer, and Arrow accepts only small ones.
         values = tuple(None if value is None else float(value) for value in values)
         if not all(value is None or isfinite(value) for value in values):
-            raise ValueError("a number is beyond what a float can be")
+            raise ValueError("a number is out of the range of floats")
     return pa.array(values, kind)

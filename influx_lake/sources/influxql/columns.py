@@ -1,8 +1,9 @@
-"""A measurement's columns, and how each is made of what InfluxQL selects.
+"""The columns of a measurement, and how each is derived from what InfluxQL selects.
 
-The shards of one measurement may hold one field with several types. InfluxQL reads a field as one type (`"f"::float`):
-integers as floats and back, anything else as null. So each type of a field is a column of its own, but for floats and
-integers, which are one column of floats; an integer that no float is equal to has its place in a column of integers.
+The shards of a measurement may hold a field with several types. InfluxQL reads a field as one type (`"f"::float`):
+integers as floats and back, anything else as null. So each type of a field becomes a column of its own, except for
+floats and integers, which share a column of floats; an integer that is not equal to any float is in a column of
+integers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from influx_lake.sources.influxql.statements import CASTS, Selected
 from influx_lake.sources.projected_rows import with_a_field
 
 TYPES = {word: kind for kind, word in CASTS.items()}
-"""The types of fields, by InfluxQL's words."""
+"""The types of fields, by InfluxQL's names."""
 
 _SIGNED = {ColumnType.FLOAT, ColumnType.INTEGER}
 _LARGEST_EXACT = 2**53
@@ -30,12 +31,12 @@ _LARGEST_EXACT = 2**53
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A column of the rows, and what it is made of.
+    """A column of the rows, and how it is derived.
 
     Attributes:
         column: The column.
         of: What has to be selected for it.
-        make: Makes it of that.
+        make: Derives it from that.
     """
 
     column: Column
@@ -45,11 +46,11 @@ class Made:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is selected of a measurement, and the rows made of it.
+    """What is selected of a measurement, and the rows derived from it.
 
     Attributes:
         schema: The rows' columns.
-        made: How each is made, but for the time.
+        made: How each column but the time is derived.
     """
 
     schema: MeasurementSchema
@@ -62,14 +63,14 @@ class Selection:
 
     @property
     def types(self) -> list[pa.DataType]:
-        """The types of an answer's columns: the time, as an integer, then what was selected."""
+        """The types of a response's columns: the time, as an integer, then the selected columns."""
         return [pa.int64(), *(_selected_type(each) for each in self.selected)]
 
     @property
     def counted(self) -> dict[Selected, tuple[str, ...]]:
-        """What of the selected can be counted, and the columns that its values are in: each value is in one of them.
+        """The selected columns that can be counted, each with the rows' columns that share its values.
 
-        Of a field that has a column of floats and one of other integers both have to be there.
+        A field with a column of floats and one of integers is counted only if both are selected.
         """
         fields: dict[Selected, tuple[str, ...]] = {}
         for made in self.made:
@@ -80,16 +81,16 @@ class Selection:
 
     @property
     def counts_all(self) -> bool:
-        """Whether each of the fields' values is in what is counted."""
+        """Whether the counts cover the values of all fields."""
         return sum(map(len, self.counted.values())) == len(self.schema.fields)
 
     def of(self, schema: MeasurementSchema) -> Selection:
-        """What is selected for a projection of the columns."""
+        """The selection for a projection of the columns."""
         return Selection(schema, tuple(made for made in self.made if made.column in schema.columns))
 
     @property
     def own(self) -> dict[str, Selected]:
-        """The tags and fields that are one column each."""
+        """The tags and fields that are derived to exactly one column each."""
         several = {made.column.variant_of for made in self.made}
         return {
             made.column.name: made.of[0]
@@ -98,22 +99,22 @@ class Selection:
         }
 
     def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows of what came."""
-        came = dict(zip(self.selected, batch.columns[1:], strict=True))
-        arrays = [made.make(*(came[each] for each in made.of)) for made in self.made]
+        """Derive the rows from a batch of the response."""
+        selected = dict(zip(self.selected, batch.columns[1:], strict=True))
+        arrays = [made.make(*(selected[each] for each in made.of)) for made in self.made]
         rows = pa.RecordBatch.from_arrays([batch.column(0).cast(pa.timestamp("ns")), *arrays], schema=self.layout)
         return with_a_field(rows, self.schema)
 
     @cached_property
     def layout(self) -> pa.Schema:
-        """The rows' columns, in Arrow's words."""
+        """The rows' columns, as an Arrow schema."""
         return arrow_schema(self.schema)
 
 
 def selection(measurement: str, tags: Iterable[str], fields: Iterable[tuple[str, ColumnType]]) -> Selection:
-    """Decide the columns of a measurement.
+    """Determine the columns of a measurement.
 
-    A field that is called like a tag is `name__field`, and what is called `time` gets its role behind its name too.
+    A field with the name of a tag is called `name__field`; names equal to `time` get their role appended, too.
 
     Raises:
         SchemaConflict: A field has types that InfluxQL cannot tell apart.
@@ -165,11 +166,11 @@ def _integers_beyond(floats: pa.Array, integers: pa.Array) -> pa.Array:
 
 
 def _beyond(floats: pa.Array, integers: pa.Array) -> pa.Array | None:
-    """Where the value is an integer that no float is equal to; None for nowhere."""
+    """A mask of the integers that are not equal to any float; None if there are none."""
     bounds = pc.min_max(integers).as_py()
     if bounds["min"] is None or -_LARGEST_EXACT <= bounds["min"] <= bounds["max"] <= _LARGEST_EXACT:
         return None
-    # A float with a fraction, or out of the integers' range, was cut on its way to an integer.
+    # Floats with a fraction or outside the integers' range were truncated when cast to integers.
     same = pc.equal(integers.cast(pa.float64(), safe=False), floats)
     fits = pc.less(pc.abs(floats), 2.0**63)
     back = pc.if_else(fits, floats, 0.0).cast(pa.int64(), safe=False)

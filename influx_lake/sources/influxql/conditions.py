@@ -1,7 +1,7 @@
-"""Conditions in InfluxQL, as far as they mean there what they mean in `config.values.conditions`.
+"""Conditions in InfluxQL, as far as they mean the same there as in `config.values.conditions`.
 
-To InfluxQL a tag that is missing is an empty text, which no tag can be; a field that is missing fails every comparison.
-It has no `NOT`, no `IS NULL` of fields, no order of texts and no exponents. Seen with InfluxDB 1.6, 1.8 and 2.7.
+To InfluxQL a missing tag is an empty string, which no tag can be; a missing field fails every comparison. It has no
+`NOT`, no `IS NULL` for fields, no order of strings and no exponents. Observed with InfluxDB 1.6, 1.8 and 2.7.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _EXACT_IN_FLOATS = range(-(2**53), 2**53 + 1)
 
 
 def expression(condition: Condition, columns: Mapping[str, Selected]) -> str | None:
-    """A condition in InfluxQL; None where it cannot be said exactly.
+    """A condition in InfluxQL; None if it cannot be expressed exactly.
 
     Args:
         condition: The condition.
-        columns: The tag or field of each column that has one of its own.
+        columns: The tag or field of each column that is derived from only one.
     """
     return _expression(without_not(condition), columns)
 
@@ -55,13 +55,13 @@ def _missing(of: Selected | None, operator: str) -> str | None:
 
 
 def _comparison(condition: Compared, of: Selected | None) -> str | None:
-    # `time` is the time, whatever its cast.
+    # `time` always refers to the time, whatever its cast.
     if of is None or of.name == TIME or (literal := _literal(of.cast, condition)) is None:
         return None
-    said = f"{of} {_WORDS.get(condition.operator, condition.operator)} {literal}"
+    clause = f"{of} {_WORDS.get(condition.operator, condition.operator)} {literal}"
     if of.cast == "tag" and condition.operator is Operator.NOT_EQUAL:
-        return f"({said} AND {of} != '')"
-    return said
+        return f"({clause} AND {of} != '')"
+    return clause
 
 
 def _literal(cast: str, condition: Compared) -> str | None:

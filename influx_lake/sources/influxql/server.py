@@ -1,4 +1,4 @@
-"""What differs between the servers that speak InfluxQL: credentials, and where measurements are."""
+"""The differences between servers that speak InfluxQL: credentials, and where measurements are."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ _FORBIDDEN = re.compile(
 
 
 class InfluxQLServer(Protocol):
-    """A server with a `/query` endpoint, and the database that is read there."""
+    """A server with a `/query` endpoint, and the database that is read."""
 
     @property
     def config(self) -> ServerConfig: ...
 
     @property
     def identity(self) -> str:
-        """Which database this is, without credentials."""
+        """The address of this database, without credentials."""
         ...
 
     @property
@@ -65,19 +65,19 @@ class InfluxQLServer(Protocol):
         ...
 
     def place(self, connection: HttpConnection) -> Place:
-        """Where the measurements are.
+        """The database and retention policy of the measurements.
 
         Raises:
-            SourceError: It cannot be found out.
+            SourceError: They cannot be determined.
         """
         ...
 
     def about(self, connection: HttpConnection) -> ServerInfo:
-        """Who the server says that it is."""
+        """The product and version that the server reports."""
         ...
 
     def failures(self, measurement: str | None = None, window: Window | None = None) -> HttpFailures:
-        """What makes the errors of a request."""
+        """The factory for the errors of a request."""
         ...
 
 
@@ -172,7 +172,7 @@ class InfluxDB2Server:
                 failures = self.failures()
                 found = [_text(bucket, "name", failures) for bucket in _listed("buckets", connection, page, failures)]
                 if set(found) & set(names):
-                    raise failures.odd("the list of buckets begins anew on its second page")
+                    raise failures.odd("the second page of the list of buckets repeats the first one")
                 names += found
                 if len(found) < _PAGE:
                     return sorted(names)
@@ -180,21 +180,21 @@ class InfluxDB2Server:
             connection.close()
 
     def shard_length(self, connection: HttpConnection) -> timedelta | None:
-        """How long the bucket's newest shards are; None where the server does not say, or not to this token."""
+        """The length of the bucket's newest shards; None if the server does not report it, or not to this token."""
         failures = self.failures()
         try:
             rules = self._bucket(connection, failures).get("retentionRules") or [{}]
         except (AuthenticationFailed, DatabaseNotFound):
             return None
         if not isinstance(rules, list) or not isinstance(rules[0], dict):
-            raise failures.odd("the bucket's retention rules are no list of them")
+            raise failures.odd("the bucket's `retentionRules` are not a list of objects")
         seconds = rules[0].get("shardGroupDurationSeconds") or 0
         if type(seconds) is not int or not 0 <= seconds <= _LONGEST_SHARD:
-            raise failures.odd(f"the bucket's shards are said to be {seconds!r} s long")
+            raise failures.odd(f"the bucket's shardGroupDurationSeconds is {seconds!r}")
         return timedelta(seconds=seconds) if seconds else None
 
     def bucket_id(self, connection: HttpConnection) -> str:
-        """The bucket's id.
+        """The bucket's ID.
 
         Raises:
             SourceError: There is no such bucket, or the token may not read it.
@@ -213,16 +213,16 @@ class InfluxDB2Server:
         )
 
     def _mapped(self, connection: HttpConnection) -> Place:
-        """The bucket's name in InfluxQL; its default mapping where it has several."""
+        """The bucket's name in InfluxQL; the one of its default mapping if there are several."""
         failures = self.failures()
         bucket = self.bucket_id(connection)
         asked = Request.get("/api/v2/dbrps", org=self.config.org, bucketID=bucket)
         mappings = _listed("content", connection, asked, failures)
-        # Older servers answer with the mappings of all buckets.
+        # Older servers return the mappings of all buckets.
         own = [mapping for mapping in mappings if mapping.get("bucketID") == bucket]
         if not own:
             raise DatabaseNotFound(
-                f"{failures.where}: the bucket has no name in InfluxQL, for it has no DBRP mapping",
+                f"{failures.where}: the bucket has no DBRP mapping, so InfluxQL cannot address it",
                 remedy=f"Make one: influx v1 dbrp create --org {self.config.org} --bucket-id {bucket} "
                 f"--db {self.config.bucket} --rp autogen --default. Or set query_language: flux",
             )
@@ -241,24 +241,24 @@ class InfluxDB2Server:
 
 
 def _listed(what: str, connection: HttpConnection, asked: Request, failures: HttpFailures) -> list[dict[str, Any]]:
-    """A list of the server's API: an answer without it is no empty list."""
+    """Request a list of the server's API; a response without it is an error, not an empty list."""
     answer = connection.ask(asked, failures)
     listed = answer.get(what) if isinstance(answer, dict) else None
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        raise failures.odd(f"what {asked.path.partition('?')[0]} answered holds no list of {what}")
+        raise failures.odd(f"the response of {asked.path.partition('?')[0]} has no list of {what}")
     return listed
 
 
 def _text(entry: Mapping[str, Any], name: str, failures: HttpFailures) -> str:
-    """A text of an entry of such a list."""
+    """A non-empty string of an entry of such a list."""
     value = entry.get(name)
     if not isinstance(value, str) or not value:
-        raise failures.odd(f"an entry of a list that was asked for has no {name}")
+        raise failures.odd(f"an entry of the list has no {name}")
     return value
 
 
 def recognised(where: str, message: str, where_to_look: str) -> SourceError | None:
-    """The error for what InfluxDB 1 and 2 say, where it is more than a refused query."""
+    """The specific error for a message of InfluxDB 1 or 2; None if it is only a refused query."""
     said = f"{where}: {redact(message)}"
     if _NO_DATABASE.search(message) or _NO_POLICY.search(message):
         return DatabaseNotFound(said, remedy=where_to_look)

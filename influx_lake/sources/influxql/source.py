@@ -29,7 +29,7 @@ from influx_lake.sources.row_confirmation import Counts, RowConfirmation
 from influx_lake.sources.selected_counts import counted_by_reading
 from influx_lake.sources.single_use_rows import SingleUseRows
 
-# Fewer of wide rows, so that a chunk is megabytes and not more.
+# Wide rows get fewer per chunk, so that a chunk is a few megabytes.
 _ROWS_PER_CHUNK = 20_000
 _VALUES_PER_CHUNK = 500_000
 _FEWEST_ROWS = 100
@@ -38,7 +38,7 @@ _FEWEST_ROWS = 100
 class InfluxQLSource:
     """One database of an InfluxDB 1, or one bucket of an InfluxDB 2.
 
-    Making one is cheap and contacts nothing. Threads may share it. It can be closed and used again.
+    Creating one is cheap and contacts nothing. Threads may share it. It can be closed and used again.
 
     Args:
         server: The server and its database.
@@ -62,7 +62,7 @@ class InfluxQLSource:
         return self._server.about(self._http)
 
     def databases(self) -> list[str]:
-        """The server's databases."""
+        """The names of the server's databases."""
         failures = self._server.failures()
         answer = self._ask(statements.DATABASES, failures)
         return sorted(name for series in answer for (name,) in series.texts(1, failures))
@@ -92,7 +92,7 @@ class InfluxQLSource:
             yield SingleUseRows(chosen.layout, batches)
 
     def count(self, measurement: str, window: Window) -> int:
-        """How many points the window has: InfluxQL counts values only, so all but a single field's are read."""
+        """How many points the window has. InfluxQL only counts values, so several fields have to be read."""
         failures = self._server.failures(measurement, window)
         chosen = self._selection(measurement)
         place, name = self._located(measurement, failures)
@@ -123,11 +123,13 @@ class InfluxQLSource:
         place, name = self._located(measurement, failures)
         times = [row[0] for series in self._ask(statements.first_point(place, name), failures) for row in series.values]
         if len(times) > 1 or not all(type(time) is int for time in times):
-            raise failures.odd("the first point was asked for, and something else came")
+            raise failures.odd("the response is not the time of one point")
         return from_nanoseconds(times[0]) if times else None
 
     def row_confirmation(self, schema: MeasurementSchema) -> RowConfirmation:
-        """InfluxQL cannot count points, but values, which takes it a tenth of the time that reading them does."""
+        """The confirmation counts values: InfluxQL cannot count points, and counting takes a tenth of the time of
+        reading.
+        """
         return _ValueConfirmation(self, schema)
 
     def values(self, schema: MeasurementSchema, window: Window) -> dict[Selected, int]:
@@ -142,33 +144,33 @@ class InfluxQLSource:
         return dict(zip(fields, counts, strict=True))
 
     def counted(self, schema: MeasurementSchema) -> dict[Selected, tuple[str, ...]]:
-        """Which columns the values of each field are in."""
+        """The columns that hold the values of each field."""
         return self._chosen(schema, self._server.failures(schema.measurement)).counted
 
     def close(self) -> None:
         self._http.close()
 
     def _chosen(self, schema: MeasurementSchema, failures: HttpFailures) -> Selection:
-        """How the columns that are wanted are made."""
+        """How the selected columns are derived."""
         return self._whole(schema, failures).of(schema)
 
     def _condition(self, schema: MeasurementSchema, failures: HttpFailures) -> str | None:
-        """What has to be true for a row, in InfluxQL."""
+        """The condition for the rows, in InfluxQL."""
         if schema.where is None:
             return None
         said = expression(schema.where, self._whole(schema, failures).own)
         if said is None:
-            raise ValueError(f"the condition cannot be said exactly: {schema.where}")
+            raise ValueError(f"the condition cannot be expressed exactly: {schema.where}")
         return said
 
     def _whole(self, schema: MeasurementSchema, failures: HttpFailures) -> Selection:
-        """How all columns of a measurement are made; the server is asked where it was not before."""
+        """How all columns of a measurement are derived; asks the server unless it is known."""
         declared = schema.whole
         known = self._known.get(schema.measurement)
         if known is None or known.schema != declared:
             known = self._selection(schema.measurement)
         if known.schema != declared:
-            raise failures.odd("the measurement has other columns than when the load began")
+            raise failures.odd("the measurement's columns have changed since the load began")
         return known
 
     def _selection(self, measurement: str) -> Selection:
@@ -193,14 +195,14 @@ class InfluxQLSource:
 
     def _type(self, field: str, word: str, failures: HttpFailures) -> Any:
         if word not in TYPES:
-            raise failures.odd(f"the field {field!r} has the type {word!r}, which this version does not know")
+            raise failures.odd(f"the field {field!r} has the unknown type {word!r}")
         return TYPES[word]
 
     def located(self, measurement: str) -> tuple[Place, str]:
-        """Where a measurement is, and its name there.
+        """The database and policy of a measurement, and its name there.
 
         Raises:
-            SourceError: The server cannot tell, or there are several of this name.
+            SourceError: The server cannot tell, or several measurements have this name.
         """
         return self._located(measurement, self._server.failures(measurement))
 
@@ -209,7 +211,7 @@ class InfluxQLSource:
         return self._policies(self._server.place(self._http), self._server.failures())
 
     def _places(self, failures: HttpFailures) -> list[tuple[str, Place]]:
-        """Where to look for measurements, and what goes before the names of those there."""
+        """Where to look for measurements, and the prefix of the names of those found there."""
         place = self._server.place(self._http)
         if not self._server.all_policies:
             return [("", place)]
@@ -217,7 +219,7 @@ class InfluxQLSource:
         return [(f"{policy}.", Place(place.database, policy)) for policy in policies]
 
     def _located(self, measurement: str, failures: HttpFailures) -> tuple[Place, str]:
-        """Where a measurement is, and its name there."""
+        """The database and policy of a measurement, and its name there."""
         found = [
             (place, measurement.removeprefix(prefix))
             for prefix, place in self._places(failures)
@@ -226,11 +228,11 @@ class InfluxQLSource:
         if not found:
             raise failures.name(
                 MeasurementNotFound(
-                    f"{failures.where}: there is no retention policy that {measurement!r} could be of",
+                    f"{failures.where}: no retention policy's name is the first part of {measurement!r}",
                     remedy="With retention_policy: '*' a measurement is called policy.measurement: autogen.cpu",
                 )
             )
-        # Dots may be in either name: a policy `a.b` and a measurement `c`, or `a` and `b.c`.
+        # Either name may contain dots: a policy `a.b` and a measurement `c`, or `a` and `b.c`.
         there = [(place, name) for place, name in found if len(found) == 1 or self._is_there(place, name, failures)]
         if len(there) > 1:
             both = " and ".join(f"{name!r} of the retention policy {place.policy!r}" for place, name in there)
@@ -250,17 +252,17 @@ class InfluxQLSource:
         return sorted(name for series in answer for (name,) in series.texts(1, failures))
 
     def _counts(self, statement: str, fields: int, failures: HttpFailures) -> list[int]:
-        """The numbers of one row, behind its time; zeros where the server has nothing to count."""
+        """The counts of a response, one for each field; zeros if there are no rows."""
         rows = [row for series in self._ask(statement, failures) for row in series.values]
         if not rows:
             return [0] * fields
         counts = [value or 0 for value in rows[0][1:]]
         if len(rows) > 1 or len(counts) != fields or not all(type(each) is int and each >= 0 for each in counts):
-            raise failures.odd(f"the counts of {fields} fields were asked for, and something else came")
+            raise failures.odd(f"the response does not hold the counts of {fields} fields")
         return counts
 
     def _ask(self, statement: str, failures: HttpFailures) -> list[Series]:
-        """All of a small answer: what came of one that broke off says nothing."""
+        """Read a small response as a whole: parts of an incomplete one mean nothing."""
         request = Request.form("/query", q=statement, epoch="ns", chunked="true")
         with self._http.stream(request, failures) as answer:
             chunks = bounded(answer, failures)

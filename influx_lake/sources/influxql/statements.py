@@ -1,4 +1,4 @@
-"""The statements that are sent to InfluxDB 1 and 2. Names go in by `identifier`, times as integers."""
+"""The statements that are sent to InfluxDB 1 and 2. Names are inserted by `identifier`, times as integers."""
 
 # ruff: noqa: S608 - InfluxQL has no parameters for names
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.config.values.windows import Window
 
-# What InfluxQL takes: the int64 of nanoseconds without its two lowest values and its highest.
+# The range of InfluxQL: int64 nanoseconds without the two lowest values and the highest one.
 EARLIEST_NS = -(2**63) + 2
 LATEST_NS = 2**63 - 2
 
@@ -21,14 +21,14 @@ CASTS = {
     ColumnType.STRING: "string",
     ColumnType.BOOLEAN: "boolean",
 }
-"""The types of fields, in InfluxQL's words."""
+"""The types of fields, by InfluxQL's names."""
 
 _EVERY_MEASUREMENT = "/.*/"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where measurements are: a database and one of its retention policies; the default one where none is named."""
+    """Where measurements are: a database and one of its retention policies; None means the default one."""
 
     database: str
     policy: str | None = None
@@ -48,7 +48,7 @@ class Selected:
 def rows(
     place: Place, measurement: str, columns: Iterable[Selected], window: Window, condition: str | None = None
 ) -> str:
-    """The window's points, each as one row that starts with its time."""
+    """Select the window's points, each as one row that starts with its time."""
     selected = ", ".join(map(str, columns))
     return f"SELECT {selected} FROM {_path(place, identifier(measurement))} WHERE {_within(window, condition)}"
 
@@ -56,24 +56,24 @@ def rows(
 def counts(
     place: Place, measurement: str, columns: Iterable[Selected], window: Window, condition: str | None = None
 ) -> str:
-    """How many values each field has in a window."""
+    """Count the values of each field in a window."""
     selected = ", ".join(f"count({column})" for column in columns)
     return f"SELECT {selected} FROM {_path(place, identifier(measurement))} WHERE {_within(window, condition)}"
 
 
 def first_point(place: Place, measurement: str) -> str:
-    """The oldest point, whatever it holds."""
+    """Select the oldest point, whatever it holds."""
     path = _path(place, identifier(measurement))
     return f"SELECT *::field FROM {path} WHERE time >= {EARLIEST_NS} AND time <= {LATEST_NS} ORDER BY time ASC LIMIT 1"
 
 
 def any_point(place: Place, measurement: str, window: Window) -> str:
-    """One point of a window, whatever it holds."""
+    """Select any one point of a window."""
     return f"SELECT *::field FROM {_path(place, identifier(measurement))} WHERE {_within(window, None)} LIMIT 1"
 
 
 def deletion(measurement: str, window: Window) -> str:
-    """Deletes the window's points, in all retention policies of the database."""
+    """Delete the window's points, in all retention policies of the database."""
     return f"DELETE FROM {identifier(measurement)} WHERE {_within(window, None)}"
 
 
@@ -85,7 +85,7 @@ def retention_policies(database: str) -> str:
 
 
 def field_keys(place: Place, measurement: str | None = None) -> str:
-    """The fields of one measurement, or of all, with every type that any of their shards has."""
+    """List the fields of one measurement, or of all, with every type that any shard has."""
     return _keys("FIELD", place, measurement)
 
 
@@ -102,13 +102,13 @@ def _keys(kind: str, place: Place, measurement: str | None) -> str:
 
 
 def identifier(name: str) -> str:
-    """Quote a name; in quotes everything is itself but the quote, the backslash and the end of a line."""
+    """Quote a name; inside quotes only the quote, the backslash and the line break need escapes."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def text(value: str) -> str:
-    """Quote a text."""
+    """Quote a string."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     return f"'{escaped}'"
 

@@ -1,4 +1,4 @@
-"""A landing zone: which of its files a window needs, and what they hold."""
+"""A landing zone: finds the files that a window needs, and parses them."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from influx_lake.sources.remarks import Remark, verb
 log = logging.getLogger("influx_lake.sources")
 
 _SURVEYED = 20
-"""How many files are looked at where not all of them have to be read."""
+"""How many files are sampled if not all of them have to be read."""
 _READING = 5
-"""Another number where the same files give other points than before: what was taken apart then is not used."""
-_SAY_WHAT_IS_READ = {
+"""The version of the parsers: increase it if the same files give other points, so that earlier results are not used."""
+_READING_OPTIONS = {
     "format",
     "timestamp",
     "timestamp_units",
@@ -48,26 +48,26 @@ _SAY_WHAT_IS_READ = {
     "header",
     "trailing_newline",
 }
-"""The options with which the same file gives other points."""
+"""The options that change which points a file gives."""
 
 
 def landing_zone_source(config: LandingZoneConfig, units: UnitStore | None = None) -> PointsSource:
-    """The source of such files. Nothing is read before it is used.
+    """The source of a landing zone. Nothing is read before it is used.
 
     Args:
-        config: Where they are, and what they hold.
-        units: Where they are, once they were taken apart; None: in the staging folder of the source.
+        config: Where the files are, and their format.
+        units: Holds the parsed files; None for the staging folder of the source.
     """
     zone = LandingZone(config, units)
     return PointsSource(zone, None if units else DirectParquet(zone))
 
 
 class LandingZone:
-    """The files, each taken apart once.
+    """The files, each parsed once.
 
     Args:
-        config: Where they are, and what they hold.
-        units: Where they are, once they were taken apart.
+        config: Where they are, and their format.
+        units: Holds the parsed files.
     """
 
     product = "landing zone"
@@ -87,7 +87,7 @@ class LandingZone:
 
     @property
     def merges_numbers(self) -> bool:
-        """JSON and CSV do not tell 1 from 1.0: a field that has both is one of floats."""
+        """Whether a field with integers and floats is one of floats: JSON and CSV do not distinguish 1 from 1.0."""
         return not self._typed
 
     def units(
@@ -96,8 +96,8 @@ class LandingZone:
         found = self._found(window, measurement)
         if window is None:
             return self._readable(found.files)
-        # Only of such files the columns are known without having read all of them.
-        units = self._units_of(found.files, left_out if self._says_its_columns else frozenset())
+        # Otherwise the columns are only known once all files were read.
+        units = self._units_of(found.files, left_out if self._declares_columns else frozenset())
         self._tell(found, units)
         return units
 
@@ -127,12 +127,12 @@ class LandingZone:
         self._units_of(landed)
 
     def _found(self, window: Window | None, measurement: str | None = None) -> Listing:
-        """The files of a window and measurement, or all; an empty one is none."""
+        """The files of a window and measurement, or all; empty files are skipped."""
         found = self._folders.all(measurement) if window is None else self._folders.within(window, measurement)
         return replace(found, files=[each for each in found.files if each.file.size])
 
     def _readable(self, landed: Sequence[LandedFile]) -> list[Unit]:
-        """The points of those files that can be read: the others fail the windows that need them, and no more."""
+        """The points of all readable files; unreadable ones only fail the windows that need them."""
         units, failures = list[Unit](), list[SourceError]()
         self._prepare(landed, values=False)
         for each in landed:
@@ -145,7 +145,7 @@ class LandingZone:
         return units
 
     def _tell(self, found: Listing, units: Sequence[Unit]) -> None:
-        """Say what is to be said of files, once of each."""
+        """Log the remarks about files, once per file."""
         new = [(landed, unit) for landed, unit in zip(found.files, units, strict=True) if unit.folder not in self._told]
         for remark in self._remarks(new, [each for each in found.strays if each not in self._told]):
             log.warning("%s: %s", self.identity, remark)
@@ -166,8 +166,8 @@ class LandingZone:
         known = self._config.columns.get(measurement)
         if known is not None:
             return sorted({*known.tags, *self._config.tags}), list(known.types.items())
-        # Where files hold several measurements, only their rows say which has which columns.
-        return self._in_footers(measurement) if self._says_its_columns else None
+        # If files hold several measurements, only their rows tell the columns of each.
+        return self._in_footers(measurement) if self._declares_columns else None
 
     def _in_footers(self, measurement: str) -> tuple[Sequence[str], Sequence[tuple[str, ColumnType]]]:
         landed = self._found(None).files
@@ -178,11 +178,11 @@ class LandingZone:
 
     @property
     def _typed(self) -> bool:
-        """Whether files say the types of their columns."""
+        """Whether the files declare the types of their columns."""
         return self._config.format == "parquet"
 
     @property
-    def _says_its_columns(self) -> bool:
+    def _declares_columns(self) -> bool:
         return self._typed and "{measurement}" in self._config.path
 
     def names(self) -> list[str] | None:
@@ -204,7 +204,7 @@ class LandingZone:
         return f"{len(landed):,} files, {sum(max(0, each.file.size) for each in landed) / 1e6:,.1f} MB{aside}"
 
     def units_read(self) -> Sequence[Unit]:
-        # One of each file, whatever columns of it were read.
+        # One per file, whichever of its columns were read.
         return list({self._landed[identity].file.identity: unit for identity, unit in self._units.items()}.values())
 
     @property
@@ -214,8 +214,8 @@ class LandingZone:
     def survey(self) -> FileSurvey:
         found = self._found(None)
         landed, half = found.files, _SURVEYED // 2
-        if (self._config.columns or self._says_its_columns) and len(landed) > _SURVEYED:
-            # Nothing else reads all files of such a landing zone.
+        if (self._config.columns or self._declares_columns) and len(landed) > _SURVEYED:
+            # Reading all files is not needed for anything else here.
             landed = [*landed[:half], *landed[-half:]]
         units = self._units_of(landed)
         remarks = self._remarks(list(zip(landed, units, strict=True)), found.strays)
@@ -275,7 +275,7 @@ class LandingZone:
 
     @cached_property
     def _settings(self) -> str:
-        return self._config.model_dump_json(include=_SAY_WHAT_IS_READ)
+        return self._config.model_dump_json(include=_READING_OPTIONS)
 
     def _task(self, landed: LandedFile, left_out: frozenset[str]) -> LandedFileTask:
         return LandedFileTask(self._config, landed, self._footers.kinds, left_out, self._folders.reach(landed))
@@ -283,7 +283,7 @@ class LandingZone:
     def _unit(self, landed: LandedFile, left_out: frozenset[str] = frozenset()) -> Unit:
         identity = self._identity(landed, left_out)
         if identity in self._failed:
-            # A copy: who meets it says which window it is about.
+            # A copy: callers add the window to it.
             raise copy(self._failed[identity])
         if identity not in self._units:
             try:

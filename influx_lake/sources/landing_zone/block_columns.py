@@ -1,8 +1,9 @@
-"""Blocks of JSON and CSV as columns of points, read by Arrow: what it may read otherwise than we do is left to others.
+"""Parses blocks of JSON and CSV to columns of points with Arrow, as long as Arrow reads them as the record parsers
+would.
 
-Arrow's readers are strict where ours are (names that come twice, zeros before numbers, halves of characters). What they
-do not tell is looked for here: integers among floats, `-0`, numbers that no float is near to, quotes inside of values,
-bytes that are no text.
+In some cases Arrow is stricter than the record parsers (duplicate names, leading zeros, halves of surrogate pairs), and
+fails. Other differences it does not report, so they are checked here: integers among floats, `-0`, numbers that no
+float is near to, quotes inside values, bytes that are not UTF-8.
 """
 
 from __future__ import annotations
@@ -34,30 +35,30 @@ _BEGINS, _ENDS = np.zeros(256, np.bool_), np.zeros(256, np.bool_)
 _BEGINS[[*b":[, \t\r\n"]] = _ENDS[[*b"}], \t\r\n"]] = True
 _LONGEST_LOOKED_AT = 32
 _BEFORE_EXPONENT = re.compile(rb"(?:[:\[,\s]-?|^)[0-9.]+[eE]\Z")
-"""A number's digits, or so many of them that what is before them is not looked at."""
+"""The digits of a number before its exponent, up to the length that is examined."""
 _KINDS = {
     pa.int64(): ColumnType.INTEGER,
     pa.float64(): ColumnType.FLOAT,
     pa.bool_(): ColumnType.BOOLEAN,
     pa.string(): ColumnType.STRING,
 }
-"""The types that Arrow finds in JSON."""
+"""The types that Arrow infers for JSON."""
 _FITS = {ColumnType.FLOAT: (pa.int64(), pa.float64()), ColumnType.UINTEGER: (pa.int64(),)}
 
 
 @dataclass(slots=True)
 class BlockColumns:
-    """Makes points of blocks of one file.
+    """Parses the points of a file block by block.
 
     Attributes:
-        reader: Would make them of one record after the other.
+        reader: The record parser whose results have to be matched.
     """
 
     reader: RecordReader
     _texts: pa.Schema = field(default_factory=lambda: pa.schema([]))
 
     def of_json(self, block: memoryview) -> list[PointColumns] | None:
-        """The points of lines that hold an object each, or many under `metrics`; None where they are not plain."""
+        """The points of lines with one object each, or with many under `metrics`; None if these are not plain."""
         try:
             _check_names(block)
             if _has_odd_numbers(block):
@@ -67,7 +68,7 @@ class BlockColumns:
             return None
 
     def of_csv(self, block: memoryview, header: list[str], delimiter: str) -> list[PointColumns] | None:
-        """The points of rows below a header; None where they are not plain."""
+        """The points of rows below a header; None if these are not plain."""
         try:
             if not _is_plain_csv(block, delimiter):
                 return None
@@ -77,7 +78,7 @@ class BlockColumns:
             return None
 
     def _objects(self, block: memoryview) -> pa.RecordBatch:
-        """The objects, whose texts are texts: Arrow takes some for times."""
+        """Parse the objects; strings stay strings, although Arrow infers times for some."""
         batch = _json(block, self._texts)
         if (texts := _with_texts(batch.schema)) != batch.schema:
             self._texts = _texts_of(texts)
@@ -137,12 +138,12 @@ class BlockColumns:
         )
 
     def _parts(self, name: str, batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], dict[str, pa.Array]]:
-        """The tags and the fields: of objects called so, and of columns."""
+        """The tags and the fields, of `tags` and `fields` objects and of columns."""
         config, tag_names = self.reader.config, self.reader.tag_names(name)
         own = {config.timestamp, config.measurement_column, "tags", "fields"}
         tags, fields = _inside(batch, "tags"), _inside(batch, "fields")
         columns = {each: batch.column(each) for each in batch.schema.names if each not in own}
-        # Who wins where a name comes twice depends on the row.
+        # Which of two values of the same name wins depends on the row.
         if tags.keys() & fields.keys() or not {*tags, *fields}.isdisjoint(columns):
             raise NotPlain
         for found in (tags, fields, columns):
@@ -153,13 +154,13 @@ class BlockColumns:
         tags |= {column: fields.pop(column) for column in tag_names if column in fields}
         if not {TIME, ""}.isdisjoint((*tags, *fields)):
             raise NotPlain
-        # Those of other measurements are beside them.
+        # Columns without values belong to other measurements.
         return {tag: values for tag, values in tags.items() if _has_values(values)}, {
             field: values for field, values in fields.items() if _has_values(values)
         }
 
     def _values_as(self, values: pa.Array, wanted: ColumnType | None) -> FieldColumn:
-        """Values of JSON, as the type that is wanted; None: as their own."""
+        """Convert values of JSON to the declared type, or keep their own type if None."""
         kind = _KINDS.get(values.type)
         if kind is None or (wanted and wanted is not kind and values.type not in _FITS.get(wanted, ())):
             raise NotPlain
@@ -170,16 +171,16 @@ class BlockColumns:
         return FieldColumn.of(wanted or kind, values.cast(ARROW_TYPES[wanted or kind]))
 
     def _check_floats(self, values: pa.Array) -> None:
-        """Make sure that integers among floats are what they were."""
+        """Make sure that integers among floats were not changed."""
         if not _are_exact(values):
             raise NotPlain
-        # Arrow tells floats from integers by the column: of several measurements, one may have integers only.
+        # Arrow infers one type per column, but one of several measurements may have only integers in it.
         if self.reader.measurement is None and pc.all(pc.equal(pc.floor(values), values)).as_py():
             raise NotPlain
 
 
 def _check_names(block: memoryview) -> None:
-    """Make sure, as far as some lines tell, that objects have the same names: Arrow makes a column of each."""
+    """Make sure, by sampling lines, that objects have the same names: Arrow creates a column for each name."""
     raw, names, late, lines, objects = bytes(block), set[str](), set[str](), 0, 0
     for number in range(_LINES_LOOKED_AT):
         begin = raw.find(b"\n", number * len(raw) // _LINES_LOOKED_AT) + 1 if number else 0
@@ -218,7 +219,7 @@ def _names(document: object) -> tuple[set[str], int]:
 def _json(block: memoryview, texts: pa.Schema) -> pa.RecordBatch:
     from pyarrow import json
 
-    # All of it at once: types are those of all rows.
+    # One block: types are inferred from all rows.
     table = json.read_json(
         pa.BufferReader(block),
         read_options=json.ReadOptions(use_threads=False, block_size=len(block) + 1),
@@ -246,7 +247,7 @@ def _csv(block: memoryview, delimiter: str, header: list[str]) -> pa.RecordBatch
 
 
 def _is_utf8(block: memoryview) -> bool:
-    """Whether bytes are text, which Arrow does not look at in JSON."""
+    """Whether bytes are UTF-8, which Arrow does not check for JSON."""
     try:
         pa.array([block], pa.binary()).cast(pa.string())
     except pa.ArrowInvalid:
@@ -255,7 +256,7 @@ def _is_utf8(block: memoryview) -> bool:
 
 
 def _has_odd_numbers(block: memoryview) -> bool:
-    """Whether there may be a `-0`, which Arrow takes for 0, or a number so small that no float is near to it."""
+    """Whether there may be a `-0`, which Arrow reads as 0, or a number too small for a float."""
     data = np.frombuffer(block, np.uint8)
     at = np.flatnonzero(data == _MINUS)
     at = at[(at > 0) & (at < len(data) - 3)]
@@ -263,13 +264,13 @@ def _has_odd_numbers(block: memoryview) -> bool:
     if zero.any():
         return True
     small = ((data[at - 1] | 32) == ord("e")) & _IS_DIGIT[data[at + 1]] & _IS_DIGIT[data[at + 2]]
-    # Texts have many of these: hexadecimal digits, for one.
+    # Strings have many of these, such as hexadecimal digits.
     exponents = at[small & _IS_DIGIT[data[at + 3]]].tolist()
     return any(_BEFORE_EXPONENT.search(block[max(0, each - _LONGEST_LOOKED_AT) : each]) for each in exponents)
 
 
 def _is_plain_csv(block: memoryview, delimiter: str) -> bool:
-    """Whether quotes are where values begin and end, or twice in them, and lines end alike; the last one does."""
+    """Whether quotes only enclose values or are doubled, and all lines, also the last one, end alike."""
     raw = bytes(block)
     if not raw.endswith(b"\n") or b"\0" in raw or raw.count(b"\r") != raw.count(b"\r\n"):
         return False
@@ -287,7 +288,7 @@ def _is_plain_csv(block: memoryview, delimiter: str) -> bool:
 
 
 def _with_texts(schema: pa.Schema) -> pa.Schema:
-    """A schema with texts in the place of times."""
+    """Replace temporal types of a schema by strings."""
     return pa.schema([_with_text(each) for each in schema])
 
 
@@ -302,7 +303,7 @@ def _with_text(field: pa.Field) -> pa.Field:
 
 
 def _texts_of(schema: pa.Schema) -> pa.Schema:
-    """Only the texts of a schema, also inside of objects."""
+    """Only the string fields of a schema, also those inside objects."""
     return pa.schema([each for each in map(_text_of, schema) if each is not None])
 
 
@@ -340,6 +341,6 @@ def _tag(values: pa.Array) -> pa.Array:
 
 
 def _are_exact(values: pa.Array) -> bool:
-    """Whether integers among floats are floats for sure; no infinite number, and none that is none."""
+    """Whether numbers are small enough that integers among them are exact as floats, and none is infinite or NaN."""
     largest = pc.max(pc.abs(values)).as_py()
     return (largest is None or largest < LARGEST_EXACT) and not pc.any(pc.is_nan(values)).as_py()

@@ -1,4 +1,4 @@
-"""Points in columns, as cells: what one point after the other would give, many times faster."""
+"""Points in columns, converted to cells many times faster than one point at a time."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _NO_TAG = 0
 
 
 class NotPlain(Exception):
-    """Rows have to be looked at one by one: some are no points, or are not as their columns say."""
+    """Rows have to be parsed one by one: some are not points, or have other types than the column."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldColumn:
-    """The values of a field, row by row; they may be of several types.
+    """The values of a field by row; they may be of several types.
 
     Attributes:
-        values: The values of each type, in the Arrow type of that; null where there is none. A row has one in no more
-            than one of them.
+        values: The values of each type, in its Arrow type; null where there is none. A row has a value in at most one
+            of them.
     """
 
     values: Mapping[ColumnType, pa.Array]
@@ -40,7 +40,7 @@ class FieldColumn:
         return cls({kind: values})
 
     def mark(self, rows: Mask) -> None:
-        """Mark the rows that have one."""
+        """Set the flags of the rows that have a value."""
         for values in self.values.values():
             if values.null_count:
                 rows |= are_valid(values)
@@ -50,12 +50,12 @@ class FieldColumn:
 
 @dataclass(frozen=True, slots=True)
 class PointColumns:
-    """The points of one measurement; a row without any value is none.
+    """The points of one measurement; a row without any value is not a point.
 
     Attributes:
         measurement: The measurement.
         time: Nanoseconds since 1970.
-        tags: The tags, as texts or dictionaries with each text once; one that is null or empty is not there.
+        tags: The tags, as strings or dictionaries with each string once; null or empty means missing.
         fields: The fields.
     """
 
@@ -78,7 +78,7 @@ class PointColumns:
         return has_values
 
     def add_to(self, writer: UnitWriter) -> None:
-        """Have a unit take the points: as rows, unless most of their fields have no value."""
+        """Write the points to a unit: as rows, unless most of their fields have no value."""
         has_values = self.has_values
         if not has_values.any():
             return
@@ -102,11 +102,11 @@ class PointColumns:
                 writer.add(batch)
 
     def _series(self, registry: Registry, measurement: int, has_values: Mask) -> Numbers:
-        """Each row's series; series are numbered in the order in which they come, those of rows without values not."""
+        """The series of each row; series are numbered in order of appearance, without those of rows without values."""
         coded = {name: _TagCodes.of(self.tags[name]) for name in sorted(self.tags)}
         combined = np.zeros(len(has_values), np.int64)
         for tag in coded.values():
-            # What was combined so far is numbered anew, so that it never outgrows the integers.
+            # Renumber the combinations so far, so that the codes never overflow.
             combined = np.unique(combined, return_inverse=True)[1] * (len(tag.texts) + 1) + tag.codes
         wanted = np.flatnonzero(has_values)
         _, first, inverse = np.unique(combined[wanted], return_index=True, return_inverse=True)
@@ -123,8 +123,8 @@ class _TagCodes:
     """The values of a tag.
 
     Attributes:
-        texts: The values, by their codes; there is none for `_NO_TAG`.
-        codes: Each row's.
+        texts: The values by code; the one of `_NO_TAG` means missing.
+        codes: The code of each row.
     """
 
     texts: list[str]
@@ -141,7 +141,7 @@ class _TagCodes:
 
 
 def _tags(coded: Mapping[str, _TagCodes], rows: Places) -> Iterator[Tags]:
-    """The tags of rows, sorted by name as they are given."""
+    """The tags of rows, in the given order of names, which is sorted."""
     pairs = [[(name, text) for text in tag.texts] for name, tag in coded.items()]
     codes = [tag.codes[rows].tolist() for tag in coded.values()]
     if not codes:
@@ -153,13 +153,13 @@ def _tags(coded: Mapping[str, _TagCodes], rows: Places) -> Iterator[Tags]:
 
 
 def are_valid(values: pa.Array) -> Mask:
-    """Which values are not null."""
+    """A mask of the values that are not null."""
     found: Mask = values.is_valid().to_numpy(zero_copy_only=False)
     return found
 
 
 def whole_numbers(values: pa.Array) -> Places:
-    """Integers of 64 bits, none of them null."""
+    """64-bit integers, none of them null."""
     found: Places = values.to_numpy(zero_copy_only=False)
     return found
 

@@ -1,4 +1,4 @@
-"""Rows of CSV below a header, as RFC 4180 has them: what is no row, or may be a part of one, is told."""
+"""Rows of CSV below a header, as defined by RFC 4180; what is not a row, or may be incomplete, is reported."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from influx_lake.sources.files.limits import FileLimits
 from influx_lake.sources.landing_zone.unreadable_part import Unreadable
 
 Records = Iterator[tuple[int, object]]
-"""Each record with its line."""
+"""Each record with its line number."""
 
 _DELIMITERS = {",": ",", ";": ";", "\t": "\\t", "|": "|"}
 _ANNOTATIONS = ("#datatype", "#group", "#default")
 _VALUE = re.compile(r"-?\d[\d.:+TZ -]*")
-_NOT_UTF8, _NUL = "is not UTF-8 (Latin-1?)", "holds NUL bytes: room that was never written to"
+_NOT_UTF8, _NUL = "is not UTF-8 (Latin-1?)", "contains NUL bytes: space that was never written to"
 _UNENDED = (
-    "is the last line and has no line break: the file may have been cut off, or is still being written, and the last "
-    f"value be a part of one (`{TRAILING_NEWLINE}: optional` takes it)"
+    "is the last line and has no line break: the file may have been cut off, or is still being written, and its last "
+    f"value may be incomplete (`{TRAILING_NEWLINE}: optional` accepts it)"
 )
 _CAUSES = {
     "new-line character seen": "it holds a carriage return outside of quotes: lines end in LF, or in CR and LF",
     "unexpected end of data": "a quote is opened, and not closed",
-    "expected after": "there is text behind a closing quote: a quote inside of a value is written twice",
+    "expected after": "there is text after a closing quote: a quote inside a value must be written twice",
 }
-"""What is wrong, by a part of what Python's reader says of it."""
-# How long a value may be is for `max_document` to say; this limit holds for all readers of the process.
+"""The cause of an error, by a part of the message of Python's reader."""
+# `max_document` limits the length of values; this limit would apply to all readers of the process.
 csv.field_size_limit(2**31 - 1)
 
 
 def _cause(error: csv.Error) -> str:
-    return next((cause for said, cause in _CAUSES.items() if said in str(error)), "it breaks the rules of RFC 4180")
+    return next((cause for part, cause in _CAUSES.items() if part in str(error)), "it violates RFC 4180")
 
 
 @dataclass(slots=True)
@@ -46,12 +46,12 @@ class CsvRows:
 
     Attributes:
         lines: Its lines, with their numbers.
-        uri: What it is called.
-        limits: How much a row may have.
-        config: What its columns are.
-        measurement: The measurement of all rows; None where each says it.
-        pause: Whether to stop behind a row, to go on with what lines there are then.
-        passed: How many lines were read so far, here or elsewhere.
+        uri: The file's URI.
+        limits: The size limits of rows.
+        config: The options of the file's columns.
+        measurement: The measurement of all rows; None if each row names its own.
+        pause: Whether to stop after a row, to continue later with the lines available then.
+        passed: How many lines were read so far, here or by others.
         columns: The names of the columns, once they are known.
     """
 
@@ -68,10 +68,10 @@ class CsvRows:
     _odd: list[str] = field(default_factory=list)
 
     def records(self) -> Records:
-        """The rows. One that is none counts as often as it has lines: a quote that is not closed takes others in.
+        """The rows. An unreadable one counts once for each of its lines: an unclosed quote swallows others.
 
         Raises:
-            FileUnreadable: There is no header, or one that does not say what the columns are.
+            FileUnreadable: There is no header, or it does not name the needed columns.
         """
         header = self.header()
         for begin, row in self._rows():
@@ -86,17 +86,17 @@ class CsvRows:
                 return
 
     def header(self) -> list[str]:
-        """The names of the columns, read from the first row unless they are given; none where there are no rows.
+        """The names of the columns, read from the first row unless they are configured; empty if there are no rows.
 
         Raises:
-            FileUnreadable: There is no header, or one that does not say what the columns are.
+            FileUnreadable: There is no header, or it does not name the needed columns.
         """
         if self.columns is None:
             self.columns = list(self.config.header) or self._header(self._rows())
         return self.columns
 
     def _rows(self) -> Iterator[tuple[int, list[str] | Unreadable]]:
-        """Rows that are not empty, each with the line where it begins."""
+        """The rows that are not empty, each with the line where it begins."""
         rows = csv.reader(self._texts(), delimiter=self.config.delimiter, strict=True)
         while True:
             begin = self.passed + 1
@@ -145,10 +145,10 @@ class CsvRows:
         )
 
     def _check_no_header(self, row: Sequence[str], header: Sequence[str], line: int) -> None:
-        """Make sure that a row is not another header, below which values would get the names of the first one.
+        """Make sure that a row is not another header: the values below it would get the names of the first one.
 
         Raises:
-            FileUnreadable: It is.
+            FileUnreadable: It is one.
         """
         place = header.index(self.config.timestamp)
         if place >= len(row) or _VALUE.fullmatch(row[place]) or self.config.timestamp not in row:
@@ -157,7 +157,7 @@ class CsvRows:
             raise FileUnreadable(
                 f"{self.uri}, line {line:,}: this is another header, with other columns than the first one has: "
                 f"{', '.join(row)[:200]}",
-                remedy="Write a file for each header; the same header again is passed over",
+                remedy="Write a file for each header; repetitions of the first header are skipped",
             )
 
     def _header(self, rows: Iterator[tuple[int, list[str] | Unreadable]]) -> list[str]:
@@ -169,13 +169,13 @@ class CsvRows:
             return []
         if header[0].startswith(_ANNOTATIONS):
             raise FileUnreadable(
-                f"{where}: this is annotated CSV, as InfluxDB 2 answers queries with it",
+                f"{where}: this is annotated CSV, the format of query results of InfluxDB 2",
                 remedy="Write it without annotations, one column for each field",
             )
         if spaced := [name for name in header if name != name.strip() and name.strip()]:
             raise FileUnreadable(
-                f"{where}: the header has spaces around the name of a column, {spaced[0]!r}, which are a part of it",
-                remedy="Take them out there and around the values",
+                f"{where}: the header has spaces around the name of a column, {spaced[0]!r}, which are part of it",
+                remedy="Remove them there and around the values",
             )
         wanted = [self.config.timestamp, *([] if self.measurement else [self.config.measurement_column])]
         if missing := [name for name in wanted if name not in header]:
@@ -190,7 +190,7 @@ class CsvRows:
         return header
 
     def _without(self, name: str, header: Sequence[str], where: str) -> FileUnreadable:
-        """The error for a header without a column."""
+        """The error for a header without a needed column."""
         option = "timestamp" if name == self.config.timestamp else "measurement_column"
         shown = ", ".join(header)[:200]
         others = [each for each in _DELIMITERS if each != self.config.delimiter and each in header[0]]
@@ -207,6 +207,5 @@ class CsvRows:
             )
         return FileUnreadable(
             f"{where}: the header has no column {name!r}: {shown}",
-            remedy=f"Set `{option}` to the column that it is, or, where the file has no header, name the columns with "
-            "`header`",
+            remedy=f"Set `{option}` to the right column, or, if the file has no header, name the columns with `header`",
         )

@@ -1,4 +1,4 @@
-"""One landed file, from its records to cells."""
+"""Parses one landed file to cells."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _RECORDS_AT_ONCE = 8_192
 
 @dataclass(frozen=True, slots=True)
 class LandedFileTask:
-    """Takes a landed file apart.
+    """Parses a landed file.
 
     Attributes:
-        config: What its records are.
+        config: The options of its records.
         landed: The file.
-        kinds: Tells the fields' types, where files say them.
+        kinds: Returns the fields' types, if files declare them.
         left_out: Columns of Parquet that are not read.
-        reach: The time that its points may have: of others it is told how many there are.
+        reach: The time range allowed for its points; those outside are counted.
     """
 
     config: LandingZoneConfig
@@ -56,14 +56,14 @@ class LandedFileTask:
         return self.landed.file
 
     def __call__(self, writer: UnitWriter) -> None:
-        """Put its points into a unit.
+        """Write its points to a unit.
 
         Raises:
-            BadRecords: More of its records are no points than may be.
+            BadRecords: It has more bad records than allowed.
             SourceError: It cannot be read.
         """
         kinds = self.kinds(self.file) if self.config.format == "parquet" else {}
-        TakingApart(self.config, self.landed, kinds, writer, self.left_out).run()
+        FileParsing(self.config, self.landed, kinds, writer, self.left_out).run()
 
 
 def row_group_points(
@@ -73,13 +73,13 @@ def row_group_points(
     row_groups: Sequence[int],
     left_out: frozenset[str],
 ) -> Iterator[PointColumns | None]:
-    """The points of row groups of Parquet, some at a time; None in the place of rows that have to be looked at.
+    """The points of row groups of Parquet, in batches; None in place of rows that have to be parsed one by one.
 
     Args:
-        config: What the columns are.
-        landed: The file, whose folder says the measurement.
-        columns: What it has.
-        row_groups: Which are read.
+        config: The options of the columns.
+        landed: The file, whose folder names the measurement.
+        columns: Its columns.
+        row_groups: The row groups to read.
         left_out: Columns that are not read.
 
     Raises:
@@ -91,13 +91,13 @@ def row_group_points(
 
 
 @dataclass(slots=True)
-class TakingApart:
-    """Puts the points of a file into a unit.
+class FileParsing:
+    """Writes the points of a file to a unit.
 
     Attributes:
-        config: What its records are.
+        config: The options of its records.
         landed: The file.
-        kinds: The fields' types, where the file says them.
+        kinds: The fields' types, if the file declares them.
         writer: Takes the cells.
         left_out: Columns of Parquet that are not read.
     """
@@ -118,10 +118,10 @@ class TakingApart:
         self._reader = RecordReader(self.config, self.landed.measurement, self.config.format == "csv", self.kinds)
 
     def run(self) -> None:
-        """Read all of it.
+        """Parse the whole file.
 
         Raises:
-            BadRecords: More of its records are no points than may be.
+            BadRecords: It has more bad records than allowed.
             SourceError: The file cannot be read.
         """
         if self.config.format == "parquet":
@@ -157,17 +157,17 @@ class TakingApart:
                     self._add(text.records())
 
     def _check_columns(self, names: Sequence[str]) -> None:
-        """Make sure that a file of Parquet has the columns of which each point needs a value.
+        """Make sure that a Parquet file has the columns that each point needs.
 
         Raises:
-            FileUnreadable: It has not.
+            FileUnreadable: It does not.
         """
         wanted = {"timestamp": self.config.timestamp}
         if not self.landed.measurement:
             wanted["measurement_column"] = self.config.measurement_column
         for option, name in wanted.items():
             if name not in names:
-                remedy = f"Set `{option}` to the column that it is"
+                remedy = f"Set `{option}` to the right column"
                 if option == "timestamp" and TIME in names:
                     remedy = f"Set `{option}: {TIME}`"
                 shown = ", ".join(names)[:200]
@@ -183,7 +183,7 @@ class TakingApart:
                 self._add_each(some)
 
     def _add_columns(self, points: Sequence[PointColumns], records: Callable[[], Records]) -> None:
-        # What was met before comes before.
+        # Keep the order of the file.
         self.writer.add(self._builder.taken())
         for each in points:
             each.add_to(self.writer)
@@ -209,14 +209,14 @@ class TakingApart:
 
     def _add_empty(self, count: int, number: int | None) -> None:
         if self.left_out:
-            # Their values may be in columns that are not read.
+            # Values may be in columns that are not read.
             return
         self._facts["empty"] += count
         self._facts["first_empty"] = self._facts["first_empty"] or f"{self._noun} {number:,}"
 
     @property
     def _noun(self) -> str:
-        """What records are numbered by."""
+        """The word for the numbers of records."""
         return "row" if self.config.format == "parquet" else "line"
 
     def _add_bad(self, record: BadRecord) -> None:
@@ -229,7 +229,13 @@ class TakingApart:
 def line_of(
     config: LandingZoneConfig, landed: LandedFile, measurement: str, wanted: tuple[FieldName, int, int]
 ) -> int | None:
-    """The line in which a value stands: the field with its type, the value, the time; None where it is not there.
+    """The line number of a value; None if it is not in the file.
+
+    Args:
+        config: The options of the file's records.
+        landed: The file.
+        measurement: The measurement.
+        wanted: The field with its type, the value and the time.
 
     Raises:
         SourceError: The file cannot be read.

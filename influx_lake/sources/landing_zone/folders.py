@@ -1,7 +1,7 @@
-"""The files of a landing zone, by the time that their folders say.
+"""Finds the files of a landing zone by the time in their folders' names.
 
-There is one rule: the folders' names say a file's time, and a window reads the files whose points may lie in it.
-Whatever is listed for that, all folders or only some, the rule decides.
+There is one rule: the names of folders tell a file's time, and a window reads the files whose points may lie in it. The
+rule applies the same whether all folders are listed or only some.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _NOTHING = FolderParts()
 
 @dataclass(frozen=True, slots=True)
 class LandedFile:
-    """A file, and what its folder says of it.
+    """A file, and what its folder tells about it.
 
     Attributes:
         file: The file.
-        measurement: The measurement; None where the folder does not say.
-        time: The time that its folder stands for.
+        measurement: The measurement; None if the folder does not name it.
+        time: The time range of its folder.
     """
 
     file: StoredFile
@@ -36,11 +36,11 @@ class LandedFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What was found in folders.
+    """The files found in folders.
 
     Attributes:
-        files: The files, in the order of their folders' times, and then of their names.
-        strays: What lies beside: files and folders whose paths are not of the form that is asked for.
+        files: The files, sorted by the times of their folders, then by name.
+        strays: Other files and folders, whose paths do not match the template.
     """
 
     files: list[LandedFile]
@@ -52,11 +52,11 @@ class Folders:
     """Folders by date.
 
     Attributes:
-        template: Their names.
-        place: The part of their path that all have in common, and the file system.
-        zone: Whose dates they say.
+        template: The template of their names.
+        place: The common part of their paths, and the file system.
+        zone: The time zone of the dates in names.
         early: How long before its points a file may land.
-        late: How long after them.
+        late: How long after its points a file may land.
     """
 
     template: FolderTemplate
@@ -70,14 +70,15 @@ class Folders:
         """The files in all folders, or in those that may hold a measurement.
 
         Raises:
-            FileUnreadable: A folder's name has the form and says no time; or all files are in other folders.
+            FileUnreadable: A folder's name matches the template but is not a valid time; or no file is in such a
+                folder.
         """
         return self._checked(self._walked(None, measurement))
 
     def within(self, window: Window, measurement: str | None = None) -> Listing:
-        """The files whose points may lie in a window: of `all`, those whose time is no further from it than is allowed.
+        """The files whose points may lie in a window: those of `all` whose time is close enough to it.
 
-        Folders that are not of that time or measurement are not listed.
+        Folders of other times or measurements are not listed.
 
         Raises:
             FileUnreadable: As with `all`.
@@ -85,11 +86,11 @@ class Folders:
         return self._checked(self._walked(_widened(window, self.early, self.late), measurement))
 
     def reach(self, landed: LandedFile) -> Window:
-        """The time that a file's points may have: others are in no window that need not read the file."""
+        """The time range allowed for a file's points: windows outside it do not read the file."""
         return _widened(landed.time, self.late, self.early)
 
     def _checked(self, found: Listing) -> Listing:
-        """Make sure that files which lie otherwise than they are looked for are not taken for no files."""
+        """Make sure that files in unexpected folders are not mistaken for an empty landing zone."""
         if found.files or self._seen:
             self._seen = True
             return found
@@ -97,7 +98,7 @@ class Folders:
         self._seen = bool(everything.files)
         if everything.strays and not everything.files:
             raise FileUnreadable(
-                f"no file below {self.place.text} is in folders as `path` says: {everything.strays[0]} is not in "
+                f"no file below {self.place.text} is in a folder that matches `path`: {everything.strays[0]} is not in "
                 f"{self.expected}",
                 remedy="Correct `path`",
             )
@@ -107,11 +108,11 @@ class Folders:
 
     @property
     def expected(self) -> str:
-        """What folders look like, for people."""
+        """An example of a folder, for messages."""
         return f"a folder such as {self.template.example}"
 
     def _walked(self, landing: Window | None, measurement: str | None) -> Listing:
-        """What is in the folders of a time and measurement, or in all."""
+        """List the folders of a time and measurement, or all."""
         files: list[LandedFile] = []
         strays: list[str] = []
         waiting = [(self.place.path, 0, _NOTHING)]
@@ -147,7 +148,7 @@ class Folders:
         return time is not None and landing.contains(time)
 
     def _below(self, folder: str, level: int, parts: FolderParts) -> Iterator[tuple[StoredFile, LandedFile | None]]:
-        """The files below a folder, however deep; None for those that are not in a folder of the form."""
+        """The files below a folder at any depth; with None for those in folders that do not match the template."""
         known: dict[str, tuple[int, FolderParts] | None] = {folder: (level, parts)}
         for file in self.place.files_below(folder):
             names = file.path[len(folder) :].lstrip("/").split("/")
@@ -163,7 +164,7 @@ class Folders:
     def _parts_of(
         self, base: str, names: list[str], known: dict[str, tuple[int, FolderParts] | None]
     ) -> tuple[int, FolderParts] | None:
-        """How far a folder is of the form, and what its path says; None where it is not."""
+        """The level of a folder in the template and the parts of its path; None if it does not match."""
         place, found = base, known[base]
         for name in names:
             place = f"{place.rstrip('/')}/{name}"
@@ -185,14 +186,14 @@ class Folders:
             if _is_hidden(_name(folder)):
                 return None
             raise FileUnreadable(
-                f"the folder {folder} does not say the time of its files: {error}",
+                f"the folder {folder} does not tell the time of its files: {error}",
                 remedy=f"Folders are expected as {self.place.text.rstrip('/')}/{self.template.example}: correct "
                 "`path`, or move the folder to another place",
             ) from None
 
 
 def fixed_part(template: str) -> str:
-    """The part of a path that all folders have in common."""
+    """The common part of the paths of all folders."""
     return template.partition("{")[0].rpartition("/")[0] or "/"
 
 
@@ -211,5 +212,7 @@ def _name(path: str) -> str:
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether a name says that it is no data, by the convention of Hive and Spark: `_temporary`, `.staging`, `.crc`."""
+    """Whether a name marks something other than data, by the convention of Hive and Spark: `_temporary`, `.staging`,
+    `.crc`.
+    """
     return name.startswith(("_", ".")) or name.endswith(".crc")

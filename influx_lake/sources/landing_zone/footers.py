@@ -1,4 +1,4 @@
-"""What the footers of landed Parquet files say of their columns: each is read once, and known from then on."""
+"""The columns of landed Parquet files; each footer is read once and then cached."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from influx_lake.sources.points.staging import storage_errors
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
 
-# Reading a footer is waiting for the store.
+# Reading footers is bound by the latency of the store.
 _READERS = 16
 _FORMAT = 3
 _TAGS, _FIELDS = "tags", "fields"
 _UNITS = {"milliseconds": 1_000_000, "microseconds": 1_000, "nanoseconds": 1}
 """Nanoseconds, by the units of Parquet's times."""
-_SAY_WHAT_IS_THERE = {"path", "timestamp", "timestamp_units", "measurement_column", "tags", "columns"}
-"""The options with which the same footer says other columns and times."""
+_FOOTER_OPTIONS = {"path", "timestamp", "timestamp_units", "measurement_column", "tags", "columns"}
+"""The options that change the columns and times read from a footer."""
 Kinds: TypeAlias = Mapping[str, ColumnType]
 
 
@@ -62,8 +62,8 @@ class FileColumns:
     Attributes:
         tags: The tags.
         fields: The fields, with their types.
-        fills_gaps: Whether its writer has 0, false or an empty text where there is no value.
-        row_groups: Its row groups; None where their times are not known or no plain numbers, or there are objects.
+        fills_gaps: Whether its writer puts 0, false or an empty string for missing values.
+        row_groups: Its row groups; None if their times are unknown or not plain numbers, or there are objects.
     """
 
     tags: frozenset[str]
@@ -73,22 +73,22 @@ class FileColumns:
 
 
 class Footers:
-    """The columns of files, kept in a file of this machine.
+    """The columns of files, cached in a file on this machine.
 
     Args:
-        config: What the files' columns are.
+        config: The options of the files' columns.
     """
 
     def __init__(self, config: LandingZoneConfig) -> None:
         self._config = config
-        settings = config.model_dump_json(include=_SAY_WHAT_IS_THERE)
+        settings = config.model_dump_json(include=_FOOTER_OPTIONS)
         name = hashlib.sha256(f"{_FORMAT}\0{settings}".encode()).hexdigest()[:16]
         self._place = config.staging / f"footers-{name}.json"
         self._known: dict[str, FileColumns] | None = None
         self._failed: dict[str, FileUnreadable] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What another process gets: it reads the footers of its files itself."""
+        """Pickle without the cache: another process reads the footers of its files itself."""
         return _knowing_nothing, (self._config,)
 
     def kinds(self, file: StoredFile) -> Kinds:
@@ -100,10 +100,10 @@ class Footers:
         return self.columns([file])[0].fields
 
     def columns(self, files: Sequence[StoredFile]) -> list[FileColumns]:
-        """The columns of each of some files.
+        """The columns of each file.
 
         Raises:
-            SourceError: One cannot be read.
+            SourceError: One of them cannot be read.
         """
         found = self._found(files)
         for each in found:
@@ -112,10 +112,10 @@ class Footers:
         return [each for each in found if isinstance(each, FileColumns)]
 
     def readable(self, files: Sequence[StoredFile]) -> list[FileColumns]:
-        """The columns of those of some files that can be read.
+        """The columns of each readable file.
 
         Raises:
-            SourceError: None can be, or the place where they are cannot be reached.
+            SourceError: None of them can be read, or their folder cannot be reached.
         """
         found = self._found(files)
         columns = [each for each in found if isinstance(each, FileColumns)]
@@ -140,7 +140,7 @@ class Footers:
             return error
 
     def keep(self, files: Iterable[StoredFile]) -> None:
-        """Write down what is known of files, of which there are no others."""
+        """Save the cache for the given files, and forget all others."""
         there = {file.identity for file in files}
         known = {identity: each for identity, each in (self._known or {}).items() if identity in there}
         written = {
@@ -153,7 +153,7 @@ class Footers:
             replace_private_file(self._place, json.dumps(written).encode())
 
     def _load(self) -> dict[str, FileColumns]:
-        """What is known; nothing where the file is damaged, for it can be made again."""
+        """The saved cache; empty if the file is damaged, for it can be rebuilt."""
         try:
             written = json.loads(self._place.read_text(encoding="utf-8"))
             return {
@@ -187,10 +187,10 @@ def _knowing_nothing(config: LandingZoneConfig) -> Footers:
 
 
 def check_names(schema: pa.Schema, uri: str) -> None:
-    """Make sure that a file has each column once.
+    """Make sure that a file has no duplicate column.
 
     Raises:
-        FileUnreadable: It has one twice.
+        FileUnreadable: It has one.
     """
     objects = [field.type for field in schema if field.name in (_TAGS, _FIELDS) and pa.types.is_struct(field.type)]
     for names in (schema.names, *([field.name for field in each] for each in objects)):
@@ -199,10 +199,10 @@ def check_names(schema: pa.Schema, uri: str) -> None:
 
 
 def fills_gaps(footer: FileMetaData) -> bool:
-    """Whether a file is one of Telegraf's `outputs.parquet`, as far as that can be told (seen with 1.39.3).
+    """Whether a file looks like one of Telegraf's `outputs.parquet` (observed with 1.39.3).
 
-    Apache's library for Go writes it, all columns required: a null that is added to one reads as 0, false or an empty
-    text.
+    It is written by Apache's library for Go with all columns required: a null added to such a column reads as 0, false
+    or an empty string.
     """
     columns = (footer.schema.column(number) for number in range(footer.num_columns))
     by_go = str(footer.created_by).startswith("parquet-go version")
@@ -210,7 +210,9 @@ def fills_gaps(footer: FileMetaData) -> bool:
 
 
 def row_groups(footer: FileMetaData, config: LandingZoneConfig) -> tuple[RowGroup, ...] | None:
-    """What a footer says of the times of row groups; None where it does not say all as numbers, or has objects."""
+    """The times of row groups according to a footer; None if it lacks some or has them not as numbers, or has
+    objects.
+    """
     columns = [footer.schema.column(number) for number in range(footer.num_columns)]
     place = next((number for number, column in enumerate(columns) if column.path == config.timestamp), None)
     nested = any(column.path != column.name for column in columns)
@@ -232,7 +234,7 @@ def row_groups(footer: FileMetaData, config: LandingZoneConfig) -> tuple[RowGrou
 
 
 def columns_of(schema: pa.Schema, config: LandingZoneConfig) -> FileColumns:
-    """The tags and fields of a file; what no point can have is left for its rows to tell."""
+    """The tags and fields of a file; columns that no point can have are rejected when rows are read."""
     declared = {tag for each in config.columns.values() for tag in each.tags}
     tags, fields = set(_inside(schema, _TAGS)), dict(_inside(schema, _FIELDS))
     own = {config.timestamp, config.measurement_column, _TAGS, _FIELDS}
@@ -249,7 +251,7 @@ def _inside(schema: pa.Schema, name: str) -> dict[str, pa.DataType]:
 
 
 def _kind(kind: pa.DataType) -> ColumnType | None:
-    """The type of the values that rows have of a column; times are texts there."""
+    """The type of a column's values in rows; times are strings there."""
     types = pa.types
     value = kind.value_type if types.is_dictionary(kind) else kind
     if types.is_boolean(value):

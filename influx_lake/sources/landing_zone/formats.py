@@ -1,4 +1,4 @@
-"""Reads the rows of a file of Parquet."""
+"""Reads the rows of a Parquet file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ColumnSchema, ParquetFile
 
 Records = Iterator[tuple[int, object]]
-"""Each record with its line, or its number."""
+"""Each record with its line or row number."""
 
 _ROWS_AT_ONCE, _MOST_ROWS_AT_ONCE = 16_384, 65_536
 _VALUES_AT_ONCE = 500_000
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
-"""The digits of a second behind the point, by a time's unit."""
+"""The fractional digits of a second, by a time's unit."""
 
 
 def parquet_batches(
@@ -42,7 +42,7 @@ def parquet_batches(
     import pyarrow.parquet as pq
 
     with file_errors(file.uri), file.system.open_input_file(file.path) as stream:
-        # Times of 96 bits wrap around where nanoseconds end: no such time is another one in microseconds.
+        # 96-bit times overflow as nanoseconds; those that did differ from the same time read in microseconds.
         parquet = pq.ParquetFile(stream, page_checksum_verification=True, read_dictionary=list(encoded) or None)
         old = [column.name for column in _columns(parquet) if column.physical_type == "INT96"]
         names = [name for name in parquet.schema_arrow.names if name not in left_out] if left_out else None
@@ -61,7 +61,7 @@ def _columns(parquet: ParquetFile) -> Iterator[ColumnSchema]:
 
 
 def _unwrapped(fine: pa.RecordBatch, coarse: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows whose times are those in nanoseconds, or, where these wrapped around, texts of those in microseconds."""
+    """Replace times that overflowed as nanoseconds by strings of those in microseconds."""
     for number, (one, other) in enumerate(zip(fine.columns, coarse.columns, strict=True)):
         if one.type == other.type or not pa.types.is_timestamp(one.type):
             continue
@@ -74,7 +74,7 @@ def _unwrapped(fine: pa.RecordBatch, coarse: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def batch_records(batch: pa.RecordBatch, first: int) -> Records:
-    """The rows of a batch; times as nanoseconds in text, so that nothing is cut off."""
+    """The rows of a batch; times are strings with nanoseconds, so that nothing is cut off."""
     odd = dict(_not_utf8(batch))
     columns = {field.name: _plain(column) for field, column in zip(batch.schema, batch.columns, strict=True)}
     plain = pa.RecordBatch.from_pydict(columns)
@@ -86,18 +86,20 @@ def batch_records(batch: pa.RecordBatch, first: int) -> Records:
 
 
 def _not_utf8(batch: pa.RecordBatch) -> Iterator[tuple[int, Unreadable]]:
-    """What stands in the place of rows with a text that is not UTF-8."""
+    """Placeholders for the rows with a string that is not UTF-8."""
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         for row in range(len(batch)) if not are_texts(column) else ():
             if not is_text(column[row]):
                 record = {
                     each: shown(values[row]) for each, values in zip(batch.schema.names, batch.columns, strict=True)
                 }
-                yield row, Unreadable(f"has a text in {name!r} that is not UTF-8 (Latin-1?)", as_json(record))
+                yield row, Unreadable(f"has a string in {name!r} that is not UTF-8 (Latin-1?)", as_json(record))
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """A column whose values Python has as they are: times and dates as texts, also inside of objects."""
+    """Convert times and dates of a column, also those inside objects, to strings, so that Python holds all values
+    exactly.
+    """
     if pa.types.is_timestamp(column.type):
         return _time_texts(column)
     if pa.types.is_date(column.type):
@@ -113,7 +115,7 @@ def _time_texts(times: pa.Array) -> pa.Array:
     try:
         return times.cast(pa.timestamp("ns", "UTC")).cast(pa.string())
     except pa.ArrowInvalid:
-        # Some are beyond what nanoseconds can say: they are texts of as many digits all the same.
+        # Some are out of the range of nanoseconds: format them with as many digits anyway.
         digits = _DIGITS[times.type.unit]
         texts = times.cast(pa.timestamp(times.type.unit, "UTC")).cast(pa.string())
         point = "" if digits else "."

@@ -1,4 +1,4 @@
-"""Objects of JSON: one in each line, one after the other, over several lines, in arrays, or many under `metrics`."""
+"""Parses JSON objects: one per line, concatenated, over several lines, in arrays, or many under `metrics`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from influx_lake.sources.landing_zone.numbers import LONGEST_NUMBER, float_of
 from influx_lake.sources.landing_zone.unreadable_part import NamedTwice, NotHeld, Unreadable, WrittenFloat
 
 Records = Iterator[tuple[int, object]]
-"""Each record with its line, or its number."""
+"""Each record with its line number."""
 Lines = Iterator[tuple[int, bytes]]
 
 _EXACT_CHARS = 16
@@ -34,10 +34,10 @@ class JsonDocuments:
 
     Attributes:
         lines: Its lines.
-        uri: What it is called.
-        limits: How much a document may have.
-        timestamp: The column of the time: what cannot be read counts as often as it is in it.
-        pause: Whether to stop behind a document, to go on with what lines there are then.
+        uri: The file's URI.
+        limits: The size limits of documents.
+        timestamp: The column of the time; its occurrences in an unreadable part count the bad records.
+        pause: Whether to stop after a document, to continue later with the lines available then.
     """
 
     lines: Lines
@@ -48,18 +48,18 @@ class JsonDocuments:
     _again: deque[tuple[int, bytes]] = field(default_factory=deque)
 
     def records(self) -> Records:
-        """The records. What cannot be read counts as many bad ones as it has times: a line may hold many points."""
+        """The records. An unreadable part counts as one bad record per time in it: a line may hold many points."""
         while (numbered := self._next()) is not None:
             yield from self._of_line(*numbered)
             if not self._again and self.pause():
                 return
 
     def _of_line(self, number: int, line: bytes) -> Records:
-        """What begins in a line."""
+        """The records that begin in a line."""
         if line.isspace():
             return
         try:
-            # NaN and Infinity are no words of JSON (RFC 8259).
+            # NaN and Infinity are not JSON (RFC 8259).
             document = from_json(line, allow_inf_nan=False)
         except ValueError:
             yield from self._closely(number, line)
@@ -75,7 +75,7 @@ class JsonDocuments:
         return self._again.popleft() if self._again else next(self.lines, None)
 
     def _is_plain(self, document: object, records: Sequence[object], line: bytes) -> bool:
-        """Whether the fast parser read all that is there: it keeps one of two values, and no more than floats hold."""
+        """Whether the fast parser lost nothing: it keeps one of two duplicates, and no more digits than floats hold."""
         if _names(document) != line.count(b'":'):
             return False
         if (b"-0" in line or b"e-" in line or b"E-" in line) and _ODD_NUMBER.search(line):
@@ -87,7 +87,7 @@ class JsonDocuments:
         return True
 
     def _closely(self, number: int, line: bytes) -> Records:
-        """What begins in a line that is not one plain document."""
+        """Parse a line that is not one plain document with the exact parser."""
         try:
             text = line.removeprefix(UTF8_MARK).decode()
         except UnicodeDecodeError:
@@ -112,7 +112,7 @@ class JsonDocuments:
             at = _after_blank(text, end)
 
     def _completed(self, number: int, text: str) -> str | None:
-        """A document with the lines in which it goes on; None where it is none, and these lines are others."""
+        """A document with the lines in which it continues; None if it is not a document, and these lines are kept."""
         depth, lowest = _nesting(text)
         parts, taken, size, looking = [text], list[tuple[int, bytes]](), len(text), 2
         closed = lowest <= 0
@@ -126,7 +126,7 @@ class JsonDocuments:
             depth += change
             if len(parts) == looking:
                 looking *= 2
-                # A line that was cut off is told from one that goes on as soon as the next one does not fit.
+                # A truncated line is recognised as soon as the next line cannot continue it.
                 if not _is_begun("".join(parts)):
                     break
         whole = "".join(parts)
@@ -138,7 +138,7 @@ class JsonDocuments:
     def _bad(self, number: int, reason: str, text: str) -> Records:
         yield number, Unreadable(reason, text)
         for _ in range(text.count(json.dumps(self.timestamp)) - 1):
-            yield number, Unreadable(f"{reason}, and holds several points", "")
+            yield number, Unreadable(f"{reason}, and contains several points", "")
 
 
 def _records(document: object) -> Sequence[object]:
@@ -149,7 +149,7 @@ def _records(document: object) -> Sequence[object]:
     if type(metrics) is not list:
         return (document,)
     if isinstance(document, dict) and len(document) > 1:
-        return [Unreadable("is among `metrics` that have other columns beside them", "") for _ in metrics or [None]]
+        return [Unreadable("is in `metrics`, next to which there are other columns", "") for _ in metrics or [None]]
     return metrics
 
 
@@ -163,13 +163,13 @@ def _names(value: object) -> int:
 
 
 def _checked(record: object) -> object:
-    """A record; what cannot be stored in its place."""
+    """A record, or a placeholder if it cannot be stored."""
     if isinstance(record, Unreadable):
         return record
     try:
         json.dumps(record, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError:
-        return Unreadable("has half of a character", json.dumps(record, default=str))
+        return Unreadable("has half of a surrogate pair", json.dumps(record, default=str))
     except RecursionError:
         return Unreadable(_DEEP, "")
     return record
@@ -181,7 +181,7 @@ def _after_blank(text: str, at: int) -> int:
 
 
 def _nesting(text: str) -> tuple[int, int]:
-    """By how much brackets nest more at a text's end than at its begin, and at the lowest place where one closes."""
+    """The change of the nesting depth over a text, and the lowest relative depth at a closing bracket."""
     depth, lowest = 0, 1
     for mark in _BRACKETS.findall(text):
         if mark in ("{", "["):
@@ -190,7 +190,7 @@ def _nesting(text: str) -> tuple[int, int]:
             depth -= 1
             lowest = min(lowest, depth)
         elif mark == '"':
-            # A string does not go on in the next line.
+            # Strings do not continue in the next line.
             return 0, 1
     return depth, lowest
 

@@ -1,4 +1,4 @@
-"""Points of landed files that have other times than their folders say: windows of these times may not read them."""
+"""Points of landed files with other times than their folders tell; windows of these times may not read them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.remarks import Remark, verb
 
 OUTSIDE = "outside"
-"""What a unit says of their number, where it was counted by who had the values."""
+"""The fact of a unit that holds their number, if it was counted while parsing."""
 _DAYS, _FAR = timedelta(days=2), timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
 class Misplaced:
-    """The points of a file that lie outside of the time that they may have.
+    """The points of a file outside the time range allowed for them.
 
     Attributes:
         file: The file.
         points: How many there are.
-        before: How long before the time that its folder says the first one is; negative where none is before it.
-        behind: How long after that time the last one is; negative where none is after it.
+        before: How long before the folder's time the first point is; negative if it is not before it.
+        behind: How long after that time the last point is; negative if it is not after it.
     """
 
     file: str
@@ -37,12 +37,12 @@ class Misplaced:
 
     @classmethod
     def of(cls, unit: Unit, time: Window, reach: Window) -> Self:
-        """Those of a file.
+        """Find those of a file.
 
         Args:
             unit: Its points.
-            time: The time that its folder says.
-            reach: The time that they may have.
+            time: The time range of its folder.
+            reach: The time range allowed for its points.
         """
         first, last = int(unit.chunks["first"].min(initial=2**63 - 1)), int(unit.chunks["last"].max(initial=-(2**63)))
         before = timedelta(microseconds=time.start_us - first // 1000) if len(unit.chunks["first"]) else timedelta()
@@ -53,7 +53,7 @@ class Misplaced:
 
 
 def points_outside(unit: Unit, reach: Window) -> int:
-    """How many points there are; one that a file holds twice, far apart, may count twice."""
+    """How many points are outside; one that a file holds twice, far apart, may count twice."""
     begin, end = reach.start_us * 1000, reach.end_us * 1000
     points, known = 0, unit.chunks
     edge: tuple[int, int, set[tuple[int, int]]] = (-1, -1, set())
@@ -63,7 +63,7 @@ def points_outside(unit: Unit, reach: Window) -> int:
         outside = (time < begin) | (time >= end)
         pairs = np.unique(np.stack((time[outside], series[outside].astype(np.int64)), axis=1), axis=0)
         run = int(known["measurement"][number]), int(known["run"][number])
-        # A chunk may begin with points that the one before it ends with.
+        # A chunk may begin with points that the previous one ends with.
         before = edge[2] if edge[:2] == run else set()
         points += len(pairs) - len(before.intersection(map(tuple, pairs[pairs[:, 0] == pairs[0, 0]].tolist())))
         edge = (*run, set(map(tuple, pairs[pairs[:, 0] == pairs[-1, 0]].tolist())))
@@ -71,7 +71,7 @@ def points_outside(unit: Unit, reach: Window) -> int:
 
 
 def misplaced_remark(found: Sequence[Misplaced], early: timedelta, late: timedelta) -> Remark | None:
-    """What is to be said of files; None where all of their points are where they are looked for."""
+    """The remark about such files; None if all points are where they belong."""
     odd = [each for each in found if each.points]
     if not odd:
         return None

@@ -1,4 +1,4 @@
-"""Numbers as texts write them: exactly, or not at all."""
+"""Parses numbers from text exactly, or not at all."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.points.cell_builder import INT64, UINT64
 
 INTEGER = r"(?:0|-?[1-9][0-9]*)"
-"""An integer as programs write it: no zeros before it, no plus, and no minus zero, which is a float's."""
+"""An integer as programs write it: no leading zeros, no plus, and no minus zero, which is a float."""
 FLOAT = r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 """A float as programs write it."""
 FLOAT_DIGITS = 17
-"""With as many significant digits every float can be told from its neighbours."""
+"""The number of significant digits that distinguish all floats."""
 SMALLEST_NORMAL = 2.0**-1022
-"""Below this floats have fewer digits."""
+"""Smaller floats have fewer digits."""
 _MOST_DIGITS = 20
-"""Of an integer of 64 bits."""
+"""The most digits of a 64-bit integer."""
 LONGEST_NUMBER = 400
-"""Of what a float may be: longer texts are some other thing."""
+"""The longest text of a float; longer texts are something else."""
 
 _INTEGER = re.compile(INTEGER)
 _FLOAT = re.compile(FLOAT)
@@ -32,9 +32,9 @@ Number = tuple[ColumnType, int | float]
 
 
 def number_of(text: str) -> Number | None:
-    """The number that a text of no declared type is; None where it is not exactly one, and so a text.
+    """The number that a text without declared type stands for; None if it is not exactly one, and so a string.
 
-    `0042`, `1e400` and integers of 21 digits are none: as numbers they would be others.
+    `0042`, `1e400` and integers of 21 digits are strings: as numbers they would change.
     """
     if _INTEGER.fullmatch(text):
         return _whole(text)
@@ -56,9 +56,10 @@ def _whole(text: str) -> Number | None:
 
 
 def says_all(text: str, value: float) -> bool:
-    """Whether a float is what its text says, as far as a program could have meant a float by it.
+    """Whether a float is exactly what its text says, as far as a program could have meant a float by it.
 
-    Up to 17 digits it is the nearest one. More of them have to be its own, as when `printf("%.20g")` wrote them.
+    With up to 17 digits it is the nearest float. More digits must be those of the float, as written by
+    `printf("%.20g")`.
     """
     digits = _NOT_DIGITS.sub("", text).lstrip("0")
     if not digits or math.isinf(value) or not value:
@@ -69,7 +70,7 @@ def says_all(text: str, value: float) -> bool:
 
 
 def float_of(text: str) -> float | None:
-    """The nearest float to a number in text; None where none is near: the number is too large or too small."""
+    """The nearest float to a number in text; None if the number is too large or too small."""
     value = float(text)
     if math.isinf(value) or (not value and _NOT_DIGITS.sub("", text).strip("0")):
         return None
@@ -77,9 +78,9 @@ def float_of(text: str) -> float | None:
 
 
 def declared_number(text: str, kind: ColumnType) -> int | float | None:
-    """The number that a text is of a type that was declared for it; None where it is none of that type.
+    """The number of a text with a declared type; None if it is not of that type.
 
-    What is declared a number may have zeros before it. Of floats with a fraction it is the nearest one.
+    Declared numbers may have leading zeros. Fractions become the nearest float.
     """
     if len(text) > LONGEST_NUMBER or not _ANY_NUMBER.fullmatch(text):
         return None
@@ -94,5 +95,5 @@ def _whole_value(text: str) -> int | None:
     if _ANY_INTEGER.fullmatch(text):
         return int(text)
     number = Decimal(text)
-    # Where the exponent is large there are that many digits.
+    # A large exponent means as many digits.
     return int(number) if number.adjusted() <= _MOST_DIGITS and number == number.to_integral_value() else None

@@ -19,12 +19,12 @@ from influx_lake.sources.points.cells import Places
 
 @dataclass(frozen=True, slots=True)
 class ParquetColumns:
-    """Makes points of batches of one measurement.
+    """Converts batches of one measurement to points.
 
     Attributes:
-        config: What the columns are.
+        config: The options of the columns.
         measurement: The measurement of all rows.
-        kinds: The fields' types, as the file says them.
+        kinds: The fields' types, as declared by the file.
     """
 
     config: LandingZoneConfig
@@ -32,7 +32,7 @@ class ParquetColumns:
     kinds: Mapping[str, ColumnType]
 
     def of(self, batch: pa.RecordBatch) -> PointColumns | None:
-        """The points of a batch; None where its rows have to be looked at one by one."""
+        """The points of a batch; None if its rows have to be parsed one by one."""
         try:
             return self._of(batch)
         except (NotPlain, pa.ArrowException):
@@ -67,7 +67,7 @@ class ParquetColumns:
         return tags, {name: values for name, values in columns.items() if name not in tag_names}
 
     def _names_another(self, names: pa.Array) -> bool:
-        """Whether a row says another measurement than the path, or the reader of single rows has to tell."""
+        """Whether a row may name another measurement than the path does."""
         if not pa.types.is_string(names.type):
             return bool(names.null_count < len(names))
         return pc.any(pc.not_equal(names, self.measurement)).as_py() is True
@@ -85,7 +85,7 @@ class ParquetColumns:
         return checked_times(pc.multiply_checked(column.cast(pa.int64()), unit))
 
     def _field(self, name: str, values: pa.Array) -> FieldColumn:
-        """The values of a field, as long as they have its type without a closer look."""
+        """The values of a field, if they have its type without a closer look."""
         kind = self.kinds.get(name)
         declared = self.config.columns.get(self.measurement)
         if kind is None or pa.types.is_temporal(values.type) or (declared and declared.types.get(name) is not kind):

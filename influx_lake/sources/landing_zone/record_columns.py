@@ -49,24 +49,24 @@ _MOST_VALUES = 4_000_000
 _WHOLE_TIME = r"^-?[0-9]+$"
 _UTC_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,9})?Z$"
 _YEARS = "1678", "2262"
-"""The years that nanoseconds of 64 bits hold whole."""
+"""The years that 64-bit nanoseconds cover completely."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordColumns:
-    """Makes points of many records at once.
+    """Converts many records to points at once.
 
     Attributes:
-        reader: Would make them of one record after the other.
+        reader: The record parser whose results have to be matched.
     """
 
     reader: RecordReader
 
     def of(self, records: Sequence[object]) -> list[PointColumns] | None:
-        """The points of records, those of each measurement; None where they have to be looked at one by one."""
+        """The points of records by measurement; None if they have to be parsed one by one."""
         try:
             return [self._columns(name, rows) for name, rows in self._by_measurement(records).items()]
-        # Values that do not fit an array, or are no text, are told one by one.
+        # Values that do not fit an array or are not UTF-8 are reported by the record parser.
         except (NotPlain, BadPoint, pa.ArrowException, OverflowError, UnicodeError):
             return None
 
@@ -102,12 +102,12 @@ class RecordColumns:
         )
 
     def _parts(self, name: str, rows: Sequence[Record]) -> tuple[dict[str, Values], dict[str, Values]]:
-        """The tags and the fields: of objects called so, and of columns."""
+        """The tags and the fields, of `tags` and `fields` objects and of columns."""
         config, tag_names = self.reader.config, self.reader.tag_names(name)
         own = {config.timestamp, config.measurement_column, "tags", "fields"}
         tags, fields = _in_objects(rows, "tags"), _in_objects(rows, "fields")
         columns = [column for column in dict.fromkeys(chain.from_iterable(rows)) if column not in own]
-        # Who wins where a name comes twice depends on the row.
+        # Which of two values of the same name wins depends on the row.
         if tags.keys() & fields.keys() or not {*tags, *fields}.isdisjoint(columns):
             raise NotPlain
         if name in config.columns and tags.keys() - tag_names:
@@ -128,11 +128,11 @@ class RecordColumns:
 
 
 def times_of(values: pa.Array, reader: RecordReader) -> Places:
-    """The times of points, in nanoseconds, of integers or texts; none is null.
+    """The times of points in nanoseconds, from integers or strings, none of them null.
 
     Raises:
-        NotPlain: They are others, or one is out of range.
-        BadPoint: One is no time.
+        NotPlain: They have another type, or one is out of range.
+        BadPoint: One is not a time.
     """
     unit = pa.scalar(NANOSECONDS[reader.config.timestamp_units], pa.int64())
     if pa.types.is_string(values.type):
@@ -149,7 +149,7 @@ def times_of(values: pa.Array, reader: RecordReader) -> Places:
 
 
 def _utc_times(texts: pa.Array) -> Places | None:
-    """The times of texts in UTC; None where they are written otherwise, or are none."""
+    """Parse times in UTC; None if they have another format, or are invalid."""
     if not pc.all(pc.match_substring_regex(texts, _UTC_TIME)).as_py():
         return None
     ends = pc.min_max(texts).as_py()
@@ -176,7 +176,7 @@ def _by_name(objects: Sequence[Record], names: Sequence[str]) -> dict[str, Value
 
 
 def check_room(rows: int, names: int) -> None:
-    """Make sure that columns take no room without need: objects of many names, each of which few have, are mostly gaps.
+    """Make sure that columns do not waste memory: if few objects have each of many names, columns are mostly gaps.
 
     Raises:
         NotPlain: They would.
@@ -192,7 +192,7 @@ def _tag(name: str, values: Values) -> pa.Array:
 
 
 def _of_values(values: Values, wanted: ColumnType | None) -> FieldColumn:
-    """Values of JSON, as the type that is wanted; None: each as its own."""
+    """Convert values of JSON to the declared type; None keeps the type of each."""
     kinds = set(map(type, values)) - {_MISSING}
     if not kinds <= _NATIVE.keys():
         raise NotPlain
@@ -222,15 +222,15 @@ def _array(kind: ColumnType, values: Values) -> pa.Array:
 
 
 def _of_texts(values: Values, wanted: ColumnType | None) -> FieldColumn:
-    """Values of CSV, as the type that is wanted; None: each as what it looks like."""
+    """Convert values of CSV to the declared type; None infers the type of each."""
     return texts_as(pa.array([value or None for value in values], pa.string()), wanted)
 
 
 def texts_as(texts: pa.Array, wanted: ColumnType | None) -> FieldColumn:
-    """Texts of CSV, none of them empty, as the type that is wanted; None: each as what it looks like.
+    """Convert strings of CSV, none of them empty, to the declared type; None infers the type of each.
 
     Raises:
-        NotPlain: One has to be looked at by itself.
+        NotPlain: One has to be parsed by itself.
     """
     if wanted is ColumnType.STRING or (wanted is None and texts.null_count < len(texts) and are_words(texts)):
         return FieldColumn.of(ColumnType.STRING, texts)
@@ -258,7 +258,7 @@ def _as_wanted(found: Mapping[ColumnType, pa.Array], rest: pa.Array, wanted: Col
         kinds = {ColumnType.INTEGER, ColumnType.FLOAT}
     if rest.null_count < len(rest) or not found.keys() <= kinds:
         raise NotPlain
-    # Checked casts: what is no such number exactly raises.
+    # Checked casts raise if a number is not exact.
     columns = [values.cast(ARROW_TYPES[wanted]) for values in found.values()]
     return reduce(pc.coalesce, columns) if columns else pa.nulls(len(rest), ARROW_TYPES[wanted])
 
@@ -277,4 +277,4 @@ _LOOKS: dict[ColumnType, Callable[[pa.Array], pa.Array]] = {
     ColumnType.FLOAT: lambda texts: pc.match_substring_regex(texts, f"^{FLOAT}$"),
     ColumnType.BOOLEAN: lambda texts: pc.is_in(pc.ascii_lower(texts), pa.array(["true", "false"])),
 }
-"""What a text looks like, the first that holds; else it is one."""
+"""The types that a text can have, in the order of precedence; otherwise it is a string."""

@@ -1,4 +1,4 @@
-"""Records of landed files, as points."""
+"""Converts records of landed files to points."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _BOOLEANS = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class RecordReader:
-    """Makes points of records.
+    """Converts records to points.
 
     Attributes:
-        config: What the records' columns are.
-        measurement: The measurement of all of them; None where each says it.
-        textual: Whether all values are texts, as in CSV.
-        kinds: The fields' types, where the file says them.
+        config: The options of the records' columns.
+        measurement: The measurement of all records; None if each names its own.
+        textual: Whether all values are strings, as in CSV.
+        kinds: The fields' types, if the file declares them.
     """
 
     config: RecordOptions
@@ -41,10 +41,10 @@ class RecordReader:
     kinds: Mapping[str, ColumnType] = field(default_factory=dict)
 
     def point(self, record: object) -> FoundPoint | None:
-        """The point of a record; None where it has no values.
+        """The point of a record; None if it has no values.
 
         Raises:
-            BadPoint: It is none.
+            BadPoint: It is not a point.
         """
         if isinstance(record, Unreadable):
             raise BadPoint(record.reason)
@@ -59,8 +59,8 @@ class RecordReader:
         if self.names_another(record.get(self.config.measurement_column)):
             raise BadPoint(
                 f"has {record[self.config.measurement_column]!r} in {self.config.measurement_column!r}, and lies in "
-                f"the folder of {name!r}: if the column is none of measurements, set measurement_column to a name that "
-                "no column has"
+                f"the folder of {name!r}: if the column does not name measurements, set measurement_column to a name "
+                "that no column has"
             )
         declared = self.config.columns.get(name)
         tag_names = self.tag_names(name)
@@ -78,16 +78,16 @@ class RecordReader:
         return FoundPoint(name, tuple(sorted(texts.items())), values, time)
 
     def names_another(self, value: object) -> bool:
-        """Whether a value of `measurement_column` is not the measurement that the path names: it would be lost."""
+        """Whether a value of `measurement_column` differs from the measurement of the path; it would be lost."""
         return self.measurement is not None and value not in (None, "", self.measurement)
 
     def tag_names(self, measurement: str) -> set[str]:
-        """The columns of a measurement that are tags wherever they stand."""
+        """The columns of a measurement that are always tags."""
         declared = self.config.columns.get(measurement)
         return {*self.config.tags, *(declared.tags if declared else ())}
 
     def _parts(self, record: Mapping[str, Any], tag_names: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The tags and the fields: of objects called so, and of columns."""
+        """The tags and the fields, of `tags` and `fields` objects and of columns."""
         tags, fields = dict(_object(record, "tags")), dict(_object(record, "fields"))
         own = {self.config.timestamp, self.config.measurement_column, "tags", "fields"}
         for name, value in record.items():
@@ -115,9 +115,9 @@ class RecordReader:
             return _text_value(value)
         if self.kinds:
             if field not in self.kinds:
-                raise BadPoint(f"has values of a type that is not known in {field!r}")
+                raise BadPoint(f"has values of an unknown type in {field!r}")
             return self.kinds[field], _native(value, field)[1]
-        # Parquet may hold what is no number; JSON has no word for it, and `1e400` is another number.
+        # Parquet may hold infinity; JSON cannot express it, and `1e400` is a finite number.
         if isinstance(value, float) and math.isinf(value):
             raise BadPoint(f"has a number that is too large for a float in {field!r}")
         return _native(value, field)
@@ -126,7 +126,7 @@ class RecordReader:
         """The time of a point, in nanoseconds since 1970.
 
         Raises:
-            BadPoint: It is none, or out of range.
+            BadPoint: It is not a time, or out of range.
         """
         unit = NANOSECONDS[self.config.timestamp_units]
         if isinstance(value, str) and len(value) <= _LONGEST_TIME and _NUMBER.fullmatch(value):
@@ -155,7 +155,7 @@ def _object(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _put(values: dict[str, Any], name: str, value: object) -> None:
-    """Put a value beside others; one that is there already must not be lost."""
+    """Add a value; an existing one of the same name must not be lost."""
     known = values.get(name)
     if known not in (None, "") and value not in (None, ""):
         if type(known) is not type(value) or known != value:
@@ -166,14 +166,14 @@ def _put(values: dict[str, Any], name: str, value: object) -> None:
 
 
 def tag_text(value: object, name: str) -> str:
-    """A tag's value as text.
+    """A tag's value as a string.
 
     Args:
         value: The value.
         name: The tag.
 
     Raises:
-        BadPoint: It has none.
+        BadPoint: It cannot be a tag.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -182,11 +182,11 @@ def tag_text(value: object, name: str) -> str:
     if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return str(value)
     what = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else _shown(value)
-    raise BadPoint(f"has a tag that is no text, {name!r}: {what}")
+    raise BadPoint(f"has a tag that is not a string, {name!r}: {what}")
 
 
 def _number_time(text: str, unit: int) -> int:
-    """A number of units of time, in nanoseconds."""
+    """Convert a number of time units to nanoseconds."""
     whole, _, fraction = text.partition(".")
     digits, scale = int(fraction or "0") * unit, int("1" + "0" * len(fraction))
     if digits % scale:
@@ -197,12 +197,12 @@ def _number_time(text: str, unit: int) -> int:
 def _text_time(text: str) -> int:
     match = _TEXT_TIME.fullmatch(text.strip())
     if match is None:
-        raise BadPoint(f"has a time that is none: {text[:60]!r}")
+        raise BadPoint(f"has an invalid time: {text[:60]!r}")
     zone = (match[3] or "Z").replace("Z", "+00:00")
     try:
         moment = datetime.fromisoformat(match[1] + zone).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise BadPoint(f"has a time that is none: {text[:60]!r}") from None
+        raise BadPoint(f"has an invalid time: {text[:60]!r}") from None
     return (moment - EPOCH) // MICROSECOND * 1000 + int((match[2] or "").ljust(9, "0"))
 
 
@@ -222,17 +222,17 @@ def _native(value: Any, field: str) -> tuple[ColumnType, Any]:
 
 
 def _why_not(value: object, field: str) -> str:
-    """Why a value is none of a field."""
+    """Why a value cannot be one of a field."""
     if isinstance(value, int):
-        return f"has an integer in {field!r} that 64 bits do not hold: {_shown(value)}"
+        return f"has an integer in {field!r} that does not fit into 64 bits: {_shown(value)}"
     if isinstance(value, NotHeld):
         if value.text.lstrip("-").isalpha():
             return f"has {value.text} in {field!r}, which JSON does not have"
         return f"has a number in {field!r} that no float is near to: {_shown(value)}"
     if isinstance(value, dict | list):
         what = "an object" if isinstance(value, dict) else "a list"
-        return f"has {what} in {field!r}: fields hold numbers, booleans and texts"
-    return f"has a value in {field!r} that is no number, boolean or text: {_shown(value)}"
+        return f"has {what} in {field!r}: fields hold numbers, booleans and strings"
+    return f"has a value in {field!r} that is not a number, boolean or string: {_shown(value)}"
 
 
 def _shown(value: object) -> str:
@@ -244,7 +244,7 @@ def _shown(value: object) -> str:
 
 
 def _text_value(text: str) -> tuple[ColumnType, Any]:
-    """What a text of no declared type is: a number that is exactly it, a boolean, or a text."""
+    """Infer the type of a string: a number that it expresses exactly, a boolean, or a string."""
     if (number := number_of(text)) is not None:
         return number
     if text.lower() in _BOOLEANS:
@@ -253,7 +253,7 @@ def _text_value(text: str) -> tuple[ColumnType, Any]:
 
 
 def _of_text(text: str, kind: ColumnType) -> Any:
-    """The value that a text is as a declared type; itself where it is none."""
+    """Parse a string as a declared type; return it unchanged if it is not of that type."""
     if kind is ColumnType.STRING:
         return text
     found = _BOOLEANS.get(text.lower()) if kind is ColumnType.BOOLEAN else declared_number(text, kind)
@@ -261,10 +261,10 @@ def _of_text(text: str, kind: ColumnType) -> Any:
 
 
 def _as(kind: ColumnType, value: Any, field: str) -> Any:
-    """A value as its declared type; never another value."""
+    """Convert a value to its declared type without changing it."""
     if _FITS[kind](value):
         return float(value) if kind is ColumnType.FLOAT else int(value) if kind in _WHOLE else value
-    raise BadPoint(f"has a value in {field!r} that is no {kind}: {str(value)[:60]!r}")
+    raise BadPoint(f"has a value in {field!r} that is not of type {kind}: {str(value)[:60]!r}")
 
 
 def _is_number(value: Any) -> bool:

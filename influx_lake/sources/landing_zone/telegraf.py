@@ -1,4 +1,4 @@
-"""What Telegraf writes otherwise than one would read it (seen with 1.39.3)."""
+"""Peculiarities of Telegraf's output (observed with 1.39.3)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from influx_lake.sources.points.wide_rows import are_wide, as_cells
 from influx_lake.sources.remarks import Remark
 
 CSV_MEASUREMENT = "measurement"
-"""What its CSV calls the column of the measurement, unless its columns are given."""
+"""The column of the measurement in its CSV, unless `csv_columns` is set."""
 _TEXT = CODES[ColumnType.STRING]
 
 
 def filled_gaps_remark(units: Sequence[Unit]) -> Remark | None:
-    """What is to be said of Parquet files with 0, false and empty texts in the place of missing values.
+    """The remark about Parquet files with 0, false and empty strings for missing values.
 
     Args:
         units: The points of such files.
@@ -31,9 +31,9 @@ def filled_gaps_remark(units: Sequence[Unit]) -> Remark | None:
     if not odd:
         return None
     return Remark(
-        "Telegraf's outputs.parquet writes 0, false or an empty text for a field that a metric does not have: "
-        f"{counted(sum(counts.values()), 'such value')} of {counted(len(odd), 'file')} may be none; the first file is "
-        f"{odd[0]}",
+        "Telegraf's outputs.parquet writes 0, false or an empty string for a field that a metric does not have: "
+        f"{counted(sum(counts.values()), 'such value')} of {counted(len(odd), 'file')} may be missing values; the "
+        f"first file is {odd[0]}",
         "Have it write JSON or line protocol (outputs.file, outputs.remotefile), or an outputs.parquet for each set of "
         "metrics that have the same fields (namepass, tagpass)",
     )
@@ -53,7 +53,7 @@ def _values_like_none(unit: Unit) -> int:
 
 
 def shared_header_remark(units: Sequence[Unit]) -> Remark | None:
-    """What is to be said of CSV files that say `measurement`, as Telegraf does, and hold several of them.
+    """The remark about CSV files with a `measurement` column, as written by Telegraf, and several measurements.
 
     Args:
         units: The points of such files.
@@ -64,9 +64,9 @@ def shared_header_remark(units: Sequence[Unit]) -> Remark | None:
     first = odd[0]
     names = ", ".join(key.name for key in first.measurements[:5])
     return Remark(
-        f"Several measurements are under one header in {counted(len(odd), 'file')}. Telegraf's CSV has the columns of "
-        "the first metric there, and writes others below it without their names: they are taken for the first's; "
-        f"the first file is {first.facts['file']}, with {names}",
+        f"Several measurements share one header in {counted(len(odd), 'file')}. Telegraf's CSV has the columns of "
+        "the first metric there, and writes other metrics below it without names: their values get the names "
+        f"of the first's columns; the first file is {first.facts['file']}, with {names}",
         "Have Telegraf write a file for each measurement, or name the columns with csv_columns (and leave out "
         "measurement_column), or write JSON or line protocol",
     )

@@ -1,4 +1,4 @@
-"""What the names of a landing zone's folders say: the time of what they hold, and the measurement."""
+"""Parses the names of a landing zone's folders: the time of their files, and the measurement."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ _ADJOINING = {**_DIGITS, "month": r"\d{2}", "day": r"\d{2}", "hour": r"\d{2}"}
 _LEAST = (1, 1, 1, 0)
 _ANY_DATE = (2000,)
 _YEARS = range(1678, 2262)
-"""The years that InfluxDB holds whole."""
+"""The years that InfluxDB covers completely."""
 _EXAMPLE = {"year": "2025", "month": "06", "day": "01", "hour": "00", "measurement": "cpu"}
 
 
 class WrongName(ValueError):
-    """A folder's name has a part that is not what it stands for, such as `month=13`."""
+    """A folder's name has an invalid part, such as `month=13`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderParts:
-    """What the names of some folders say, from the first one down.
+    """The parsed names of nested folders.
 
     Attributes:
-        dates: The year, month, day and hour, as far as they are said.
-        measurement: The measurement; None where it is not said.
+        dates: The year, month, day and hour, as far as they are given.
+        measurement: The measurement; None if it is not given.
     """
 
     dates: tuple[int, ...] = ()
     measurement: str | None = None
 
     def time(self, zone: ZoneInfo) -> Window | None:
-        """The time that these folders stand for; None before the first date.
+        """The time range of these folders; None before the first date.
 
-        An hour that a zone's clocks show twice is both of them.
+        An hour that occurs twice, when clocks are set back, covers both.
 
         Args:
-            zone: Whose dates they are.
+            zone: The time zone of the dates.
         """
         if not self.dates:
             return None
@@ -51,10 +51,10 @@ class FolderParts:
 
 
 class FolderTemplate:
-    """The names that folders have.
+    """The template of folder names.
 
     Args:
-        path: Their path below the part that all have in common, with {measurement}, {year}, {month}, {day}, {hour}.
+        path: Their path below the common part, with {measurement}, {year}, {month}, {day}, {hour}.
 
     Attributes:
         says_measurement: Whether there is a folder for each measurement.
@@ -66,30 +66,30 @@ class FolderTemplate:
 
     @property
     def depth(self) -> int:
-        """How many folders there are, one in the other."""
+        """The number of nested folders."""
         return len(self._names)
 
     @property
     def example(self) -> str:
-        """How such a path may look."""
+        """An example of such a path."""
         return "/".join(each.example for each in self._names)
 
     def read(self, level: int, name: str, parts: FolderParts) -> FolderParts | None:
-        """What is known with the name of one more folder; None where no such folder is meant.
+        """Add the parsed name of one more folder; None if it does not match.
 
         Args:
-            level: How many folders it is below the part that all have in common.
+            level: The number of folders between it and the common part.
             name: Its name.
-            parts: What the folders say that it is in.
+            parts: The parsed names of the folders around it.
 
         Raises:
-            WrongName: It has the form, and says no time.
+            WrongName: It matches, but is not a valid time.
         """
         return self._names[level].read(name, parts)
 
 
 class _FolderName:
-    """The name of one folder.
+    """The template of one folder's name.
 
     Args:
         text: The name, with placeholders.
@@ -117,13 +117,13 @@ class _FolderName:
             if self._any.fullmatch(name):
                 raise WrongName(f"{name!r} is not like {self.example!r}")
             return None
-        said = match.groupdict()
-        measurement = said.get("measurement")
+        found = match.groupdict()
+        measurement = found.get("measurement")
         if measurement is not None and parts.measurement not in (None, measurement):
             return None
-        dates = (*parts.dates, *(int(said[each]) for each in DATES if each in said))
+        dates = (*parts.dates, *(int(found[each]) for each in DATES if each in found))
         if not _is_date(dates):
-            raise WrongName(f"{name!r} is no date")
+            raise WrongName(f"{name!r} is not a date")
         return replace(parts, dates=dates, measurement=measurement or parts.measurement)
 
 
@@ -138,9 +138,9 @@ def _is_date(dates: tuple[int, ...]) -> bool:
 
 
 def _clock(dates: tuple[int, ...]) -> datetime:
-    """What a clock shows at the beginning of a year, month, day or hour."""
+    """The wall clock time at the beginning of a year, month, day or hour."""
     year, month, day, hour = (*dates, *_LEAST[len(dates) :])
-    return datetime(year, month, day, hour)  # noqa: DTZ001 - of which zone is said elsewhere
+    return datetime(year, month, day, hour)  # noqa: DTZ001 - the zone is applied by `_instants`
 
 
 def _next(wall: datetime, known: int) -> datetime:
@@ -154,5 +154,5 @@ def _next(wall: datetime, known: int) -> datetime:
 
 
 def _instants(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """What a clock's time may be: two moments where the clocks are set back."""
+    """The moments of a wall clock time; two different ones if clocks are set back."""
     return tuple(wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))  # type: ignore[return-value]

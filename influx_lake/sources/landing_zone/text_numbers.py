@@ -1,4 +1,4 @@
-"""Columns of texts as numbers, all at once: exactly what each text by itself would be (`numbers`), or nothing."""
+"""Parses columns of strings as numbers at once: exactly as `numbers` does for each string, or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from influx_lake.sources.points.cells import Mask, Numbers
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 LARGEST_EXACT = 2**53
-"""Up to here every integer is a float."""
+"""All integers up to this one are exact as floats."""
 _ZERO, _NINE, _MINUS, _POINT = (ord(char) for char in "09-.")
 _NOTHING_BUT_ZEROS = r"^-?[0.]+(?:[eE].*)?$"
 _NOT_DIGITS = r"[eE].*|[-.]"
@@ -25,14 +25,14 @@ _MAY_BEGIN[[*range(_ZERO, _NINE + 1), _MINUS, _POINT, *b"tTfF"]] = True
 
 
 def are_words(texts: pa.Array) -> bool:
-    """Whether texts, none of them empty, are surely no numbers and no booleans: none begins as one of these."""
+    """Whether strings, none of them empty, cannot be numbers or booleans, judged by their first characters."""
     there = texts.drop_null()
     begin, _, data = _spans(there)
     return not _MAY_BEGIN[data[begin]].any()
 
 
 def integers(texts: pa.Array) -> pa.Array | None:
-    """Integers as programs write them, of 64 bits; None where one text, none of which is empty, is none."""
+    """Parse 64-bit integers as programs write them; None if one string, none of them empty, is not such an integer."""
     try:
         found = texts.cast(pa.int64())
     except pa.ArrowInvalid:
@@ -41,39 +41,39 @@ def integers(texts: pa.Array) -> pa.Array | None:
 
 
 def floats(texts: pa.Array) -> pa.Array | None:
-    """Floats as programs write them, with integers among them that are floats, too; None where one text is none."""
+    """Parse floats as programs write them, and integers that are exact as floats; None if one string is neither."""
     try:
         found = texts.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
     if not _written_plainly(texts.drop_null(), _ends_in_digit_or_point):
         return None
-    # Beyond, an integer may be another number than the float.
+    # Larger integers may differ from the float.
     largest = pc.max(pc.abs(found)).as_py()
     return found if (largest is None or largest < LARGEST_EXACT) and say_all(texts, found) else None
 
 
 def say_all(texts: pa.Array, values: pa.Array) -> bool:
-    """Whether floats are surely what their texts say (`numbers.says_all`)."""
+    """Whether floats are certainly what their strings say (`numbers.says_all`)."""
     small = texts.filter(pc.less(pc.abs(values), SMALLEST_NORMAL))
     zeros = pc.match_substring_regex(small, _NOTHING_BUT_ZEROS)
     if pc.any(pc.is_inf(values)).as_py() or not pc.all(zeros, min_count=0).as_py():
         return False
-    # A point more than that many digits.
+    # One more for the decimal point.
     long = texts.filter(pc.greater(pc.binary_length(texts), FLOAT_DIGITS + 1))
     digits = pc.utf8_ltrim(pc.replace_substring_regex(long, _NOT_DIGITS, ""), "0")
     return not pc.any(pc.greater(pc.utf8_length(digits), FLOAT_DIGITS)).as_py()
 
 
 def _spans(texts: pa.Array) -> tuple[Numbers, Numbers, Bytes]:
-    """Where texts begin and end, and the bytes; none is null."""
+    """Where strings begin and end, and the bytes; none is null."""
     _, offsets, data = texts.buffers()
     places = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     return places[:-1], places[1:], np.frombuffer(data, np.uint8) if data and data.size else np.zeros(1, np.uint8)
 
 
 def _written_plainly(texts: pa.Array, ends_well: Callable[[Bytes, Mask, Mask], Mask]) -> bool:
-    """Whether texts that Arrow reads as numbers are no more than digits, with a minus and no zeros before them."""
+    """Whether strings that Arrow parses as numbers are only digits, with a minus and without leading zeros."""
     if not len(texts):
         return True
     begin, end, data = _spans(texts)
@@ -84,7 +84,7 @@ def _written_plainly(texts: pa.Array, ends_well: Callable[[Bytes, Mask, Mask], M
     begin = begin + negative
     first, second = data[np.minimum(begin, last)], data[np.minimum(begin + 1, last)]
     zero = first == _ZERO
-    # `0`, `0.5`, `0e1`; no `-0`, which is a float's.
+    # `0`, `0.5`, `0e1`; not `-0`, which is a float.
     longer = zero & (end - begin > 1)
     good = _is_digit(first) | (first == _POINT)
     return bool(

@@ -1,4 +1,4 @@
-"""Reads the records of a file of JSON or CSV: a block at once where that is plain, else one after the other."""
+"""Reads the records of a JSON or CSV file: a block at once if it is plain, otherwise one by one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from influx_lake.sources.landing_zone.json_documents import JsonDocuments
 from influx_lake.sources.landing_zone.records import RecordReader
 
 Records = Iterator[tuple[int, object]]
-"""Each record with its line."""
+"""Each record with its line number."""
 
 
 def text_records(landed: LandedFile, config: LandingZoneConfig) -> Records:
-    """All records, one after the other.
+    """All records, one by one.
 
     Raises:
         SourceError: While iterating: the file cannot be read.
@@ -39,8 +39,8 @@ class TextRecords:
 
     Attributes:
         blocks: The file.
-        config: What its records are.
-        reader: Makes points of them.
+        config: The options of its records.
+        reader: Converts them to points.
     """
 
     blocks: TextBlocks
@@ -54,7 +54,7 @@ class TextRecords:
         self._parser = self._reading(self.blocks)
 
     def block(self) -> memoryview | None:
-        """What is left of a block behind the header, or the next one; None at the end.
+        """The rest of a block after the header, or the next one; None at the end.
 
         Raises:
             SourceError: It cannot be read, or has no header.
@@ -64,19 +64,19 @@ class TextRecords:
         return self.blocks.block()
 
     def points(self, block: memoryview) -> list[PointColumns] | None:
-        """The points of a block, those of each measurement; None where its records have to be looked at."""
+        """The points of a block by measurement; None if its records have to be parsed one by one."""
         if isinstance(self._parser, CsvRows):
             return self._columns.of_csv(block, self._parser.header(), self.config.delimiter)
         return self._columns.of_json(block)
 
     def records(self) -> Records:
-        """The records up to the end of a block; one that goes on in the next one takes that in."""
+        """The records up to the end of a block; one that continues in the next block is read to its end."""
         if isinstance(self._parser, CsvRows):
             self._parser.passed = self.blocks.passed
         yield from self._parser.records()
 
     def of_block(self, block: memoryview) -> Records:
-        """The records of a block of which the points were read, each with its line."""
+        """The records of a block whose points were already read, each with its line number."""
         again = TextBlocks(iter([bytes(block)]), self.blocks.uri, self.blocks.limits, self.blocks.passed)
         parser = self._reading(again)
         if isinstance(parser, CsvRows) and isinstance(self._parser, CsvRows):
@@ -84,7 +84,7 @@ class TextRecords:
         yield from parser.records()
 
     def _reading(self, blocks: TextBlocks) -> CsvRows | JsonDocuments:
-        """What reads lines one after the other, and stops where a block ends."""
+        """A parser of single lines that stops at the end of a block."""
         lines, uri, limits = blocks.lines(), blocks.uri, blocks.limits
         if self.config.format == "csv":
             return CsvRows(lines, uri, limits, self.config, self.reader.measurement, lambda: blocks.between)

@@ -1,4 +1,4 @@
-"""What stands in the place of a part of a file that cannot be taken as it is: it makes its record a bad one."""
+"""Placeholders for parts of a file that cannot be read exactly; they make a record a bad one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """In the place of a record.
+    """Placeholder for a record.
 
     Attributes:
-        reason: Why it is none.
-        text: What is written there.
+        reason: Why it is not one.
+        text: The text in the file.
     """
 
     reason: str
@@ -23,11 +23,11 @@ class Unreadable:
 
 
 class NamedTwice(dict[str, Any]):
-    """In the place of an object that has a name twice: only one of its values can be in a dictionary.
+    """Placeholder for an object with a duplicate name: a dictionary holds only one of its values.
 
     Attributes:
         name: The name.
-        pairs: All of its names and values.
+        pairs: All names and values.
     """
 
     name: str
@@ -41,10 +41,10 @@ class NamedTwice(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class NotHeld:
-    """In the place of a number that no float is near to (`1e400`, `1e-400`) or that JSON does not have (`NaN`).
+    """Placeholder for a number that no float is near to (`1e400`, `1e-400`) or that is not JSON (`NaN`).
 
     Attributes:
-        text: What is written there.
+        text: The text in the file.
     """
 
     text: str
@@ -54,10 +54,10 @@ class NotHeld:
 
 
 class WrittenFloat(float):
-    """A float that knows how it was written, where that may say more than the float does.
+    """A float with its text, which may have more digits than the float holds.
 
     Attributes:
-        text: What is written there.
+        text: The text in the file.
     """
 
     text: str
@@ -69,11 +69,11 @@ class WrittenFloat(float):
 
 
 def as_json(value: object) -> str:
-    """A record in JSON, for people: its numbers as they are written there, also those that JSON does not have.
+    """Format a record as JSON for messages; its numbers as written in the file, even if they are not JSON.
 
     Raises:
         RecursionError: It is nested too deeply.
-        ValueError: It has an integer of more digits than Python writes.
+        ValueError: It has an integer with more digits than Python formats.
     """
     if isinstance(value, NotHeld | WrittenFloat):
         return value.text

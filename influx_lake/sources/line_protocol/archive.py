@@ -1,4 +1,4 @@
-"""Line protocol in files: which files, and whose points of them."""
+"""Files of line protocol: finds them, and selects the points of the configured database."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ from influx_lake.sources.remarks import Remark
 log = logging.getLogger("influx_lake.sources")
 
 _READING = 3
-"""Another number where the same files give other points or facts than before: what was taken apart then is not used."""
+"""The version of the parser: increase it if the same files give other points or facts, so that earlier results are not
+used.
+"""
 _NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
@@ -39,18 +41,18 @@ def line_protocol_source(config: LineProtocolConfig, units: UnitStore | None = N
     """The source of such files. Nothing is read before it is used.
 
     Args:
-        config: Which files, and how they are read.
-        units: Where they are, once they were taken apart; None: in the staging folder of the source.
+        config: Which files, and their format.
+        units: Holds the parsed files; None for the staging folder of the source.
     """
     return PointsSource(LineProtocolFiles(config, units))
 
 
 class LineProtocolFiles:
-    """The files of a source, each taken apart once.
+    """The files of a source, each parsed once.
 
     Args:
-        config: Which files, and how they are read.
-        units: Where they are, once they were taken apart.
+        config: Which files, and their format.
+        units: Holds the parsed files.
     """
 
     product = "line protocol"
@@ -69,7 +71,7 @@ class LineProtocolFiles:
         self,
         window: Window | None,
         measurement: str | None = None,  # noqa: ARG002 - any file can hold any measurement
-        left_out: frozenset[str] = frozenset(),  # noqa: ARG002 - all of a line is taken apart
+        left_out: frozenset[str] = frozenset(),  # noqa: ARG002 - lines are always parsed completely
     ) -> Sequence[Unit]:
         if window is not None and not self._told:
             self._told = True
@@ -80,7 +82,7 @@ class LineProtocolFiles:
     def wants(self, key: MeasurementKey) -> bool:
         return key.context in self._contexts
 
-    def declared(self, measurement: str) -> None:  # noqa: ARG002 - the files say it all
+    def declared(self, measurement: str) -> None:  # noqa: ARG002 - the files tell everything
         return None
 
     def names(self) -> None:
@@ -144,36 +146,36 @@ class LineProtocolFiles:
 
     @cached_property
     def _contexts(self) -> frozenset[Context]:
-        """Whose points are wanted: those of the database, and those that do not say whose they are."""
+        """The contexts whose points are read: those of the database, and those without a database."""
         wanted, policy = self._config.database, self._config.retention_policy
         found = {key.context for unit in self._units for key in unit.measurements}
         databases = sorted({context.database for context in found if context.database})
         if databases and wanted not in databases:
             raise DatabaseNotFound(
                 f"the files hold points of {', '.join(databases)}, and not of {wanted}",
-                remedy="Give one of them as `database` of the source",
+                remedy="Set `database` of the source to one of them",
             )
         own = {context for context in found if context.database in (None, wanted)}
         policies = sorted({context.retention_policy for context in own if context.retention_policy})
         if policy is None and len(policies) > 1:
             raise QueryRejected(
                 f"the files hold points of {wanted} in several retention policies: {', '.join(policies)}",
-                remedy="Give one of them as `retention_policy`, and declare a source for each",
+                remedy="Set `retention_policy` to one of them, and declare a source for each",
             )
         if policy is not None and policies and policy not in policies:
             raise DatabaseNotFound(
                 f"the files hold points of {wanted} in the retention policies {', '.join(policies)}, not in {policy}",
-                remedy="Give one of them as `retention_policy`",
+                remedy="Set `retention_policy` to one of them",
             )
         return frozenset(each for each in own if policy is None or each.retention_policy in (None, policy))
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedFile:
-    """Takes a file apart.
+    """Parses a file.
 
     Attributes:
-        config: How it is read.
+        config: The options of its format.
         file: The file.
     """
 
@@ -182,10 +184,10 @@ class ExportedFile:
     reach: None = None
 
     def __call__(self, writer: UnitWriter) -> None:
-        """Put its points into a unit.
+        """Write its points to a unit.
 
         Raises:
-            BadRecords: More of its lines are no points than may be.
+            BadRecords: It has more bad lines than allowed.
             SourceError: It cannot be read.
         """
         config, file = self.config, self.file

@@ -1,7 +1,7 @@
-"""Where the parts of many lines are, found for all of them at once.
+"""Finds the parts of many lines at once.
 
-Lines of the usual form (`series field=value,... timestamp`) are taken apart by counting their separators; whatever is
-not of that form is left to `grammar`.
+Lines of the usual form (`series field=value,... timestamp`) are split by counting their separators; all other lines are
+left to `grammar`.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ _IS_MARK = np.zeros(256, np.bool_)
 _IS_MARK[[_NEWLINE, _SPACE, _COMMA, _EQUALS, _QUOTE, _BACKSLASH]] = True
 _NO_LINE = -1
 _EVERY_OTHER = b"\x55"
-"""Eight bits of a mask."""
+"""Eight bits of a mask that selects every other item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Parts of a block, as the places where they begin and end. They are in order and do not overlap."""
+    """Parts of a block, given by where they begin and end. They are in order and do not overlap."""
 
     begin: Places
     end: Places
 
     def select(self, rows: Mask) -> Spans:
-        """Some of them."""
+        """The spans selected by a mask."""
         return Spans(self.begin[rows], self.end[rows])
 
     def inner(self, begin: int = 0, end: int = 0) -> Spans:
-        """The same without some bytes at each one's begin and end."""
+        """The spans shortened by some bytes at their begin and end."""
         return Spans(self.begin + begin, self.end - end)
 
     def texts(self, block: pa.Buffer) -> pa.BinaryArray:
-        """What they hold."""
+        """Their contents."""
         parts = self._parts(block, None)
         return parts.take(pa.array(np.arange(0, len(parts), 2)))
 
     def with_gaps(self, block: pa.Buffer) -> pa.BinaryArray:
-        """What they hold, with a null between each two: nothing is copied."""
+        """Their contents, with a null between every two; nothing is copied."""
         return self._parts(block, pa.py_buffer(_EVERY_OTHER * (len(self.begin) // 4 + 1)))
 
     def _parts(self, block: pa.Buffer, valid: pa.Buffer | None) -> pa.BinaryArray:
-        """They and what is between them."""
+        """Their contents, and what is between them."""
         offsets = np.empty(2 * len(self.begin), np.int32)
         offsets[0::2], offsets[1::2] = self.begin, self.end
         count = max(0, len(offsets) - 1)
@@ -64,12 +64,12 @@ class Layout:
 
     Attributes:
         lines: All physical lines, without the newline.
-        usual: Which of them are of the usual form.
+        usual: The mask of lines of the usual form.
         series: The series of each usual line.
         times: The timestamp of each usual line.
         keys: The fields' names, of all usual lines.
         values: Their values.
-        owner: Which of all lines each field belongs to.
+        owner: The number of the line that each field belongs to.
     """
 
     lines: Spans
@@ -103,13 +103,13 @@ class _Marks:
         self.usual = np.ones(lines, np.bool_)
 
     def layout(self, data: Bytes, lines: Spans) -> Layout:
-        """Narrow the marks down to those that separate, and doubt every line where they are not as usual."""
+        """Reduce the marks to separators, and exclude lines whose separators are not as usual."""
         self._keep((self.kind != _NEWLINE) & ~self._escaped(data))
         first, last = self._outer_spaces(len(lines.end))
-        # A lone backslash belongs to a name; where it may be one of a string's escapes, the grammar decides.
+        # A backslash in the series belongs to a name; others may be escapes in strings and are left to the grammar.
         inside = (self.where > first[self.owner]) & (self.where < last[self.owner])
-        self._doubt(self.owner[((self.kind == _QUOTE) & ~inside) | ((self.kind == _BACKSLASH) & ~self._before(first))])
-        self._doubt_ends(data, lines)
+        self._drop(self.owner[((self.kind == _QUOTE) & ~inside) | ((self.kind == _BACKSLASH) & ~self._before(first))])
+        self._drop_odd_ends(data, lines)
         self._keep((self.kind != _BACKSLASH) & (self.where >= first[self.owner]))
         self._drop_strings(data)
         return self._fields(data, lines)
@@ -117,7 +117,7 @@ class _Marks:
     def _keep(self, marks: Mask) -> None:
         self.where, self.kind, self.owner = self.where[marks], self.kind[marks], self.owner[marks]
 
-    def _doubt(self, lines: Places) -> None:
+    def _drop(self, lines: Places) -> None:
         self.usual[lines] = False
 
     def _before(self, places: Places) -> Mask:
@@ -130,52 +130,52 @@ class _Marks:
         return escaped
 
     def _outer_spaces(self, lines: int) -> tuple[Places, Places]:
-        """The first and the last space of each line; those that have not two are no usual lines."""
+        """The first and the last space of each line; lines with fewer than two are not usual."""
         is_space = self.kind == _SPACE
         spaces, owner = self.where[is_space], self.owner[is_space]
         counts = np.bincount(owner, minlength=lines)
-        self._doubt(np.flatnonzero(counts < 2))
+        self._drop(np.flatnonzero(counts < 2))
         begins = np.cumsum(counts) - counts
         if not len(spaces):
             none = np.full(lines, _NO_LINE)
             return none, none
         return spaces[np.minimum(begins, len(spaces) - 1)], spaces[np.maximum(begins + counts - 1, 0)]
 
-    def _doubt_ends(self, data: Bytes, lines: Spans) -> None:
-        """Blanks, comments and marks of a byte order begin with what few measurements do; a backslash takes the newline
-        into its line.
-        """
+    def _drop_odd_ends(self, data: Bytes, lines: Spans) -> None:
+        """Exclude blank lines, comments and byte order marks, by the first byte, and lines whose newline is escaped."""
         first = data[lines.begin]
         odd = (first <= ord("#")) | (first == UTF8_MARK[0]) | (data[np.maximum(lines.end - 1, 0)] == _BACKSLASH)
-        self._doubt(np.flatnonzero(odd))
+        self._drop(np.flatnonzero(odd))
 
     def _drop_strings(self, data: Bytes) -> None:
-        """Leave out what stands in strings, and the quotes. These open behind `=` and close before `,` or a space."""
+        """Drop the marks in strings, and the quotes, which open after `=` and close before `,` or a space."""
         is_quote = self.kind == _QUOTE
         if not is_quote.any():
             return
         quotes, owner = self.where[is_quote], self.owner[is_quote]
         counts = np.bincount(owner, minlength=len(self.usual))
-        self._doubt(np.flatnonzero(counts % 2))
+        self._drop(np.flatnonzero(counts % 2))
         before = np.cumsum(is_quote) - is_quote
         opened_before = before - (np.cumsum(counts) - counts)[self.owner]
         odd = (opened_before % 2).astype(np.bool_)
         opens = ~odd[is_quote]
         following = data[quotes + 1]
         closes_well = (following == _COMMA) | (following == _SPACE)
-        self._doubt(owner[np.where(opens, data[quotes - 1] != _EQUALS, ~closes_well)])
+        self._drop(owner[np.where(opens, data[quotes - 1] != _EQUALS, ~closes_well)])
         self._keep(~is_quote & ~odd)
 
     def _fields(self, data: Bytes, lines: Spans) -> Layout:
-        """What is left of a usual line is ` = , = , = `: a space, then equals signs and commas in turn, and a space."""
-        self._doubt_disorder()
+        """Split usual lines, whose marks are now ` = , = , = `: a space, alternating equals signs and commas, a
+        space.
+        """
+        self._drop_disorder()
         self._keep(self.usual[self.owner])
         is_equals = self.kind == _EQUALS
         at = np.flatnonzero(is_equals)
         keys, values = Spans(self.where[at - 1] + 1, self.where[at]), Spans(self.where[at] + 1, self.where[at + 1])
         empty = (keys.begin == keys.end) | (values.begin == values.end)
         if empty.any():
-            self._doubt(self.owner[at][empty])
+            self._drop(self.owner[at][empty])
             return self._fields(data, lines)
         starts = np.flatnonzero(np.diff(self.owner, prepend=_NO_LINE))
         stops = np.concatenate((starts[1:], [len(self.owner)])) - 1 if len(starts) else starts
@@ -191,11 +191,11 @@ class _Marks:
             owner=self.owner[at],
         )
 
-    def _doubt_disorder(self) -> None:
+    def _drop_disorder(self) -> None:
         counts = np.bincount(self.owner, minlength=len(self.usual))
         begins = np.cumsum(counts) - counts
         rank = np.arange(len(self.owner)) - begins[self.owner]
         last = rank == counts[self.owner] - 1
         expected = np.where(rank % 2, _EQUALS, np.where((rank == 0) | last, _SPACE, _COMMA))
-        self._doubt(self.owner[self.kind != expected])
-        self._doubt(np.flatnonzero((counts < 3) | (counts % 2 == 0)))
+        self._drop(self.owner[self.kind != expected])
+        self._drop(np.flatnonzero((counts < 3) | (counts % 2 == 0)))

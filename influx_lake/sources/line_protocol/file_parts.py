@@ -1,4 +1,4 @@
-"""A file of line protocol in blocks of whole lines, and its end, which may be a part of a line."""
+"""A file of line protocol in blocks of whole lines, and its last line, which may be incomplete."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from influx_lake.sources.points.bad_record import BadRecord
 from influx_lake.sources.points.cells import no_cells
 
 _TIME_AT_END = re.compile(rb"[ \t]-?([0-9]+)[ \t]*\Z")
-_DIGITS_OF_OUR_TIME = {1: 19, 1_000: 16, 1_000_000: 13, 1_000_000_000: 10}
-"""How many digits the times of 2001 to 2286 have, by the nanoseconds that they count in."""
+_DIGITS_OF_TIMES = {1: 19, 1_000: 16, 1_000_000: 13, 1_000_000_000: 10}
+"""The digits of timestamps between 2001 and 2286, by the nanoseconds of a unit."""
 
 
 @dataclass(slots=True)
 class FileParts:
-    """Parses a file that comes in chunks of any size.
+    """Parses a file that is read in chunks of any size.
 
     Attributes:
-        parser: Takes its blocks apart.
-        uri: What it is called.
-        limits: How long a line may be.
-        ends_whole: Whether the last line is whole, also without its line break.
+        parser: Parses its blocks.
+        uri: The file's URI.
+        limits: The size limits of lines.
+        ends_whole: Whether the last line is complete even without a line break.
     """
 
     parser: LineParser
@@ -37,7 +37,7 @@ class FileParts:
     _farthest: int = 0
 
     def parsed(self, chunks: Iterator[bytes]) -> Iterator[Parsed]:
-        """What its blocks hold, in order.
+        """The parsed blocks, in order.
 
         Raises:
             FileUnreadable: A line is too long.
@@ -75,19 +75,19 @@ class FileParts:
 
     @property
     def _digits(self) -> int:
-        """How many digits times have."""
+        """The digits of timestamps."""
         unit = self.parser.unit
-        return len(str(self._farthest // unit)) if self._farthest else _DIGITS_OF_OUR_TIME[unit]
+        return len(str(self._farthest // unit)) if self._farthest else _DIGITS_OF_TIMES[unit]
 
     def _is_cut(self, line: bytes) -> bool:
-        """Whether a last line without its line break may be a part of one: the time is what ends a line."""
+        """Whether the last line, without a line break, may be incomplete, judged by the timestamp at its end."""
         found = None if self.ends_whole or line.lstrip().startswith(b"#") else _TIME_AT_END.search(line)
         return found is not None and len(found[1]) < self._digits
 
     def _cut(self, line: bytes) -> BadRecord:
         return BadRecord(
             self.parser.lines + 1,
-            f"is the last line, has no line break, and ends in a time of fewer digits than {self._digits}, which "
-            f"others have: the file was cut off, or is still being written (`{TRAILING_NEWLINE}: optional` takes it)",
+            f"is the last line, has no line break, and ends in a timestamp of fewer than {self._digits} digits, as "
+            f"others have: the file was cut off, or is still being written (`{TRAILING_NEWLINE}: optional` accepts it)",
             line.decode(errors="backslashreplace"),
         )

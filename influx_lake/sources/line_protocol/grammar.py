@@ -1,8 +1,8 @@
 """The grammar of line protocol, one line at a time, as InfluxDB 1.x and 2.x read it.
 
-It decides what the bulk parser in `blocks` leaves open: lines with escapes in their fields, odd blanks, strings over
-several lines, comments, and lines that are wrong. Names follow the escapes of those versions, where a backslash stands
-for itself unless a comma, a blank or an equals sign follows it.
+It parses what the bulk parser in `blocks` leaves: lines with escapes in their fields, unusual blanks, strings over
+several lines, comments, and invalid lines. Names follow the escapes of those versions, where a backslash is literal
+unless a comma, a blank or an equals sign follows it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _INTEGER = re.compile(rb"(-?[0-9]+)i")
 _UINTEGER = re.compile(rb"([0-9]+)u")
 _FLOAT = re.compile(rb"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _MOST_DIGITS = 20
-"""Of an integer of 64 bits."""
+"""The most digits of a 64-bit integer."""
 BOOLEANS = {
     **dict.fromkeys((b"t", b"T", b"true", b"True", b"TRUE"), True),
     **dict.fromkeys((b"f", b"F", b"false", b"False", b"FALSE"), False),
@@ -42,7 +42,7 @@ _STRING_ESCAPE = re.compile(r'\\(["\\])')
 
 
 class BadLine(Exception):
-    """A line is not line protocol; the text says why."""
+    """A line is not line protocol; the text tells why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: its series as it is written, its fields, and its time as a number."""
+    """One line: its series as written, its fields, and its time as a number."""
 
     series: bytes
     fields: list[Field]
@@ -65,7 +65,7 @@ class Line:
 
 @dataclass(slots=True)
 class LineScan:
-    """Where a string is open, by the rules by which InfluxDB cuts a body into lines."""
+    """Tracks whether a string is open, by the rules by which InfluxDB splits a body into lines."""
 
     quoted: bool = False
     fields: bool = False
@@ -73,7 +73,7 @@ class LineScan:
     commas: int = 0
 
     def ends(self, line: bytes) -> bool:
-        """Read one physical line and say whether the newline behind it ends the whole line."""
+        """Read one physical line; return whether the newline after it ends the logical line."""
         for mark in _MARKS.findall(line + b"\n"):
             if mark == b"\\\n":
                 return False
@@ -94,7 +94,7 @@ _MARKS = re.compile(rb'\\.|[ ",=]', re.DOTALL)
 
 
 def parse_line(line: bytes) -> Line:
-    """Take one line apart; its series is only found, and left for `parse_series`.
+    """Parse one line; its series is only found, and left to `parse_series`.
 
     Raises:
         BadLine: It is not line protocol.
@@ -127,7 +127,7 @@ def _field_set(line: bytes, at: int) -> tuple[int, list[Field]]:
             break
         at += 1
     if at < len(line) and line[at] != 0x20:
-        raise BadLine(f"goes on after a value: {shown(line[at:])}")
+        raise BadLine(f"continues after a value: {shown(line[at:])}")
     return at, fields
 
 
@@ -148,7 +148,7 @@ def parse_value(word: bytes) -> tuple[ColumnType, Value]:
     """The type and the value of a field that is not a string.
 
     Raises:
-        BadLine: It is none.
+        BadLine: It is not valid.
     """
     if word in BOOLEANS:
         return ColumnType.BOOLEAN, BOOLEANS[word]
@@ -161,11 +161,11 @@ def parse_value(word: bytes) -> tuple[ColumnType, Value]:
         if math.isinf(number):
             raise BadLine(f"has a number that is too large for a float: {shown(word)}")
         return ColumnType.FLOAT, number
-    raise BadLine(f"has a value that is of no type: {shown(word)}")
+    raise BadLine(f"has an invalid value: {shown(word)}")
 
 
 def _within(numbers: range, digits: bytes, what: str) -> int:
-    # Python refuses to read very many digits.
+    # Python refuses to parse very many digits.
     first = digits.lstrip(b"-").lstrip(b"0")[: _MOST_DIGITS + 1]
     number = (-1 if digits.startswith(b"-") else 1) * int(first or b"0")
     if number not in numbers:
@@ -174,10 +174,10 @@ def _within(numbers: range, digits: bytes, what: str) -> int:
 
 
 def parse_series(series: bytes) -> tuple[str, Tags]:
-    """The measurement and the tags, by name, of a series as it is written.
+    """The measurement and the tags, sorted by name, of a series as written.
 
     Raises:
-        BadLine: It is not one.
+        BadLine: It is not valid.
     """
     measurement, *parts = _SERIES_PARTS.split(series)
     name = _unescaped(measurement, _NAME_ESCAPE)
@@ -198,19 +198,19 @@ def parse_series(series: bytes) -> tuple[str, Tags]:
 
 
 def parse_field_name(name: bytes) -> str:
-    """A field's name as it is written, without its escapes.
+    """A field's name without its escapes.
 
     Raises:
-        BadLine: It is not text.
+        BadLine: It is not UTF-8.
     """
     return _unescaped(name, _FIELD_ESCAPE)
 
 
 def check_field_name(name: str) -> None:
-    """Make sure that a field may be called so.
+    """Make sure that a field's name is allowed.
 
     Raises:
-        BadLine: It may not.
+        BadLine: It is not.
     """
     if name == TIME:
         raise BadLine(f"has a field called {TIME!r}, which is the name of the time itself")
@@ -225,6 +225,6 @@ def _unescaped(raw: bytes, escape: re.Pattern[str]) -> str:
 
 
 def shown(raw: bytes) -> str:
-    """The beginning of what a line says, for messages."""
+    """The beginning of a part of a line, for messages."""
     text = raw[:60].decode(errors="backslashreplace")
     return repr(text + ("..." if len(raw) > 60 else ""))

@@ -1,4 +1,6 @@
-"""What `influx_inspect export` says between the points: how to make databases, and whose points follow."""
+"""The comments of `influx_inspect export`: statements that create databases, and the context of the points that
+follow.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ _DATABASE, _POLICY = b"# CONTEXT-DATABASE:", b"# CONTEXT-RETENTION-POLICY:"
 
 @dataclass(slots=True)
 class Headers:
-    """Where a file is, by the comments that came so far.
+    """The state given by the comments read so far.
 
     Attributes:
-        context: Whose points the next lines are.
+        context: The context of the next lines' points.
         in_ddl: Whether the next lines are statements, not points.
     """
 
@@ -22,11 +24,11 @@ class Headers:
     in_ddl: bool = False
 
     def read(self, comment: bytes) -> bool:
-        """Take a comment in, and return whether it is one of these."""
+        """Apply a comment; return whether it is one of these."""
         if comment in (b"# DDL", b"# DML"):
             self.in_ddl = comment == b"# DDL"
         elif comment.startswith(_DATABASE):
-            # The database's line comes first; its policy's follows.
+            # The line of the database comes before that of the policy.
             self.context = Context(_text(comment.removeprefix(_DATABASE)))
         elif comment.startswith(_POLICY):
             self.context = Context(self.context.database, _text(comment.removeprefix(_POLICY)))

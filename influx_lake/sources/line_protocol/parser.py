@@ -1,4 +1,4 @@
-"""From blocks of line protocol to cells: nearly all lines at once, the odd ones one at a time."""
+"""Parses blocks of line protocol to cells: nearly all lines at once, the odd ones one at a time."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _DENSE = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a block holds.
+    """The contents of a block.
 
     Attributes:
         cells: The values of its points.
-        bad: Its lines that are none.
+        bad: Its bad lines.
         rest: The beginning of a point that ends in the next block.
     """
 
@@ -48,11 +48,11 @@ class Parsed:
 
 @dataclass(slots=True)
 class LineParser:
-    """Takes the blocks of one file apart, one after the other.
+    """Parses the blocks of one file, in order.
 
     Attributes:
         registry: Numbers series and fields.
-        unit: How many nanoseconds the timestamps count in.
+        unit: The unit of timestamps, in nanoseconds.
         lines: How many lines were read.
     """
 
@@ -64,11 +64,11 @@ class LineParser:
     _numbers: dict[tuple[Context, bytes], tuple[int, int]] = field(default_factory=dict)
 
     def parse(self, block: bytes, *, last: bool = False) -> Parsed:
-        """Take a block apart.
+        """Parse a block.
 
         Args:
             block: Whole physical lines, each with its newline.
-            last: Whether nothing comes behind it.
+            last: Whether it is the last one.
         """
         if (plain := self._plain(block)) is not None:
             self.lines += plain.lines
@@ -86,12 +86,12 @@ class LineParser:
         return Parsed(rows.batch, odd.bad, rest)
 
     def _plain(self, block: bytes) -> _UsualLines | None:
-        """The lines of a block that has no others than plain ones."""
+        """The lines of a block with only plain lines; None for other blocks."""
         found = None if self._headers.in_ddl else plain_block(block)
         return None if found is None else _UsualLines.of_plain(found, self)
 
     def series(self, raw: bytes) -> tuple[str, Tags] | None:
-        """The measurement and tags that a text stands for; None when it is no series."""
+        """The measurement and tags of a series as written; None if it is not valid."""
         if raw not in self._series:
             self._forget()
             try:
@@ -101,7 +101,7 @@ class LineParser:
         return self._series[raw]
 
     def numbers(self, context: Context, raw: bytes) -> tuple[int, int]:
-        """The numbers of the measurement and the series of a text that is one."""
+        """The numbers of the measurement and the series of a valid series."""
         known = self._numbers.get((context, raw))
         if known is None:
             name, tags = self.series(raw) or parse_series(raw)
@@ -117,7 +117,7 @@ class LineParser:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Cells, and the line that each is from."""
+    """Cells, each with the number of its line."""
 
     batch: pa.RecordBatch
     line: Places
@@ -129,17 +129,17 @@ class _UsualLines:
 
     Attributes:
         parser: The file's parser.
-        lines: How many lines there are, of whatever form.
-        usual: Which lines are of the form.
-        owner: Which of all lines each field belongs to.
-        mask: Which lines they are; fewer than by the form alone.
-        times: The time of each line of the form, in nanoseconds.
-        series: The series' text of each line of the form, as a place in `raw_series`.
-        raw_series: The different texts.
-        names: The name of each field, as a place in `raw_names`.
-        raw_names: The different names.
+        lines: How many lines there are, of any form.
+        usual: The mask of lines of the usual form.
+        owner: The number of the line that each field belongs to.
+        mask: The mask of valid ones among them.
+        times: The time of each usual line, in nanoseconds.
+        series: The series of each usual line, as an index into `raw_series`.
+        raw_series: The distinct series.
+        names: The name of each field, as an index into `raw_names`.
+        raw_names: The distinct names.
         code: The code of each field's type.
-        bits: Each value's bits.
+        bits: The bits of each value.
         texts: The values that are strings.
     """
 
@@ -159,7 +159,7 @@ class _UsualLines:
 
     @classmethod
     def read(cls, block: bytes, layout: Layout, parser: LineParser) -> _UsualLines:
-        """Take those lines apart. What is wrong with one is for the grammar to say: it counts as odd."""
+        """Parse those lines. Invalid ones count as odd, for the grammar to report."""
         data, buffer = np.frombuffer(block, np.uint8), pa.py_buffer(block)
         mask, places = layout.usual.copy(), np.flatnonzero(layout.usual)
         values = read_values(data, buffer, layout.values)
@@ -177,7 +177,7 @@ class _UsualLines:
 
     @classmethod
     def of_plain(cls, block: PlainBlock, parser: LineParser) -> _UsualLines | None:
-        """The lines of a plain block; None where one is odd all the same."""
+        """Parse the lines of a plain block; None if one is odd after all."""
         times = read_timestamps(block.times)
         if times is None or not _are_times(times, parser.unit).all():
             return None
@@ -195,14 +195,14 @@ class _UsualLines:
         return cls(parser, *owns, times * parser.unit, series, raw_series, names, raw_names, *values.columns)
 
     def leave_out(self, odd: OddLines, lines: Spans) -> None:
-        """Leave out the lines that belong to odd points."""
+        """Exclude the lines that belong to odd points."""
         for begin, end in odd.taken:
             self.mask[begin:end] = False
         if odd.rest is not None:
             self.mask[np.searchsorted(lines.begin, odd.rest) :] = False
 
     def cells(self, contexts: list[tuple[int, Context]]) -> _Rows:
-        """Their values. Series and fields get numbers now: those of lines that were left out are none."""
+        """Their values. Series and fields are numbered only now, so that those of excluded lines get no numbers."""
         measurement, series = self._numbered_series(contexts)
         rows = slice(None) if self.mask.all() else self.mask[self.owner]
         owner = self.owner[rows]
@@ -254,7 +254,7 @@ def _encoded_spans(spans: Spans, block: pa.Buffer) -> tuple[Numbers, list[bytes]
 
 
 def _distinct(numbers: npt.NDArray[np.integer], bound: int) -> tuple[Places, Places]:
-    """The different numbers, and of each number its place among them."""
+    """The distinct numbers, and the index of each number among them."""
     if bound > _DENSE:
         distinct, place = np.unique(numbers, return_inverse=True)
         return distinct.astype(np.int64), place
@@ -270,7 +270,7 @@ def _are_times(times: Places, unit: int) -> Mask:
 
 
 def _is_plain_name(raw: bytes) -> bool:
-    """Whether a line that begins so is no comment, for one."""
+    """Whether a line with this beginning is not a comment or similar."""
     return raw[:1] > b"#" and raw[:1] != UTF8_MARK[:1]
 
 

@@ -1,7 +1,7 @@
-"""Blocks whose lines all are `series field=value,... timestamp`, without strings, escapes and comments.
+"""Parses blocks whose lines all are `series field=value,... timestamp`, without strings, escapes and comments.
 
-Arrow's reader of CSV cuts them at their two spaces; what is left to find is where fields begin and end. Whatever is
-otherwise is left to `blocks`, the whole block of it.
+Arrow's CSV reader splits lines at their two spaces, so that only the fields are left to be found. All other blocks are
+left to `blocks`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class PlainBlock:
     """The parts of a block.
 
     Attributes:
-        lines: How many lines it has, also empty ones.
+        lines: How many lines it has, including empty ones.
         series: The series of each point.
         times: The timestamp of each point.
-        data: The fields of all points, one behind the other.
-        keys: The fields' names there.
+        data: The fields of all points, concatenated.
+        keys: The fields' names in it.
         values: Their values.
-        owner: Which point each field belongs to.
+        owner: The number of the point that each field belongs to.
     """
 
     lines: int
@@ -44,7 +44,7 @@ class PlainBlock:
 
 
 def plain_block(block: bytes) -> PlainBlock | None:
-    """Take a block apart that ends with a newline; None where it is not plain."""
+    """Split a block that ends with a newline; None if it is not plain."""
     if any(mark in block for mark in _NEVER):
         return None
     try:
@@ -75,14 +75,14 @@ def _columns(block: bytes) -> tuple[pa.BinaryArray, pa.BinaryArray, pa.BinaryArr
         ),
     )
     if not len(table) or block.startswith(UTF8_MARK):
-        # Arrow takes the mark away.
+        # Arrow removes the byte order mark.
         return None
     series, fields, times = (column.combine_chunks() for column in table.columns)
     return series, fields, times
 
 
 def _fields(data: Bytes, ends: Places) -> tuple[Spans, Spans, Places] | None:
-    """Where names and values are, and whose they are; None where a point has others than `name=value,...`."""
+    """Where names and values are, and which points they belong to; None if any is not `name=value,...`."""
     equals = np.flatnonzero(data[: ends[-1]] == ord("="))
     commas = np.flatnonzero(data[: ends[-1]] == ord(","))
     begin, end, owner = ends[:-1], ends[1:], np.arange(len(ends) - 1)

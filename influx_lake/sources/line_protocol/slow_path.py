@@ -1,4 +1,4 @@
-"""Parses lines that are not plain, one at a time: comments, escapes, multi-line strings, mistakes."""
+"""Parses lines that are not plain, one at a time: comments, escapes, multi-line strings, invalid lines."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from influx_lake.sources.points.registry import Context
 
 _STATEMENT = re.compile(rb"(?:create|alter|drop|delete|grant|revoke|set|show|select|kill|explain)\b", re.IGNORECASE)
 _COMMENTED = (
-    "is a point of a measurement whose name begins with #, which InfluxDB takes for a comment: rename the measurement, "
-    "or leave the line out"
+    "is a point of a measurement whose name begins with #, which InfluxDB reads as a comment: rename the measurement, "
+    "or remove the line"
 )
 LONGEST_POINT = 4_000_000
-"""A string that goes on for longer than this was never closed; the line that opens it is bad, and no other."""
+"""The longest string: a longer one was never closed, and only the line that opens it is bad."""
 
 
 @dataclass(frozen=True, slots=True)
 class OddLine:
-    """A point that was read by itself.
+    """A point that was parsed separately.
 
     Attributes:
         number: The physical line in the block where it begins.
-        context: Whose it is.
-        line: What it holds; its time is in nanoseconds.
+        context: Its context.
+        line: Its contents; the time is in nanoseconds.
     """
 
     number: int
@@ -49,20 +49,20 @@ class OddLine:
 
 @dataclass(slots=True)
 class OddLines:
-    """Reads the odd lines of a block.
+    """Parses the odd lines of a block.
 
     Attributes:
         block: The block.
         lines: Its physical lines.
-        headers: Where the file is; moves along.
-        unit: How many nanoseconds the timestamps count in.
-        before: How many lines of the file came before the block.
-        last: Whether the block is the file's last.
-        points: The points that were found.
-        bad: The lines that are none.
-        contexts: From which line on which context holds.
+        headers: The state of the file's comments; updated.
+        unit: The unit of timestamps, in nanoseconds.
+        before: How many lines of the file precede the block.
+        last: Whether the block is the last one of the file.
+        points: The points found.
+        bad: The bad lines.
+        contexts: The contexts, each with the line from which it applies.
         taken: Lines of the usual form that belong to the point before them.
-        rest: Where the last point begins, if it goes on in the next block.
+        rest: Where the last point begins, if it continues in the next block.
     """
 
     block: bytes
@@ -78,7 +78,7 @@ class OddLines:
     rest: int | None = None
 
     def read(self, usual: Mask) -> None:
-        """Read the lines that are not usual, in order."""
+        """Parse the lines that are not usual, in order."""
         self.contexts.append((0, self.headers.context))
         following = 0
         for number in np.flatnonzero(~usual).tolist():
@@ -88,7 +88,7 @@ class OddLines:
                     break
 
     def _read_from(self, number: int) -> int:
-        """Read what begins at a line, and return the line behind it."""
+        """Parse what begins at a line, and return the next line."""
         first = self._line(number).removeprefix(UTF8_MARK).strip(b" \t\r")
         if self.headers.read(first):
             if self.headers.context != self.contexts[-1][1]:
@@ -107,7 +107,7 @@ class OddLines:
         if following > number + 1:
             self.taken.append((number + 1, following))
         if is_comment:
-            # InfluxDB does not read it either, and its exports hold such lines.
+            # InfluxDB does not read such lines either, but its exports contain them.
             self._add_bad(number, text, _COMMENTED)
         else:
             self._read_point(number, text)
@@ -124,7 +124,7 @@ class OddLines:
         return self.block[self.lines.begin[number] : self.lines.end[number]]
 
     def _end_of_point(self, number: int) -> int | None:
-        """The line behind a point; None when the block ends before it does."""
+        """The line after a point; None if the point does not end in this block."""
         scan, begin = LineScan(), self.lines.begin[number]
         for following in range(number, len(self.lines.end)):
             if scan.ends(self._line(following)):
@@ -141,7 +141,7 @@ class OddLines:
 
     def _add_bad(self, number: int, text: bytes, reason: str) -> None:
         if text.startswith(b"\0"):
-            reason = "begins with NUL bytes: room that was never written to"
+            reason = "begins with NUL bytes: space that was never written to"
         self.bad.append(BadRecord(self.before + number + 1, reason, text.decode(errors="backslashreplace")))
 
 

@@ -1,4 +1,4 @@
-"""The values of many fields, told apart by type and converted all at once."""
+"""Converts the values of many fields at once, by type."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Values:
     """Values of fields.
 
     Attributes:
-        code: The code of each one's type.
-        bits: Their bits, where they are no strings.
+        code: The code of each value's type.
+        bits: The bits of each value that is not a string.
         texts: The strings.
-        good: Which are values of their types.
+        good: The mask of valid values.
     """
 
     code: Places
@@ -40,12 +40,12 @@ class Values:
 
     @property
     def columns(self) -> tuple[Places, Places, pa.Array]:
-        """All but what is good."""
+        """All but the mask."""
         return self.code, self.bits, self.texts
 
 
 def read_values(data: Bytes, block: pa.Buffer, spans: Spans) -> Values:
-    """Convert the values of fields. What is left as not good is for the grammar to look at."""
+    """Convert the values of fields. Those that are not good are left to the grammar."""
     code = _codes(data, spans)
     bits, good = np.zeros(len(code), np.int64), np.ones(len(code), np.bool_)
     for kind, number in _NUMBERS.items():
@@ -63,12 +63,12 @@ def read_values(data: Bytes, block: pa.Buffer, spans: Spans) -> Values:
 
 
 def read_integers(data: Bytes, block: pa.Buffer, spans: Spans) -> tuple[Places, Mask]:
-    """Decimal integers, and which of the parts are."""
+    """Parse decimal integers; also return the mask of valid ones."""
     return _TIMESTAMP.read(data, block, spans)
 
 
 def read_timestamps(texts: pa.BinaryArray) -> Places | None:
-    """Timestamps of which each is a decimal integer; None where one is none."""
+    """Parse timestamps; None if one is not a decimal integer."""
     _, offsets, data = texts.buffers()
     ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
     if ends[0] == ends[-1]:
@@ -91,12 +91,12 @@ def _codes(data: Bytes, spans: Spans) -> Places:
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """How numbers of a type are written.
+    """The format of numbers of a type.
 
     Attributes:
         type: The type.
-        pattern: All of the number, without the suffix.
-        suffix: How many bytes say the type.
+        pattern: The number without the suffix.
+        suffix: How many bytes at the end denote the type.
     """
 
     type: pa.DataType
@@ -104,7 +104,7 @@ class _Number:
     suffix: int = 0
 
     def read(self, data: Bytes, block: pa.Buffer, spans: Spans) -> tuple[Places, Mask]:
-        """Numbers, and which of the parts are."""
+        """Parse numbers; also return the mask of valid ones."""
         good, inner = _begins_plainly(data, spans), spans.inner(end=self.suffix)
         try:
             numbers = inner.with_gaps(block).view(pa.string()).cast(self.type)
@@ -123,12 +123,12 @@ class _Number:
         try:
             return texts.view(pa.string()).cast(self.type)
         except pa.ArrowInvalid:
-            # Some are out of range: each is for the grammar.
+            # Some are out of range: all are left to the grammar.
             return None
 
 
 def _begins_plainly(data: Bytes, spans: Spans) -> Mask:
-    """Arrow reads more than InfluxDB does: a plus sign, hexadecimal numbers."""
+    """A mask without what only Arrow accepts as numbers: a plus sign, hexadecimal digits."""
     last = len(data) - 1
     first, second, third = (data[np.minimum(spans.begin + place, last)] for place in range(3))
     digit = (first >= ord("0")) & (first <= ord("9"))

@@ -1,1 +1,1 @@
-"""Points that come as messages of a topic: taken apart like files, each message by itself."""
+"""Points from messages of a topic: parsed like files, each message by itself."""

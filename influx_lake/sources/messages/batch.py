@@ -16,7 +16,7 @@ from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.points.survey import FileSurvey
 
 RawColumns: TypeAlias = tuple[AbstractSet[str], AbstractSet[FieldName]]
-"""Tags, and fields with the types that they have."""
+"""Tags, and fields with their types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class MessageBatch:
 
     Attributes:
         config: The topics.
-        taken: Their points, the later ones with the values that count.
-        known: The tags and fields that measurements had in messages before: a few messages never have all of them.
+        taken: Their points; the values of later units win.
+        known: The tags and fields that measurements had in earlier messages: a few messages rarely have all of them.
     """
 
     config: KafkaConfig
@@ -47,13 +47,13 @@ class MessageBatch:
 
     def units(
         self,
-        window: Window | None,  # noqa: ARG002 - all of them were read
+        window: Window | None,  # noqa: ARG002 - all messages were read
         measurement: str | None = None,  # noqa: ARG002
         left_out: frozenset[str] = frozenset(),  # noqa: ARG002
     ) -> Sequence[Unit]:
         return self.taken
 
-    def wants(self, key: MeasurementKey) -> bool:  # noqa: ARG002 - all are of the topics
+    def wants(self, key: MeasurementKey) -> bool:  # noqa: ARG002 - all points are of the topics
         return True
 
     def declared(self, measurement: str) -> tuple[Sequence[str], Sequence[tuple[str, ColumnType]]] | None:
@@ -87,13 +87,13 @@ class MessageBatch:
         return FileSurvey(self.taken, len(self.taken), (), *self.time_unit.split(": "))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 def batch_source(
     config: KafkaConfig, units: Sequence[Unit], known: Mapping[str, RawColumns] | None = None
 ) -> PointsSource:
-    """The source of messages that were taken apart; the arguments are those of `MessageBatch`."""
+    """The source of parsed messages; the arguments are those of `MessageBatch`."""
     return PointsSource(MessageBatch(config, units, known or {}))
 
 
@@ -109,7 +109,7 @@ def raw_columns(units: Sequence[Unit], measurement: str) -> RawColumns:
 
 
 def span_of(units: Sequence[Unit], measurement: str) -> tuple[int, int] | None:
-    """The first and the last time of a measurement's points, in nanoseconds since 1970; None where it has none."""
+    """The first and the last time of a measurement's points, in nanoseconds since 1970; None if it has none."""
     times = list[int]()
     for unit in units:
         for number, key in enumerate(unit.measurements):

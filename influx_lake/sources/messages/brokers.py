@@ -1,4 +1,4 @@
-"""What brokers say of topics: their partitions, and where these begin and end."""
+"""Asks brokers for the partitions of topics, and for their first and last offsets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 SECONDS = 20.0
-"""How long brokers are waited for."""
+"""The timeout of requests to brokers."""
 _REFUSED = (
     "_AUTHENTICATION",
     "SASL_AUTHENTICATION_FAILED",
@@ -54,8 +54,8 @@ class Brokers:
         """The partitions of each topic.
 
         Raises:
-            MeasurementNotFound: A topic is not there.
-            SourceError: The brokers do not answer, or refuse.
+            MeasurementNotFound: A topic does not exist.
+            SourceError: The brokers do not respond, or refuse the request.
         """
         with self._errors("list the topics"):
             known = self._client.list_topics(timeout=SECONDS).topics
@@ -68,18 +68,18 @@ class Brokers:
         return {topic: sorted(known[topic].partitions) for topic in self._config.topics}
 
     def ends(self, partitions: Mapping[str, Sequence[int]]) -> dict[str, dict[int, int]]:
-        """The offset behind the last message of each partition, before the first transaction that is not over.
+        """The offset after the last message of each partition.
 
         Raises:
-            SourceError: The brokers do not answer, or refuse.
+            SourceError: The brokers do not respond, or refuse the request.
         """
         return self._offsets(partitions, "latest")
 
     def begins(self, partitions: Mapping[str, Sequence[int]]) -> dict[str, dict[int, int]]:
-        """The offset of the first message of each partition that is still there.
+        """The offset of the first message of each partition that still exists.
 
         Raises:
-            SourceError: The brokers do not answer, or refuse.
+            SourceError: The brokers do not respond, or refuse the request.
         """
         return self._offsets(partitions, "earliest")
 
@@ -150,10 +150,10 @@ _PASSING = ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE", "LEADER
 
 
 class _Silent:
-    """Takes what librdkafka would write to standard error: what matters is in the errors."""
+    """Discards what librdkafka would write to standard error; the errors tell what matters."""
 
     def log(self, *_: object, **__: object) -> None:
-        """Leave it."""
+        """Discard a message."""
 
 
 def client_settings(config: KafkaConfig) -> dict[str, Any]:
@@ -182,6 +182,6 @@ def client_settings(config: KafkaConfig) -> dict[str, Any]:
 
 
 def protocol(config: KafkaConfig) -> str:
-    """How brokers are spoken to, in Kafka's words."""
+    """The security protocol, by Kafka's names."""
     way = "PLAINTEXT" if config.tls is None else "SSL"
     return way if config.username is None else f"SASL_{way}"

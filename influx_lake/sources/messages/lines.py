@@ -1,4 +1,4 @@
-"""Messages of line protocol: as many at once as there are, but none can have an effect on what another one says."""
+"""Messages of line protocol, parsed together as far as none can affect how another one is read."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _ODD = (b'"', b"\\", b"#")
 
 @dataclass(slots=True)
 class LineMessages:
-    """Takes messages of line protocol apart.
+    """Parses messages of line protocol.
 
     Attributes:
         writer: Takes the points.
-        unit: How many nanoseconds the timestamps count in.
+        unit: The unit of timestamps, in nanoseconds.
     """
 
     writer: UnitWriter
@@ -35,17 +35,17 @@ class LineMessages:
 
     @property
     def registry(self) -> Registry:
-        """What the points' series and fields are numbered by."""
+        """Numbers the points' series and fields."""
         return self.writer.registry
 
     def add(self, messages: Messages) -> Iterator[DeadLetter]:
-        """Take messages, in the order in which they count, and give those back that are no points."""
-        for begin, end in _stretches(messages):
+        """Parse messages, in the order of precedence, and return the unreadable ones."""
+        for begin, end in _groups(messages):
             alone = end - begin == 1
             yield from self._add(messages.some(begin, end), LineParser(self.registry, self.unit) if alone else None)
 
     def _add(self, messages: Messages, own: LineParser | None) -> Iterator[DeadLetter]:
-        """Take messages of which none goes on in the next."""
+        """Parse messages none of which continues in the next."""
         parser = own or self._parser
         texts = [(value or b"").removesuffix(b"\n") for value in messages.values]
         before = parser.lines
@@ -58,8 +58,8 @@ class LineMessages:
                 yield DeadLetter.of(messages, place, each.reason, each.text)
 
 
-def _stretches(messages: Messages) -> Iterator[tuple[int, int]]:
-    """The places of messages that can be read together, and of each that has to be read alone."""
+def _groups(messages: Messages) -> Iterator[tuple[int, int]]:
+    """The ranges of messages that can be parsed together, and those of one that has to be parsed alone."""
     values = messages.values
     if not any(mark in block for block in [b"\n".join(value or b"" for value in values)] for mark in _ODD):
         yield 0, len(values)
@@ -76,7 +76,7 @@ def _stretches(messages: Messages) -> Iterator[tuple[int, int]]:
 
 
 def _is_closed(value: bytes) -> bool:
-    """Whether a message ends what it begins: no string or escape goes on behind it, and no comment speaks of more."""
+    """Whether a message is self-contained: no string or escape is left open, and no comment sets a context."""
     if not any(mark in value for mark in _ODD):
         return True
     scan, ended = LineScan(), True

@@ -1,4 +1,4 @@
-"""Messages of topics, and those that cannot be read."""
+"""Messages of topics, and unreadable ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 Offsets: TypeAlias = Mapping[str, Mapping[int, int]]
-"""By topic and partition, the offset of the next message that is to be read."""
+"""The offset of the next message to read, by topic and partition."""
 
 DEAD_LETTERS = pa.schema(
     [
@@ -21,21 +21,22 @@ DEAD_LETTERS = pa.schema(
         ("message", pa.string()),
     ]
 )
-"""The columns of a table of dead letters: when and where a message was, why it is no point, and what it says.
+"""The columns of a table of dead letters: when and where a message was, why it is not a point, and its text.
 
-A message of several lines has a row for each of them that is no point; the others are points of tables."""
+Each unreadable line of a message has a row of its own; the others are points of tables.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Messages that follow each other in one partition of a topic.
+    """Consecutive messages of one partition of a topic.
 
     Attributes:
         topic: The topic.
         partition: The partition.
         offsets: The offset of each message.
-        times: When each was written, in milliseconds since 1970, as Kafka keeps it.
-        values: What each says; None for one without a value.
+        times: When each was written, in milliseconds since 1970, as recorded by Kafka.
+        values: The value of each; None for one without a value.
     """
 
     topic: str
@@ -48,22 +49,22 @@ class Messages:
         return len(self.offsets)
 
     def some(self, begin: int, end: int) -> Messages:
-        """The messages at some places."""
+        """A range of the messages."""
         cut = slice(begin, end)
         return Messages(self.topic, self.partition, self.offsets[cut], self.times[cut], self.values[cut])
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message, or a line of one, that is no point.
+    """A message, or a line of one, that is not a point.
 
     Attributes:
         time: When the message was written, in milliseconds since 1970.
         topic: Its topic.
         partition: Its partition.
         offset: Its offset.
-        reason: Why it is none.
-        text: What it says.
+        reason: Why it is not one.
+        text: Its text.
     """
 
     time: int
@@ -75,7 +76,7 @@ class DeadLetter:
 
     @classmethod
     def of(cls, messages: Messages, place: int, reason: str, text: str | None = None) -> DeadLetter:
-        """One of some messages."""
+        """The dead letter for one of some messages."""
         if text is None:
             text = (messages.values[place] or b"").decode(errors="backslashreplace")
         where = messages.topic, messages.partition, messages.offsets[place]

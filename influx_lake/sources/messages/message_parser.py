@@ -1,4 +1,4 @@
-"""Parses the messages of a topic into a unit of points, in any process, and reads them where they are loaded."""
+"""Parses the messages of a topic to a unit of points, in any process, and opens it in the process that loads it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from influx_lake.sources.points.staged_file import Unit, UnitWriter
 
 _NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _MOST_BYTES = 2**62
-"""The messages that are added at once are bounded, and so is what they become."""
+"""No limit: the messages that are added at once are bounded already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was read of a partition of a topic.
+    """The messages that were read of a partition.
 
     Attributes:
         topic: The topic.
         partition: The partition.
         first: The offset of the first message.
-        next: The offset behind the last one.
+        next: The offset after the last one.
         messages: How many there were.
         newest: When the newest was written, in milliseconds since 1970.
     """
@@ -43,13 +43,13 @@ class Read:
 
 
 @dataclass(slots=True)
-class TakenApart:
-    """What messages hold.
+class ParsedMessages:
+    """Parsed messages.
 
     Attributes:
         unit: Their points, packed.
-        reads: What was read, of each partition.
-        dead: Those that are no points.
+        reads: What was read of each partition.
+        dead: The unreadable ones.
     """
 
     unit: bytes
@@ -57,22 +57,22 @@ class TakenApart:
     dead: list[DeadLetter] = field(default_factory=list)
 
 
-def take_apart(
+def parse_messages(
     config: KafkaConfig, messages: Iterable[Messages], wanted: Callable[[str], bool] | None = None
-) -> TakenApart:
-    """Take messages apart.
+) -> ParsedMessages:
+    """Parse messages.
 
     Args:
-        config: What they are.
-        messages: The messages, in the order in which they count.
-        wanted: Whether a measurement is in the lake, where points of others are to be dead letters.
+        config: The options of their format.
+        messages: The messages, in the order of precedence.
+        wanted: Whether a measurement is in the lake, if points of others are to be dead letters.
     """
     with tempfile.TemporaryDirectory(prefix="influx-lake-messages-") as folder:
         place = Path(folder) / "unit"
         place.mkdir(mode=0o700)
         writer = UnitWriter(place, Path(folder) / "bad", Registry(), _MOST_BYTES)
         parser = _parser(config, writer)
-        found = TakenApart(b"")
+        found = ParsedMessages(b"")
         reads: dict[tuple[str, int], Read] = {}
         for some in messages:
             if not len(some):
@@ -88,7 +88,7 @@ def take_apart(
 
 
 def unpack(unit: bytes, folder: Path) -> Unit:
-    """The unit that messages were taken apart into, in a folder that is not there yet."""
+    """The unit of parsed messages, unpacked to a new folder."""
     folder.mkdir(mode=0o700, parents=True)
     with zipfile.ZipFile(io.BytesIO(unit)) as packed:
         packed.extractall(folder)
@@ -102,7 +102,7 @@ def _parser(config: KafkaConfig, writer: UnitWriter) -> LineMessages | ObjectMes
 
 
 def _read(parser: LineMessages | ObjectMessages, messages: Messages, config: KafkaConfig) -> list[DeadLetter]:
-    """Have messages read, but for those that say nothing or too much, and give back those that are no points."""
+    """Parse messages; those that are unreadable, empty or too large are returned."""
     dead, begin = list[DeadLetter](), 0
     for place, value in enumerate(messages.values):
         if value and len(value) <= config.max_document:
@@ -132,7 +132,7 @@ def _strangers(registry: Registry, wanted: Callable[[str], bool]) -> set[str]:
 
 
 def _of_strangers(config: KafkaConfig, messages: Messages, strangers: set[str]) -> Iterable[DeadLetter]:
-    """The messages that hold points of some measurements: rare enough to look at each by itself."""
+    """Find the messages with points of some measurements; they are rare, so each is parsed by itself."""
     for place in range(len(messages)):
         with tempfile.TemporaryDirectory(prefix="influx-lake-message-") as folder:
             writer = UnitWriter(Path(folder), Path(folder) / "bad", Registry(), _MOST_BYTES)
@@ -144,7 +144,7 @@ def _of_strangers(config: KafkaConfig, messages: Messages, strangers: set[str]) 
 
 def _packed(folder: Path) -> bytes:
     buffer = io.BytesIO()
-    # Its files are compressed already.
+    # Its files are already compressed.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as packed:
         for file in sorted(folder.iterdir()):
             packed.write(file, file.name)

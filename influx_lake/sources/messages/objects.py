@@ -1,4 +1,4 @@
-"""Messages of JSON, as Telegraf writes them: an object, or many under `metrics`."""
+"""Messages of JSON, as written by Telegraf: an object, or many under `metrics`."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _FEW = 16
 
 @dataclass(slots=True)
 class ObjectMessages:
-    """Takes messages of JSON apart.
+    """Parses messages of JSON.
 
     Attributes:
         writer: Takes the points.
-        config: What the records are.
+        config: The options of the records.
     """
 
     writer: UnitWriter
@@ -48,13 +48,13 @@ class ObjectMessages:
         self._builder = CellsBuilder(self.writer.registry)
 
     def add(self, messages: Messages) -> Iterator[DeadLetter]:
-        """Take messages, in the order in which they count, and give those back that are no points."""
+        """Parse messages, in the order of precedence, and return the unreadable ones."""
         if (points := self._at_once(messages.values)) is not None:
             for each in points:
                 each.add_to(self.writer)
             return
         if len(messages) > _FEW:
-            # Where one is not plain, most of the others are.
+            # If one is not plain, most of the others are.
             half = len(messages) // 2
             yield from self.add(messages.some(0, half))
             yield from self.add(messages.some(half, len(messages)))
@@ -64,7 +64,7 @@ class ObjectMessages:
         self.writer.add(self._builder.taken())
 
     def _at_once(self, values: Sequence[bytes | None]) -> list[PointColumns] | None:
-        """The points of messages that hold an object in one line each; None where they have to be looked at."""
+        """The points of messages with one object on one line each; None if they have to be parsed one by one."""
         if any(not value or b"\n" in value.rstrip(b"\n") for value in values):
             return None
         block = b"\n".join((*((value or b"").rstrip(b"\n") for value in values), b""))
@@ -77,7 +77,7 @@ class ObjectMessages:
         return None if any(each is None for each in floats) else [each for each in floats if each is not None]
 
     def _with_floats(self, points: PointColumns) -> PointColumns | None:
-        """The points with floats in the place of integers; None where an integer is not equal to one."""
+        """Convert integers of the points to floats; None if an integer is not equal to a float."""
         declared = self.config.columns.get(points.measurement)
         if declared is not None:
             return points
@@ -115,7 +115,7 @@ class ObjectMessages:
             yield DeadLetter.of(messages, place, error.message)
             return
         if not found:
-            yield DeadLetter.of(messages, place, "holds no object")
+            yield DeadLetter.of(messages, place, "contains no object")
 
     def _add_point(self, record: object) -> None:
         point = self._reader.point(record)
@@ -140,7 +140,7 @@ class ObjectMessages:
 
 
 def _are_exact(values: pa.Array) -> bool:
-    """Whether floats hold integers exactly."""
+    """Whether integers are exact as floats."""
     if values.null_count == len(values):
         return True
     numbers = values.drop_null().to_numpy()

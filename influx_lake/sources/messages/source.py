@@ -1,4 +1,4 @@
-"""Topics as a source: what is known of them without reading them, and why windows are not read from them."""
+"""Topics as a source that can be inspected, but not read by windows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from influx_lake.sources.protocol import RowStream, ServerInfo
 
 
 class TopicSource:
-    """The `Source` of topics that a stream follows.
+    """The `Source` of topics that a stream reads.
 
     Args:
         config: The topics.
@@ -39,7 +39,7 @@ class TopicSource:
         """Ask the brokers for the topics.
 
         Raises:
-            SourceError: They do not answer, or have no such topics.
+            SourceError: They do not respond, or have no such topics.
         """
         partitions = self._brokers.partitions()
         ends, begins = self._brokers.ends(partitions), self._brokers.begins(partitions)
@@ -52,7 +52,7 @@ class TopicSource:
         return Brokers(self.config)
 
     def measurements(self) -> list[str]:
-        """None: which there are, messages tell as they come."""
+        """Always empty: measurements are only known from messages."""
         return []
 
     def schema(self, measurement: str) -> MeasurementSchema:
@@ -94,8 +94,8 @@ class TopicSource:
     def _refused(self, wanted: str) -> LakeError:
         topics = ", ".join(self.config.topics)
         return PermanentSourceError(
-            f"{wanted} cannot be asked of the topics {topics}: their messages are not in the order of time, and "
-            "`influx-lake stream` reads them",
+            f"{wanted} cannot be read from the topics {topics}: their messages are not sorted by time, and are "
+            "read by `influx-lake stream`",
             remedy="To load or compare windows, name a database as `source` of the measurement, and the topics as "
             "`stream`",
         )

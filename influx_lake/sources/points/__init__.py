@@ -1,1 +1,1 @@
-"""Points that lie in files: taken apart once, kept by time on a local disk, put together again by window."""
+"""Points of files: parsed once, stored by time on a local disk, and assembled by window."""

@@ -1,4 +1,4 @@
-"""Cells of points that come one at a time."""
+"""Converts points that come one at a time to cells."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from influx_lake.sources.points.registry import CODES, Context, Registry, Tags
 INT64 = range(-(2**63), 2**63)
 UINT64 = range(2**64)
 TIMES = range(-(2**63) + 2, 2**63 - 1)
-"""The nanoseconds since 1970 that are times: from 1677 to 2262, without the ends that InfluxDB keeps for itself
-(`models/time.go`: MinNanoTime, MaxNanoTime)."""
+"""The valid times, in nanoseconds since 1970: from 1677 to 2262, without the values that InfluxDB reserves
+(`models/time.go`: MinNanoTime, MaxNanoTime).
+"""
 _AS_FLOAT, _AS_SIGNED, _AS_UNSIGNED = Struct("<d"), Struct("<q"), Struct("<Q")
 
 
 class BadPoint(Exception):
-    """A record is no point; the text says why."""
+    """A record is not a point; the text tells why."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPoint:
-    """A point as it was found.
+    """A point that was parsed.
 
     Attributes:
         measurement: Its measurement.
-        tags: Its tags, by name.
+        tags: Its tags, sorted by name.
         fields: Its fields' types and values.
         time: Nanoseconds since 1970.
     """
@@ -56,7 +57,7 @@ class CellsBuilder:
         return len(self._columns[0])
 
     def add(self, point: FoundPoint) -> None:
-        """Take a point."""
+        """Add a point."""
         measurement = self.registry.measurement(Context(), point.measurement)
         series = self.registry.series_of(measurement, point.tags)
         serieses, fields, times, bits, texts = self._columns
@@ -68,7 +69,7 @@ class CellsBuilder:
             texts.append(value if kind is ColumnType.STRING else None)
 
     def taken(self) -> pa.RecordBatch:
-        """The cells so far; they are taken out."""
+        """Remove and return the cells so far."""
         batch = pa.record_batch(list(self._columns), schema=SCHEMA)
         for column in self._columns:
             column.clear()
@@ -76,7 +77,7 @@ class CellsBuilder:
 
 
 def value_bits(kind: ColumnType, value: Any) -> int:
-    """The 64 bits of a number or boolean, as a signed integer; 0 for a text."""
+    """The 64 bits of a number or boolean, as a signed integer; 0 for a string."""
     if kind is ColumnType.STRING:
         return 0
     if kind is ColumnType.FLOAT:

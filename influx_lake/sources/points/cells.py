@@ -21,9 +21,11 @@ SCHEMA = pa.schema(
         pa.field("text", pa.string()),
     ]
 )
-"""The numbers of series and field, nanoseconds since 1970, and the value: its 64 bits (0 or 1 for a boolean), or text.
+"""The numbers of series and field, nanoseconds since 1970, and the value: its 64 bits (0 or 1 for a boolean), or the
+string.
 
-Rows are in the order in which they were met: of two values for one field of one point the later one counts."""
+Rows are in the order in which they were read: of two values of one field of one point the later one wins.
+"""
 
 
 def no_cells() -> pa.RecordBatch:
@@ -38,11 +40,11 @@ def cells(
 
     Args:
         series: The number of each row's series.
-        field: The number of its field, which stands for the value's type too.
+        field: The number of its field, which also determines the value's type.
         time: Nanoseconds since 1970.
-        bits: Its value, if that is no string.
-        texts: The values of those rows that have strings, in their order.
-        is_text: Which rows these are.
+        bits: Its value, unless that is a string.
+        texts: The values of the rows with strings, in order.
+        is_text: The mask of these rows.
     """
     if len(texts):
         places = pa.array(np.cumsum(is_text) - 1, mask=~is_text)

@@ -1,4 +1,4 @@
-"""What is left out of a table since it cannot be read, or has no value."""
+"""Messages about records that are in no table since they cannot be read, or have no value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from influx_lake.sources.remarks import Remark, verb
 
 
 def bad_records_remark(units: Sequence[Unit]) -> Remark | None:
-    """Tells what `max_bad_lines` lets pass: these records are in no table."""
+    """The remark about records that `max_bad_lines` lets pass: they are in no table."""
     bad = [unit for unit in units if unit.bad]
     if not bad:
         return None
@@ -21,12 +21,12 @@ def bad_records_remark(units: Sequence[Unit]) -> Remark | None:
     return Remark(
         f"{counted(count, 'record')} of {counted(len(bad), 'file')} cannot be read and {verb(count, 'is', 'are')} left "
         f"out, as max_bad_lines allows; the first, in {facts['file']}: {facts['first_bad']}",
-        f"Correct them; all that were met are in {bad[0].bad_file.parent}",
+        f"Correct them; all that were found are in {bad[0].bad_file.parent}",
     )
 
 
 def empty_records_remark(units: Sequence[Unit]) -> Remark | None:
-    """Tells of records without a value in any field: no point is without one, so these are in no table."""
+    """The remark about records without a value in any field: they are in no table."""
     empty = [unit for unit in units if unit.empty]
     if not empty:
         return None
@@ -34,12 +34,12 @@ def empty_records_remark(units: Sequence[Unit]) -> Remark | None:
     return Remark(
         f"{counted(count, 'record')} of {counted(len(empty), 'file')} {verb(count, 'has', 'have')} no value in any "
         f"field, and {verb(count, 'is', 'are')} left out; the first is in {facts['file']}, {facts['first_empty']}",
-        "Nothing is lost where they are to have none; else look at what writes them",
+        "If they should have values, check the program that writes them",
     )
 
 
 def all_left_out(units: Sequence[Unit]) -> str:
-    """Why files have no points of a measurement, where records were left out: a part of a message, or nothing."""
+    """Why files have no points of a measurement if records were left out: a part of a message, or empty."""
     remarks = [remark.text for remark in (bad_records_remark(units), empty_records_remark(units)) if remark]
     return f" that can be read: {'; '.join(remarks)}" if remarks else ""
 
@@ -48,13 +48,13 @@ def too_bad(count: int, allowed: int, facts: Mapping[str, Any], kept: Path) -> B
     """The error for more bad lines than are allowed.
 
     Args:
-        count: How many were met.
-        allowed: How many may be.
-        facts: The file, and the first one in it.
-        kept: Where they are.
+        count: How many were found.
+        allowed: How many are allowed.
+        facts: The file, and its first bad line.
+        kept: Where they are kept.
     """
     return BadRecords(
         f"{counted(count, facts.get('numbered', 'line'))} or more cannot be read, where {allowed:,} are allowed "
-        f"(max_bad_lines); the first, in {facts['file']}: {facts['first_bad']}; all that were met are in {kept}",
+        f"(max_bad_lines); the first, in {facts['file']}: {facts['first_bad']}; all that were found are in {kept}",
         remedy="Correct them, or raise max_bad_lines to leave them out",
     )

@@ -19,7 +19,7 @@ ROWS_AT_ONCE = 1_000_000
 
 
 class _Chunk(NamedTuple):
-    """Values of one measurement, sorted by time; `part` and `run` tell what was written later."""
+    """Values of one measurement, sorted by time; `part` and `run` order chunks by when they were written."""
 
     first: int
     part: int
@@ -30,7 +30,7 @@ class _Chunk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one unit has of the measurement.
+    """The data of the measurement in one unit.
 
     Attributes:
         unit: The unit.
@@ -49,8 +49,8 @@ class MeasurementPoints:
     """The points of one measurement.
 
     Args:
-        units: The files, the later ones with the values that count.
-        wanted: The measurement, as it is called in each of them.
+        units: The files; the values of later ones win.
+        wanted: The measurement's keys in them.
     """
 
     def __init__(self, units: Sequence[Unit], wanted: Sequence[MeasurementKey]) -> None:
@@ -67,11 +67,11 @@ class MeasurementPoints:
 
     @property
     def has_values(self) -> bool:
-        """Whether the values are here, and not only what is known of them."""
+        """Whether the values are available, not only the facts about them."""
         return all(part.unit.has_values for part in self._parts)
 
     def spans(self) -> tuple[Places, Places, Places]:
-        """The time of the first and the last row of each chunk, and how many rows it has."""
+        """The first time, the last time and the number of rows of each chunk."""
         mine = [(part.unit.chunks, part.unit.chunks["measurement"] == part.number) for part in self._parts]
         first, last, rows = (
             np.concatenate([np.empty(0, np.int64), *(known[name][which] for known, which in mine)])
@@ -80,9 +80,9 @@ class MeasurementPoints:
         return first, last, rows
 
     def cells(self, begin: int, end: int) -> Iterator[pa.Table]:
-        """The cells of a time [begin, end), in pieces that follow each other in time, none of them empty.
+        """The cells of a time range [begin, end), in consecutive pieces, none of them empty.
 
-        Rows that are equal in time come in the order in which they were written.
+        Rows with equal times are in the order in which they were written.
         """
         for piece in self.pieces(begin, end):
             yield self.as_cells(piece)
@@ -92,7 +92,7 @@ class MeasurementPoints:
         return pa.concat_tables([as_cells(each, self.fields) if are_wide(each) else each for each in piece])
 
     def side_by_side(self, piece: Sequence[pa.Table]) -> tuple[Points, FieldColumns]:
-        """The points of a piece and the columns of their fields; of several values of a field the last one counts."""
+        """The points of a piece and the columns of their fields; of several values of a field the last one wins."""
         if all(map(are_wide, piece)) and (rows := side_by_side(piece, len(self.series))) is not None:
             time, series = rows.column("time").to_numpy(), rows.column("series").to_numpy()
             points = Points(time, series.astype(np.int64), np.arange(len(time)))
@@ -102,16 +102,16 @@ class MeasurementPoints:
         return points, field_columns(cells, points, self.fields)
 
     def pieces(self, begin: int, end: int) -> Iterator[list[pa.Table]]:
-        """Cells and rows of a time [begin, end), in pieces that follow each other in time, none of them empty.
+        """Cells and rows of a time range [begin, end), in consecutive pieces, none of them empty.
 
-        What is equal in time comes in the order in which it was written. Of what was read only the last chunk of each
-        run can have rows behind the next chunk's first: these wait for the next piece.
+        Those with equal times are in the order in which they were written. Of the chunks read so far only the last one
+        of each run can have rows after the next chunk's first: these wait for the next piece.
         """
         chunks = sorted(self._chunks(begin, end))
         waiting: list[tuple[_Chunk, pa.Table]] = []
         fresh = 0
         for place, chunk in enumerate(chunks, start=1):
-            # A chunk reaches from its first row to its last: the time may be between two of them.
+            # A chunk may have no row in the range although it spans it.
             if len(read := self._read(chunk, begin, end)):
                 waiting.append((chunk, read))
             fresh += chunk.rows
@@ -164,5 +164,5 @@ def _values(rows: pa.Table) -> int:
 
 
 def _in_order(parts: list[tuple[_Chunk, pa.Table]]) -> list[pa.Table]:
-    """The rows of chunks, those that were written later behind the others."""
+    """The rows of chunks in the order in which they were written."""
     return [rows for _, rows in sorted(parts, key=lambda part: (part[0].part, part[0].run, part[0].number))]

@@ -1,4 +1,4 @@
-"""Points outside of a range of time: no window of it loads them, so that nobody would miss them."""
+"""Finds points outside a time range; no window of it loads them, and otherwise nobody would notice."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from influx_lake.sources.remarks import Outside
 
 _FIRST, _END = -(2**63), 2**63 - 1
 _MOST_CELLS = 20_000_000
-"""More values than these are not read only to be counted: their number is known from the index."""
+"""More values than these are not read only to be counted; their number is taken from the index."""
 
 
 def reaches_out(unit: Unit, begin: int, end: int) -> bool:
-    """Whether a file has points of any measurement outside of [begin, end): its index says so."""
+    """Whether a file has points of any measurement outside [begin, end), according to its index."""
     return bool((unit.chunks["first"] < begin).any() or (unit.chunks["last"] >= end).any())
 
 
 def outside_of(points: MeasurementPoints, begin: int, end: int) -> Outside | None:
-    """The points of a measurement outside of [begin, end); None where there are none.
+    """The points of a measurement outside [begin, end); None if there are none.
 
     Args:
         points: The points.
-        begin: The first nanosecond since 1970 that is inside.
-        end: The first one behind it.
+        begin: The first nanosecond since 1970 of the range.
+        end: The first nanosecond after it.
     """
     first, last, rows = points.spans()
     if not len(rows) or (first.min() >= begin and last.max() < end):
@@ -32,7 +32,7 @@ def outside_of(points: MeasurementPoints, begin: int, end: int) -> Outside | Non
     inside = ((first >= begin) & (first < end)) | ((last >= begin) & (last < end))
     everything = not inside.any() and (not points.has_values or next(points.pieces(begin, end), None) is None)
     if not points.has_values or rows[(first < begin) | (last >= end)].sum() > _MOST_CELLS:
-        # Those of chunks that lie outside as a whole: a few more are in others.
+        # Count only chunks that are outside as a whole; other chunks may hold a few more.
         before, behind = last < begin, first >= end
         ends = first[before | behind].min(initial=int(first.min())), last[before | behind].max(initial=begin)
         figures = int(rows[before].sum()), int(rows[behind].sum())
@@ -45,7 +45,7 @@ def outside_of(points: MeasurementPoints, begin: int, end: int) -> Outside | Non
 
 
 def _counted(points: MeasurementPoints, begin: int, end: int) -> tuple[int, int, int]:
-    """How many points there are, and the times of the first and the last one."""
+    """The number of points, and the times of the first and the last one."""
     count, first, last = 0, _END, _FIRST
     for piece in points.pieces(begin, end):
         found = Points.of_all(piece, len(points.series))

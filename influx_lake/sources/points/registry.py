@@ -1,4 +1,4 @@
-"""The series and columns of points, numbered as they are met."""
+"""Numbers the series and columns of points in order of appearance."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FieldName = tuple[str, ColumnType]
 """A field's name and the type of some of its values."""
 
 TYPES = (ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER, ColumnType.BOOLEAN, ColumnType.STRING)
-"""The types of fields; a type's place here is its code."""
+"""The types of fields; a type's index is its code."""
 CODES = {kind: code for code, kind in enumerate(TYPES)}
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Which database and retention policy points belong to, where their file says so."""
+    """The database and retention policy of points, if their file names them."""
 
     database: str | None = None
     retention_policy: str | None = None
@@ -39,7 +39,7 @@ class MeasurementKey:
 
 @dataclass(frozen=True, slots=True)
 class FieldKey:
-    """A field of a measurement, of one type: a field that has several is several of these."""
+    """A field of a measurement, with one type; a field with several types has several keys."""
 
     measurement: int
     name: str
@@ -47,7 +47,7 @@ class FieldKey:
 
 
 def numbering() -> defaultdict[K, int]:
-    """Numbers what is looked up in it, from zero on, as it is met; `map` does so for many without a step in Python."""
+    """A dictionary that numbers missing keys from zero on; with `map` it does so for many keys without Python code."""
     return defaultdict(count().__next__)
 
 
@@ -56,9 +56,9 @@ class Registry:
     """Numbers for measurements, series and fields.
 
     Attributes:
-        measurements: Each measurement's number.
-        series: Each series' number, by its measurement's and its tags.
-        fields: Each field's number.
+        measurements: The number of each measurement.
+        series: The number of each series, by the number of its measurement and its tags.
+        fields: The number of each field.
     """
 
     measurements: dict[MeasurementKey, int] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Registry:
         return self.measurements.setdefault(MeasurementKey(context, name), len(self.measurements))
 
     def series_of(self, measurement: int, tags: Tags) -> int:
-        """The number of a series, whose tags are sorted by name."""
+        """The number of a series, whose tags must be sorted by name."""
         return self.series[measurement, tags]
 
     def series_of_all(self, measurement: int, tags: Iterable[Tags]) -> list[int]:
@@ -82,5 +82,5 @@ class Registry:
         return self.fields.setdefault(FieldKey(measurement, name, TYPES[code]), len(self.fields))
 
     def field_measurements(self) -> Iterable[int]:
-        """The measurement of each field, by the fields' numbers."""
+        """The measurement of each field, in the order of the fields' numbers."""
         return (each.measurement for each in self.fields)

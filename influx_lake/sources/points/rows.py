@@ -1,4 +1,4 @@
-"""From cells to rows: the fields of each point side by side, the last value of each."""
+"""Converts cells to rows with the fields of each point side by side, the last value of each."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NOTHING = -1
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Points, in order of time and series.
+    """Points, sorted by time and series.
 
     Attributes:
-        time: Each one's time.
-        series: Its series.
-        of_cell: Which point each cell belongs to.
+        time: The time of each point.
+        series: The series of each point.
+        of_cell: The index of the point that each cell belongs to.
     """
 
     time: Places
@@ -58,7 +58,7 @@ class Points:
 
 
 class TagColumns:
-    """Tags as columns, from the series' numbers.
+    """Makes columns of tags from the numbers of series.
 
     Args:
         names: The tags.
@@ -74,7 +74,7 @@ class TagColumns:
         self._columns = {name: pa.array(column, pa.string()).dictionary_encode() for name, column in values.items()}
 
     def column(self, name: str, series: Places) -> pa.DictionaryArray:
-        """A tag of points."""
+        """The column of a tag."""
         return self._columns[name].take(pa.array(series))
 
 
@@ -92,10 +92,10 @@ class FieldColumns:
 
 
 def field_columns(cells: pa.Table, points: Points, fields: Sequence[FieldName]) -> FieldColumns:
-    """The columns of fields. Of several values for one field of one point the one written last counts, of any type."""
+    """The columns of fields. Of several values of one field of one point the last one wins, whatever its type."""
     numbers = cells.column("field").to_numpy()
     written = _Written(points, cells.column("bits").to_numpy(), cells.column("text"))
-    # A stable sort of small numbers is one by their digits.
+    # Stable sorts of small integers are radix sorts.
     order = np.argsort(numbers.astype(np.uint16) if len(fields) < 2**16 else numbers, kind="stable")
     ends = np.cumsum(np.bincount(numbers, minlength=len(fields)))
     begins = np.concatenate(([0], ends[:-1]))
@@ -115,7 +115,7 @@ class _Written:
     Args:
         points: The points.
         bits: The values' bits.
-        texts: Those that are texts.
+        texts: The values that are strings.
     """
 
     def __init__(self, points: Points, bits: Places, texts: pa.ChunkedArray) -> None:
@@ -125,7 +125,7 @@ class _Written:
         self.rewritten: Mask = np.zeros(len(points), np.bool_)
 
     def columns(self, types: Mapping[int, tuple[ColumnType, Places]]) -> dict[int, pa.Array]:
-        """The columns of one field: by its numbers, each of which stands for a type, the rows of its values."""
+        """The columns of one field: given the type and the rows of each of its numbers, which stand for types."""
         places = {number: self._last(rows) for number, (_, rows) in types.items()}
         latest = np.maximum.reduce(list(places.values()))
         if sum(len(rows) for _, rows in types.values()) > np.count_nonzero(latest >= 0):
@@ -135,13 +135,13 @@ class _Written:
         return {number: _column(types[number][0], place, self._bits, self._texts) for number, place in places.items()}
 
     def _last(self, rows: Places) -> Places:
-        """The row of each point's last value. Of several values for one place numpy keeps the last."""
+        """The row of each point's last value: numpy keeps the last of several values for one index."""
         place = np.full(len(self._points), _NOTHING, np.int64)
         place[self._points.of_cell[rows]] = rows
         return place
 
     def _compare(self, types: Mapping[int, tuple[ColumnType, Places]], latest: Places) -> None:
-        """Mark the points that have a value that is not the last one's."""
+        """Mark the points with a value that differs from the last one."""
         of_cell = self._points.of_cell
         rows = np.concatenate([each for _, each in types.values()])
         lost = rows[latest[of_cell[rows]] != rows]
@@ -157,7 +157,7 @@ class _Written:
 
 
 def _comparable(kind: ColumnType, rows: Places, bits: Places, texts: pa.ChunkedArray) -> pa.Array:
-    """Values as texts, numbers of the same value alike."""
+    """Convert values to strings that are the same for equal numbers."""
     column = _column(kind, rows, bits, texts)
     if kind is ColumnType.STRING:
         return pc.binary_join_element_wise("s", column, "")
@@ -186,25 +186,25 @@ def _column(kind: ColumnType, place: Places, bits: Places, texts: pa.ChunkedArra
 
 
 def with_integers(floats: pa.Array, integers: pa.Array) -> pa.Array:
-    """Floats, and integers in their gaps; no integer that no float is equal to."""
+    """Fill the gaps of floats with integers, except those that are not equal to any float."""
     same = integers.cast(pa.float64(), safe=False)
     return pc.coalesce(floats, pc.if_else(_is_exact(integers, same), same, pa.scalar(None, pa.float64())))
 
 
 def beyond_floats(integers: pa.Array) -> pa.Array:
-    """The integers that no float is equal to."""
+    """The integers that are not equal to any float."""
     exact = _is_exact(integers, integers.cast(pa.float64(), safe=False))
     return pc.if_else(exact, pa.scalar(None, pa.int64()), integers)
 
 
 def _is_exact(integers: pa.Array, floats: pa.Array) -> pa.Array:
-    # 2^63 is a float, and no integer.
+    # 2^63 is a float, but not an int64.
     below = pc.less(floats, pa.scalar(2.0**63))
     back = pc.if_else(below, floats, pa.scalar(0.0)).cast(pa.int64(), safe=False)
     return pc.and_(below, pc.equal(back, integers))
 
 
 def sliced(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch in pieces of a size that writers like."""
+    """Split a batch into pieces of a size suited to writers."""
     for begin in range(0, len(batch), _BATCH_ROWS):
         yield batch.slice(begin, _BATCH_ROWS)

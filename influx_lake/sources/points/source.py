@@ -1,4 +1,4 @@
-"""A source of points that lie in files, whatever their format."""
+"""A source of points in files of any format."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ class Archive(Protocol):
 
     @property
     def identity(self) -> str:
-        """Which files these are, without credentials."""
+        """The location of these files, without credentials."""
         ...
 
     @property
     def product(self) -> str:
-        """What they are, for people."""
+        """The kind of files, for messages."""
         ...
 
     def units(
         self, window: Window | None, measurement: str | None = None, left_out: frozenset[str] = frozenset()
     ) -> Sequence[Unit]:
-        """The points of the files that can hold a window's, or of all files; the later ones with what counts.
+        """The points of the files that can hold a window's points, or of all files; later files win.
 
         Args:
-            window: The window; None: of all files that can be read, to learn what there is.
-            measurement: The measurement that is asked for; None: any.
-            left_out: Fields that need not be among them.
+            window: The window; None for all files that can be read, to find out the columns.
+            measurement: The measurement to read; None for any.
+            left_out: Fields that are not needed.
 
         Raises:
             SourceError: A file that the window needs cannot be read.
@@ -67,24 +67,24 @@ class Archive(Protocol):
         ...
 
     def wants(self, key: MeasurementKey) -> bool:
-        """Whether a measurement of a file is one of this source."""
+        """Whether a measurement of a file belongs to this source."""
         ...
 
     @property
     def merges_numbers(self) -> bool:
-        """Whether a field of floats may hold integers without being of two types."""
+        """Whether a field of floats may hold integers without having two types."""
         ...
 
     def declared(self, measurement: str) -> tuple[Sequence[str], Sequence[FieldName]] | None:
-        """A measurement's tags and fields, where they are declared and need not be looked for."""
+        """The tags and fields of a measurement; None if they have to be found in the files."""
         ...
 
     def names(self) -> list[str] | None:
-        """The measurements, where they can be told without reading the files."""
+        """The measurements; None if they have to be found in the files."""
         ...
 
     def place_of(self, measurement: str, field: FieldName, value: int, time: int) -> str | None:
-        """Where a value was read: the file and the line; None where that cannot be told.
+        """The file and the line of a value; None if unknown.
 
         Raises:
             SourceError: The file cannot be read again.
@@ -92,24 +92,24 @@ class Archive(Protocol):
         ...
 
     def state(self) -> str:
-        """How much there is, for people."""
+        """The amount of data, for messages."""
         ...
 
     def units_read(self) -> Sequence[Unit]:
-        """The points of all files that were read so far, for whatever window."""
+        """The points of all files that were read so far, for any window."""
         ...
 
     @property
     def time_unit(self) -> str:
-        """The option that says what times count in, with what it says: `precision: ns`."""
+        """The option of the unit of times, with its value: `precision: ns`."""
         ...
 
     def survey(self) -> FileSurvey:
-        """What the files hold: all of those that columns are found in, else some."""
+        """Summarise all files if their columns are found in them, otherwise some of them."""
         ...
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Release the files."""
         ...
 
 
@@ -179,7 +179,7 @@ class PointsSource:
         return declared_columns((name for series in points.series for name, _ in series), fields)
 
     def declared(self, measurement: str) -> tuple[tuple[str, ...], tuple[FieldName, ...]]:
-        """The names of the tags of all of a measurement's points, and its fields in all of their types."""
+        """The names of the tags of all of a measurement's points, and its fields with all their types."""
         columns = [(each.name, each.column) for each in self._columns(measurement)]
         tags = tuple(name for name, column in columns if column.role is Role.TAG)
         return tags, tuple((name, column.type) for name, column in columns if column.role is Role.FIELD)

@@ -1,6 +1,6 @@
-"""The points of one file, on a local disk: by measurement, each run of them sorted by time, with an index.
+"""The points of one file, on a local disk: by measurement, in runs sorted by time, with an index.
 
-They are kept as cells, or as rows where they came as such. A run of rows is a file of its own: its columns are its
+They are stored as cells, or as rows if they came as rows. A run of rows is a file of its own, whose columns are its
 fields.
 """
 
@@ -70,13 +70,13 @@ LIMITS = Limits()
 
 @dataclass
 class UnitWriter:
-    """Writes a unit; whole once it was closed.
+    """Writes a unit, which is complete once it is closed.
 
     Attributes:
-        folder: Where; it exists and is empty.
-        bad_file: Where records go that cannot be read.
-        registry: What the cells' numbers stand for.
-        max_bytes: How large the unit may get.
+        folder: Its folder, which exists and is empty.
+        bad_file: The file for unreadable records.
+        registry: The meaning of the cells' numbers.
+        max_bytes: The largest size of the unit.
         limits: How much is held in memory.
     """
 
@@ -100,7 +100,7 @@ class UnitWriter:
         self._file = pa.ipc.new_file(self._sink, SCHEMA, options=_OPTIONS)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take cells, which come in the order in which they count.
+        """Add cells, in the order of precedence.
 
         Raises:
             StorageError: There is no room for them.
@@ -112,7 +112,7 @@ class UnitWriter:
         self._count(batch, len(batch))
 
     def add_rows(self, measurement: int, batch: pa.RecordBatch) -> None:
-        """Take points of a measurement in rows (`wide_rows`), which come in the order in which they count.
+        """Add points of a measurement in rows (`wide_rows`), in the order of precedence.
 
         Raises:
             StorageError: There is no room for them.
@@ -135,7 +135,7 @@ class UnitWriter:
             self._write_rows()
 
     def add_bad(self, records: list[BadRecord]) -> int:
-        """Keep what is no point aside, and return how much there is of it so far."""
+        """Write bad records to their file, and return how many there are so far."""
         if records:
             self.bad_file.parent.mkdir(mode=0o700, exist_ok=True)
             if not self._bad:
@@ -146,10 +146,10 @@ class UnitWriter:
         return self._bad
 
     def close(self, facts: dict[str, Any]) -> None:
-        """Write what is left, and what the numbers stand for.
+        """Write the rest, and the meaning of the numbers.
 
         Args:
-            facts: What else is to be known of the unit.
+            facts: Further facts about the unit.
         """
         self._write_run()
         self._write_rows()
@@ -170,7 +170,7 @@ class UnitWriter:
         make_private_file(self.folder / FACTS).write_text(json.dumps(known), encoding="utf-8")
 
     def abandon(self) -> None:
-        """Close the files of a unit that will not be whole."""
+        """Close the files of a unit that will not be completed."""
         self._sink.close()
 
     def _write_run(self) -> None:
@@ -236,13 +236,13 @@ class Unit:
     """The points of one file.
 
     Attributes:
-        folder: Where they are.
-        bad_file: Where the records are that could not be read.
-        facts: What is known of the unit.
+        folder: The unit's folder.
+        bad_file: The file of unreadable records.
+        facts: Facts about the unit.
         measurements: Its measurements, by their numbers.
         fields: Its fields, by their numbers.
-        chunks: Where values are: of each chunk the measurement, the run, how many values it has (`rows`), the first and
-            the last time, the file and the place in it.
+        chunks: The index: for each chunk the measurement, the run, the number of values (`rows`), the first and the
+            last time, the file and the index in it.
     """
 
     folder: Path
@@ -270,7 +270,7 @@ class Unit:
 
     @property
     def bad(self) -> int:
-        """How many of the file's lines are no points."""
+        """How many bad lines the file has."""
         return int(self.facts["bad"])
 
     @property
@@ -280,7 +280,7 @@ class Unit:
 
     @property
     def has_values(self) -> bool:
-        """Whether the values are here, and not only what is known of them."""
+        """Whether the values are available, not only the index."""
         return True
 
     def series(self, measurement: int) -> tuple[Numbers, list[Tags]]:
@@ -306,7 +306,7 @@ class Unit:
         return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(place)
 
     def chunks_of(self) -> Iterator[pa.RecordBatch]:
-        """All chunks, one after the other."""
+        """All chunks in order."""
         return map(self.chunk, range(len(self.chunks["rows"])))
 
 
@@ -320,19 +320,19 @@ def _series_table(series: list[tuple[int, Tags]]) -> pa.Table:
 
 
 def _words(texts: pa.Array) -> list[str]:
-    """Texts, of which most are there several times: such a one is a single object, which is hashed once."""
+    """The strings as a list in which equal ones are the same object, which is hashed only once."""
     encoded = texts.dictionary_encode()
     words = encoded.dictionary.to_pylist()
     return list(map(words.__getitem__, encoded.indices.to_pylist()))
 
 
 def _small(numbers: Numbers) -> npt.NDArray[np.integer]:
-    """The same numbers in as few bytes as they need: a stable sort of small ones is one by their digits."""
+    """The numbers in as few bytes as they need: stable sorts of small integers are radix sorts."""
     return numbers.astype(np.uint16) if int(numbers.max()) < 2**16 else numbers
 
 
 def _taken(cells: pa.Table, order: npt.NDArray[np.intp]) -> pa.Table:
-    """Cells in another order."""
+    """Reorder cells."""
     columns = [pa.array(column.to_numpy()[order]) for column in cells.columns[:-1]]
     text = cells.column("text")
     # Most points are numbers.

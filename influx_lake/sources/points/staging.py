@@ -1,4 +1,4 @@
-"""A folder that keeps the points of files for later windows and other processes: bounded, cleaned, safe in crashes."""
+"""A folder that stores the points of files for later windows and other processes: bounded, cleaned, safe in crashes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from influx_lake.sources.points.staged_file import FACTS, FORMAT, Unit, UnitWrit
 
 _LOCK, _PARTIAL, _BAD = ".lock", ".partial", "bad_lines"
 _NAME = re.compile(r"[0-9a-f]{32}")
-"""What a unit is called: others may keep files and folders where somebody put the staging folder."""
+"""The form of units' names: the folder may also hold files of others."""
 
 
 class FileTask(Protocol):
-    """Takes one file apart: here, or in another process, which it can be handed to."""
+    """Parses one file, in this or another process; it can be pickled."""
 
     @property
     def file(self) -> StoredFile:
@@ -37,11 +37,11 @@ class FileTask(Protocol):
 
     @property
     def reach(self) -> Window | None:
-        """The time that its points may have; None: any."""
+        """The time range allowed for its points; None for any."""
         ...
 
     def __call__(self, writer: UnitWriter) -> None:
-        """Put the points of the file into a unit.
+        """Write the points of the file to a unit.
 
         Raises:
             SourceError: The file cannot be read.
@@ -50,23 +50,23 @@ class FileTask(Protocol):
 
 
 class UnitStore(Protocol):
-    """Where the points of files are, once these were taken apart."""
+    """Holds the points of parsed files."""
 
     def prepare(self, wanted: Sequence[tuple[str, FileTask]], *, values: bool) -> None:
-        """Be told which units are asked for next, all at once.
+        """Prepare the units that are needed next, all at once.
 
         Args:
-            wanted: Of each the file and its state, and what fills it.
-            values: Whether the values are wanted, and not only which series and fields there are.
+            wanted: The identity of each file and its state, and the task that parses it.
+            values: Whether the values are needed, not only the series and fields.
         """
         ...
 
     def unit(self, identity: str, build: FileTask) -> Unit:
-        """The unit of a file, made now unless it is there. It stays until `close`.
+        """The unit of a file, created unless it exists. It stays until `close`.
 
         Args:
-            identity: The file and its state.
-            build: Fills the unit.
+            identity: The identity of the file and its state.
+            build: Parses the file to the unit.
 
         Raises:
             SourceError: The file cannot be read.
@@ -75,18 +75,18 @@ class UnitStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the units."""
+        """Release the units."""
         ...
 
 
 @dataclass
 class Staging:
-    """The folder, for as long as one source uses it: its units stay until `close`.
+    """The folder, as used by one source: its units stay until `close`.
 
     Attributes:
-        folder: Where units are; made when the first is.
-        max_bytes: How much all units may take together.
-        keep: How long a unit stays that nobody uses.
+        folder: The folder of units, created with the first one.
+        max_bytes: The largest size of all units together.
+        keep: How long unused units are kept.
     """
 
     folder: Path
@@ -95,16 +95,16 @@ class Staging:
     _held: ExitStack = field(default_factory=ExitStack)
 
     def prepare(self, wanted: Sequence[tuple[str, FileTask]], *, values: bool) -> None:
-        """Nothing is done before a unit is asked for."""
+        """Do nothing: units are created when they are read."""
 
     def unit(self, identity: str, build: FileTask) -> Unit:
-        """The unit of a file, made now unless it is there. It stays until `close`.
+        """The unit of a file, created unless it exists. It stays until `close`.
 
-        Other processes that want it meanwhile wait. A process that is killed leaves none behind that is not whole.
+        Other processes that need it wait meanwhile. A process that is killed leaves no incomplete unit.
 
         Args:
-            identity: The file and its state.
-            build: Fills the unit.
+            identity: The identity of the file and its state.
+            build: Parses the file to the unit.
 
         Raises:
             StorageError: The disk is full, or fails.
@@ -112,7 +112,7 @@ class Staging:
         folder = self.folder / hashlib.sha256(f"{FORMAT}\0{identity}".encode()).hexdigest()[:32]
         with storage_errors(self.folder), ExitStack() as held:
             make_private(self.folder)
-            # Held shared while it is used: what nobody holds may be cleaned away.
+            # Units in use are locked shared, so that others do not clean them.
             lock = held.enter_context(_locked(folder, exclusive=False))
             while not folder.is_dir():
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -121,7 +121,7 @@ class Staging:
                 fcntl.flock(lock, fcntl.LOCK_SH)
             os.utime(folder)
             unit = Unit.open(folder, self._bad_file(folder))
-            # Not where it failed: others may try.
+            # Keep the lock only on success, so that others may try.
             self._held.push(held.pop_all())
             return unit
 
@@ -140,13 +140,13 @@ class Staging:
         partial.rename(folder)
 
     def _bad_file(self, folder: Path) -> Path:
-        """Beside the units: it is for people, and stays when a file is refused."""
+        """The file of bad records; it is outside of the unit, so that it stays if the file is refused."""
         return self.folder / _BAD / f"{folder.name}.jsonl"
 
     def clean(self) -> None:
-        """Remove what was left by crashes, what nobody used for long, and the oldest of what is too much.
+        """Remove leftovers of crashes, units unused for long, and the oldest ones above the size limit.
 
-        Only what is a unit by its name and content: whatever else is in the folder is not this source's.
+        Only units, recognised by name and content, are removed: the folder may hold other files.
         """
         for partial in self.folder.glob(f"*{_PARTIAL}"):
             if partial.is_dir() and _NAME.fullmatch(partial.stem):
@@ -159,7 +159,7 @@ class Staging:
                 total -= sizes[unit]
 
     def close(self) -> None:
-        """Let go of the units."""
+        """Release the units."""
         self._held.close()
 
 
@@ -182,7 +182,7 @@ def _locked(folder: Path, *, exclusive: bool, wait: bool = True) -> Iterator[int
 
 
 def _remove(folder: Path) -> bool:
-    """Remove a folder that nobody uses."""
+    """Remove a folder that is not in use."""
     with suppress(BlockingIOError), _locked(folder, exclusive=True, wait=False):
         shutil.rmtree(folder, ignore_errors=True)
         return True
@@ -191,11 +191,11 @@ def _remove(folder: Path) -> bool:
 
 @contextmanager
 def storage_errors(folder: Path) -> Iterator[None]:
-    """Turn the errors of the disk that points are kept on into the project's."""
+    """Convert errors of the disk that stores points to those of this project."""
     try:
         yield
     except OSError as error:
         raise StorageError(
-            f"points of files could not be kept in {folder}: {error.strerror or error}",
+            f"points of files could not be stored in {folder}: {error.strerror or error}",
             remedy="Free space there, or name another folder with `staging`; no table was changed",
         ) from error

@@ -1,4 +1,4 @@
-"""What files of points hold, for people."""
+"""Summarises files of points."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from influx_lake.sources.remarks import Remark, Survey
 
 @dataclass(frozen=True, slots=True)
 class FileSurvey:
-    """Files that were looked at.
+    """Files that were examined.
 
     Attributes:
         units: Their points.
         files: How many files there are.
-        remarks: What was noticed.
-        unit_option: The option that says what times count in.
-        unit: What it says: ns, us, ms or s.
+        remarks: Remarks about them.
+        unit_option: The option of the unit of times.
+        unit: Its value: ns, us, ms or s.
     """
 
     units: Sequence[Unit]
@@ -30,7 +30,7 @@ class FileSurvey:
     unit: str
 
     def survey(self, wants: Callable[[MeasurementKey], bool]) -> Survey:
-        """What they hold of the measurements that are wanted."""
+        """Summarise the wanted measurements."""
         times: dict[str, tuple[int, int]] = {}
         for unit in self.units:
             for number, key in enumerate(unit.measurements):

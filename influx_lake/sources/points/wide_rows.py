@@ -1,7 +1,7 @@
-"""Points side by side, one row for each: a column for each field. Where they are like that already, they stay so.
+"""Points as rows, with a column for each field. Points that come like this are stored like this.
 
-Names of columns are the fields' numbers; a number stands for a name and a type, so that a row has a value in no more
-than one of the columns of a name.
+Columns are named by the fields' numbers. A number stands for a name and a type, so that a row has a value in at most
+one of the columns of a name.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ def wide_rows(series: Numbers, time: Places, columns: Mapping[int, pa.Array]) ->
     Args:
         series: The number of each row's series.
         time: Nanoseconds since 1970.
-        columns: The fields' values, in the Arrow types of their types, by the fields' numbers.
+        columns: The fields' values in the Arrow types of their types, by the fields' numbers.
     """
     arrays = [pa.array(series), pa.array(time), *columns.values()]
     return pa.RecordBatch.from_arrays(arrays, [SERIES, TIME, *map(str, columns)])
 
 
 def are_wide(rows: pa.Table) -> bool:
-    """Whether rows are such, and not cells."""
+    """Whether a table holds rows, not cells."""
     return bool(rows.schema != SCHEMA)
 
 
 def field_numbers(rows: pa.Table | pa.RecordBatch) -> list[int]:
-    """The numbers of the fields that are there."""
+    """The numbers of the fields in rows."""
     return [int(name) for name in rows.schema.names if name not in (SERIES, TIME)]
 
 
@@ -48,12 +48,12 @@ def count_values(rows: pa.RecordBatch) -> int:
 
 
 def are_mostly_there(rows: int, columns: Sequence[pa.Array]) -> bool:
-    """Whether fields have so many values that columns of them are no larger than cells."""
+    """Whether fields have so many values that columns of them are not larger than cells."""
     return bool(sum(rows - each.null_count for each in columns) >= _MOSTLY_THERE * rows * len(columns))
 
 
 def by_time(rows: pa.Table) -> pa.Table:
-    """Rows in the order of time; of one time in that in which they came."""
+    """Rows sorted by time; rows with equal times keep their order."""
     times = rows.column(TIME).to_numpy()
     if (np.diff(times) >= 0).all():
         return rows
@@ -61,13 +61,13 @@ def by_time(rows: pa.Table) -> pa.Table:
 
 
 def renumbered(rows: pa.Table, series: Numbers, fields: Numbers) -> pa.Table:
-    """The same rows with other numbers of series and fields: each one's by the one before."""
+    """Replace the numbers of series and fields, given the new number for each old one."""
     columns = [pa.array(series[rows.column(SERIES).to_numpy()]), *rows.columns[1:]]
     return pa.table(columns, [SERIES, TIME, *(str(fields[number]) for number in field_numbers(rows))])
 
 
 def of_fields(rows: pa.Table, wanted: Callable[[int], bool]) -> pa.Table:
-    """The rows that have a value of some fields, with these only."""
+    """The rows that have a value of the wanted fields, with only these fields."""
     kept = [str(number) for number in field_numbers(rows) if wanted(number)]
     rows = rows.select([SERIES, TIME, *kept])
     if not kept:
@@ -81,7 +81,7 @@ def of_fields(rows: pa.Table, wanted: Callable[[int], bool]) -> pa.Table:
 
 
 def side_by_side(parts: Sequence[pa.Table], series_count: int) -> pa.Table | None:
-    """Rows in order of time and series; None where two of them are of one point."""
+    """Rows sorted by time and series; None if two of them belong to one point."""
     rows = pa.concat_tables(parts, promote_options="default") if len(parts) > 1 else parts[0]
     time, series = rows.column(TIME).to_numpy(), rows.column(SERIES).to_numpy()
     start, end = int(time.min()), int(time.max())
@@ -97,7 +97,7 @@ def side_by_side(parts: Sequence[pa.Table], series_count: int) -> pa.Table | Non
 
 
 def as_cells(rows: pa.Table, fields: Sequence[FieldName]) -> pa.Table:
-    """The values of rows, in the order of the rows."""
+    """The values of rows as cells, in the order of the rows."""
     series, time = rows.column(SERIES).to_numpy(), rows.column(TIME).to_numpy()
     parts, places = list[pa.RecordBatch](), list[Places]()
     for number in field_numbers(rows):
@@ -131,6 +131,6 @@ def columns_of(rows: pa.Table) -> dict[int, pa.Array]:
 
 
 def batches(rows: pa.Table, most: int) -> Iterator[pa.RecordBatch]:
-    """Rows in pieces of some at most, each in one chunk."""
+    """Split rows into batches of a maximum length, each contiguous."""
     for begin in range(0, len(rows), most):
         yield from rows.slice(begin, most).combine_chunks().to_batches()

@@ -1,4 +1,4 @@
-"""Waiting between tries: longer each time, by chance, and not for ever."""
+"""Waits between retries: increasing, random, and limited."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ log = logging.getLogger("influx_lake.sources")
 
 @dataclass(slots=True)
 class Backoff:
-    """The waits of one request that fails, with full jitter: each is a random part of a bound that doubles.
+    """The waits of one failing request, with full jitter: each is a random part of a bound that doubles.
 
     Attributes:
-        options: The bounds, and how long all of it may take.
+        options: The bounds, and the limit for all waits.
         sleep: Waits for some seconds.
-        clock: Tells seconds.
+        clock: Returns seconds.
     """
 
     options: RetryOptions
@@ -35,11 +35,11 @@ class Backoff:
     _since: float = field(default=0.0, init=False)
 
     def progressed(self) -> None:
-        """Start anew: the server has delivered something."""
+        """Reset: the server has delivered data."""
         self.failures = 0
 
     def failed(self) -> None:
-        """Count a failure, from which the budget is reckoned if it is the first one."""
+        """Count a failure; the first one starts the budget."""
         if not self.failures:
             self._since = self.clock()
         self.failures += 1
@@ -48,7 +48,7 @@ class Backoff:
         """Wait before the next try.
 
         Raises:
-            TransientSourceError: The error, when there is no time left for another try.
+            TransientSourceError: The error, if there is no time left for another try.
         """
         now = self.clock()
         self.failed()
@@ -73,10 +73,10 @@ class Backoff:
 
 
 def retried(call: Callable[[], T], options: RetryOptions) -> T:
-    """What a request answers, tried again while its failures can pass.
+    """The result of a request, retried while its failures are transient.
 
     Raises:
-        SourceError: It failed for good, or for longer than the budget.
+        SourceError: It failed permanently, or for longer than the budget.
     """
     backoff = Backoff(options)
     while True:

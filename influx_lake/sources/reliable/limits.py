@@ -1,4 +1,4 @@
-"""How much of one server is used at a time, by all threads of the process."""
+"""Limits the load on a server from all threads of the process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from influx_lake.config.values.read_options import ReadingOptions
 
 @dataclass(slots=True)
 class ServerLimits:
-    """Lets as many queries run, and start in a second, as the server is to bear.
+    """Limits the queries that run, and that start in a second.
 
     Attributes:
-        concurrent: How many may run at a time; None: any number.
-        per_second: How many may start in a second; None: any number.
+        concurrent: How many may run at a time; None for any number.
+        per_second: How many may start in a second; None for any number.
     """
 
     concurrent: int | None = None
@@ -31,7 +31,7 @@ class ServerLimits:
 
     @contextmanager
     def query(self) -> Iterator[None]:
-        """Wait for a place, and hold it."""
+        """Wait for a slot, and hold it."""
         if self._running is None:
             self._pace()
             yield

@@ -1,4 +1,4 @@
-"""Splits a window into queries that the server can answer."""
+"""Splits a window into queries that the server can handle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PARTS_AFTER_A_BREAK = 8
 
 @dataclass(slots=True)
 class WorkingSizes:
-    """How much time of each measurement a server was able to answer for in one query.
+    """The length of queries that a server was able to handle, by measurement.
 
     Threads may share it.
     """
@@ -30,7 +30,7 @@ class WorkingSizes:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def pieces(self, measurement: str, window: Window) -> deque[Window]:
-        """A window in pieces of a size that works, oldest first; whole where nothing is known against it."""
+        """Split a window into pieces of a size that works, oldest first; it stays whole unless a limit is known."""
         with self._lock:
             size = self._sizes.get(measurement, self.options.longest_query)
         if size is None:
@@ -44,17 +44,17 @@ class WorkingSizes:
         return found
 
     def splits(self, piece: Window) -> bool:
-        """Whether a piece is longer than the shortest ones that are allowed."""
+        """Whether a piece can be halved without going below the shortest length allowed."""
         return _part(piece, 2) >= self.options.shortest_query
 
     def halves(self, measurement: str, piece: Window) -> tuple[Window, Window] | None:
-        """A piece that was too large in two, and its half remembered; None where it is as short as allowed."""
+        """Split a piece that was too large, and remember the new size; None if it is already as short as allowed."""
         half = _part(piece, 2)
         if half < self.options.shortest_query:
             return None
         self._remember(measurement, half)
         log.warning(
-            "%s: a query for %s is too large for the server: reading pieces of %s (longest_query: %s would begin so)",
+            "%s: a query for %s is too large for the server: reading pieces of %s (longest_query: %s starts with them)",
             measurement,
             format_duration(_part(piece, 1)),
             *[format_duration(half)] * 2,
@@ -63,7 +63,7 @@ class WorkingSizes:
         return Window(piece.start, middle), Window(middle, piece.end)
 
     def broke(self, measurement: str, piece: Window) -> None:
-        """A stream broke off: from now on pieces are shorter, so that a break costs less."""
+        """A stream was interrupted: use shorter pieces from now on, so that interruptions cost less."""
         self._remember(measurement, max(_part(piece, _PARTS_AFTER_A_BREAK), self.options.shortest_query))
 
     def _remember(self, measurement: str, size: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""The rows of one window, through failures."""
+"""Reads the rows of one window in spite of failures."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class WindowReading:
 
     Attributes:
         open_stream: Starts to read a piece.
-        arrived: Counts what is in some rows.
-        count: Tells what the server holds for a piece, counted in the same way.
-        options: How often to try again, and whether to count.
-        sizes: In which pieces the server can be asked.
-        measurement: What is read.
+        arrived: Counts the contents of some rows.
+        count: Asks the server for the same counts of a piece.
+        options: The options for retries and counts.
+        sizes: The sizes of pieces that the server can handle.
+        measurement: The measurement.
         window: The window.
-        keeping: Whether each piece is kept until it is complete, before any of it is passed on.
-        confirms_always: Whether rows cannot be taken without having been counted.
-        layout: The columns of the rows; known when the first batch, or the end, has been reached.
+        keeping: Whether each piece is buffered until it is complete, before any of it is passed on.
+        confirms_always: Whether rows cannot be accepted without having been counted.
+        layout: The columns of the rows; known once the first batch, or the end, was reached.
     """
 
     open_stream: Callable[[Window], AbstractContextManager[RowStream]]
@@ -63,8 +63,8 @@ class WindowReading:
         """The rows.
 
         Raises:
-            WindowInterrupted: A piece failed of which rows were passed on.
-            SourceError: It failed for good, or for longer than the budget.
+            WindowInterrupted: A piece failed after some of its rows were passed on.
+            SourceError: It failed permanently, or for longer than the budget.
         """
         backoff = Backoff(self.options.retry)
         pieces = self.sizes.pieces(self.measurement, self.window)
@@ -82,7 +82,7 @@ class WindowReading:
                 backoff.progressed()
 
     def _again(self, piece: Window, error: SourceError, backoff: Backoff) -> tuple[Window, ...]:
-        """What to read in place of a piece that failed, after a wait where one helps."""
+        """The pieces to read instead of a failed one, after a wait if that helps."""
         error.about(self.measurement, self.window)
         if piece != self.window:
             error.message, error.window = f"{error.message} (while reading {piece})", str(self.window)
@@ -102,10 +102,10 @@ class WindowReading:
         return (piece,)
 
     def _answers(self, piece: Window, backoff: Backoff) -> bool:
-        """Whether the server answers for the shortest piece. If it does not, each half of one would wait for as long.
+        """Whether the server can handle the shortest piece. If not, splitting would only multiply the timeouts.
 
         Raises:
-            SourceError: It does not, and has not for longer than the budget.
+            SourceError: It cannot, and has not for longer than the budget.
         """
         backoff.failed()
         end = min(piece.start + self.options.shortest_query, piece.end)
@@ -131,7 +131,7 @@ class WindowReading:
         with ExitStack() as stack:
             with self.open_stream(piece) as rows:
                 self._lay_out(rows)
-                # With the memory of one batch.
+                # Needs only the memory of one batch.
                 kept = stack.enter_context(closing(RowBuffer(self.layout, in_memory_bytes=0, compression="lz4")))
                 for batch in self._received(rows, piece, received):
                     kept.add(batch)
@@ -141,7 +141,7 @@ class WindowReading:
     def _received(
         self, rows: RowStream, piece: Window, received: Counter[str]
     ) -> Generator[pa.RecordBatch, None, None]:
-        """The rows in the layout of the first piece, counted: a dictionary's index may differ from query to query."""
+        """The rows in the layout of the first piece, counted: dictionaries' index types differ between queries."""
         self._lay_out(rows)
         for batch in rows:
             fitting = _within(batch, piece)
@@ -156,9 +156,9 @@ class WindowReading:
             self.layout, self._laid_out = rows.schema, True
 
     def _confirm(self, piece: Window, received: Counter[str]) -> None:
-        """Hold what arrived against what the server says it has.
+        """Compare the counts of received rows with those of the server.
 
-        While points are being written to the window the two may differ: between two counts, any number is right.
+        While points are being written to the window the counts may differ: any number between two counts is accepted.
         """
         if not self.options.confirm_rows:
             return
@@ -172,26 +172,25 @@ class WindowReading:
         if not wrong:
             return
         self._counts[piece] = there
-        unchecked = "" if self.confirms_always else "; confirm_rows: false takes what arrives"
+        unchecked = "" if self.confirms_always else "; confirm_rows: false accepts whatever arrives"
         raise RowsMissing(
-            f"{received[wrong[0]]:,} {wrong[0]} arrived from {piece}, and the server says that it has "
-            f"{there[wrong[0]]:,}",
-            remedy="Load the window when it is no longer written to (`lag`); if nobody writes to it, look into the "
+            f"{received[wrong[0]]:,} {wrong[0]} arrived of {piece}, but the server has {there[wrong[0]]:,}",
+            remedy="Load the window when it is no longer written to (`lag`); if nobody writes to it, check the "
             f"server's log{unchecked}",
         )
 
 
 def _within(rows: pa.RecordBatch, piece: Window) -> pa.RecordBatch:
-    """The rows, if they are of the time that was asked for: others would be added to a window that is not replaced.
+    """Make sure that rows are in the requested time range: others would be added to a window that is not replaced.
 
     Raises:
-        UnexpectedAnswer: There are some.
+        UnexpectedAnswer: Some are not.
     """
     bounds = pc.min_max(rows.column(TIME).cast(pa.timestamp("ns")).cast(pa.int64())).as_py()
     if bounds["min"] is None or (piece.start_us * 1000 <= bounds["min"] and bounds["max"] < piece.end_us * 1000):
         return rows
     outside = bounds["min"] if bounds["min"] < piece.start_us * 1000 else bounds["max"]
     raise UnexpectedAnswer(
-        f"rows of {piece} were asked for, and one came of another time, {outside} ns since 1970",
+        f"the rows of {piece} include one of another time, {outside} ns since 1970",
         remedy="Report it with the server's version; nothing was written",
     )

@@ -1,4 +1,4 @@
-"""Any source, read so that what can pass does: tried again, in pieces that the server can bear, and counted."""
+"""Makes reads of any source reliable: with retries, in pieces that the server can handle, and with counts."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ T = TypeVar("T")
 
 
 class ReliableSource:
-    """A source whose failures that can pass are waited out.
+    """A source that retries transient failures.
 
-    A window is streamed at first. Where its stream breaks after rows were passed on, `WindowInterrupted` says that the
-    window has to be begun again; from then on each of its pieces is kept on disk until it is complete and counted, and
-    a piece that fails is read again alone.
+    A window is streamed at first. If the stream is interrupted after rows were passed on, `WindowInterrupted` tells the
+    caller to begin the window again; from then on each of its pieces is buffered on disk until it is complete and
+    counted, and only a failed piece is read again.
 
     Args:
-        source: What is read.
-        options: How often, in which pieces, and how much at a time.
-        limits: The limits of its server, shared with all who read from it.
-        confirms_always: Whether rows cannot be taken without having been counted.
+        source: The source.
+        options: The options for retries, pieces and counts.
+        limits: The limits of its server, shared with all its readers.
+        confirms_always: Whether rows cannot be accepted without having been counted.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class ReliableSource:
         return ReliableSource(version, self._options, self._limits, confirms_always=self._confirms_always)
 
     def count(self, measurement: str, window: Window) -> int:
-        """How many rows the server holds for the window: asked in pieces where it cannot tell at once."""
+        """How many rows the server holds in the window; asked in pieces if one query is too large."""
         return self._in_pieces(measurement, window, partial(self._source.count, measurement))
 
     def _in_pieces(self, measurement: str, window: Window, count: Callable[[Window], int]) -> int:
@@ -104,7 +104,7 @@ class ReliableSource:
         return total
 
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
-        """How many rows the server holds for each window: asked for fewer of them where it cannot tell at once."""
+        """How many rows the server holds in each window; asked for fewer windows at once if one query is too large."""
         return self._in_parts(
             windows,
             lambda part: counts_of(self._source, measurement, part),
@@ -112,11 +112,13 @@ class ReliableSource:
         )
 
     def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
-        # Mostly without asking the server, whose limits this would count against.
+        # Rarely asks the server, so the server's limits do not apply.
         return retried(lambda: takes(self._source, schema, condition), self._options.retry)
 
     def selected_counts(self, schema: MeasurementSchema, windows: Sequence[Window]) -> list[int]:
-        """How many rows the server gives of each window: asked for fewer of them where it cannot tell at once."""
+        """How many rows the server returns for each window; asked for fewer windows at once if one query is too
+        large.
+        """
         return self._in_parts(
             windows,
             lambda part: selected_counts(self._source, schema, part),
@@ -128,7 +130,7 @@ class ReliableSource:
     def profiles(
         self, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
     ) -> list[Profile]:
-        """The profile of each window: by the server where it can, else by reading the rows."""
+        """The profile of each window: by the server if it can, otherwise by reading the rows."""
         source = self._source
 
         def read(window: Window) -> Profile:
@@ -141,7 +143,9 @@ class ReliableSource:
     def _in_parts(
         self, windows: Sequence[Window], ask: Callable[[Sequence[Window]], list[T]], one: Callable[[Window], T]
     ) -> list[T]:
-        """Ask about all windows, about fewer of them where that is too much, and otherwise where one is too much."""
+        """Ask about all windows; about fewer of them if that is too large; about a single one with `one` if that is too
+        large.
+        """
         waiting, found = [windows], list[T]()
         while waiting:
             part = waiting.pop()
@@ -160,7 +164,7 @@ class ReliableSource:
         return self._asked(lambda: self._source.first_time(measurement))
 
     def outside(self, measurement: str, reach: Window) -> Outside | None:
-        """The points of a measurement outside of a range, where the source has read such."""
+        """The points of a measurement outside a range, if the source has read any."""
         source = self._source
         return source.outside(measurement, reach) if isinstance(source, FindsOutside) else None
 
@@ -169,8 +173,8 @@ class ReliableSource:
         """Stream the window's rows.
 
         Raises:
-            WindowInterrupted: While iterating: it has to be read again, from its beginning.
-            SourceError: It failed for good, or for longer than the budget.
+            WindowInterrupted: While iterating: it has to be read again from the beginning.
+            SourceError: It failed permanently, or for longer than the budget.
         """
         place = (schema.measurement, window)
         confirmation = row_confirmation_of(self._source, schema)

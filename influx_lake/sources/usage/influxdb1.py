@@ -1,7 +1,6 @@
 """The statistics of an InfluxDB 1: `SHOW SHARDS`, `SHOW STATS`, `SHOW SERIES EXACT CARDINALITY`.
 
-`SHOW STATS` has the figures that the server also writes to `_internal`, as they are now, and works where that database
-is switched off.
+`SHOW STATS` has the current figures that the server also writes to `_internal`, and works if that database is disabled.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _SERVER = "the whole server, since it was started"
 
 
 def usage_of_influxdb1(config: InfluxDB1Config, measurements: Sequence[str]) -> SourceUsage:
-    """What the server tells of the database; errors as of `usage_of`."""
+    """The statistics of the database; errors as of `usage_of`."""
     server = InfluxDB1Server(config)
     with closing(InfluxQLSource(server)) as source:
         there = set(source.measurements())
@@ -33,8 +32,8 @@ def usage_of_influxdb1(config: InfluxDB1Config, measurements: Sequence[str]) -> 
         asking = _Asking(server, connection)
         policies = asking.policies()
         not_told = {
-            "rows": "InfluxDB 1 counts no rows: to count them is to read them",
-            "bytes by measurement": "InfluxDB 1 counts bytes by shard, which holds all measurements of its time",
+            "rows": "InfluxDB 1 does not count rows without reading them",
+            "bytes by measurement": "InfluxDB 1 counts bytes by shard, and a shard holds all measurements of a time",
         }
         parts = told(not_told, "bytes", lambda: asking.shards(policies))
         series = told(not_told, "series", asking.series)
@@ -61,7 +60,7 @@ class _Asking:
         self._failures = server.failures()
 
     def policies(self) -> tuple[str, ...]:
-        """The retention policies whose measurements the source has."""
+        """The retention policies whose measurements the source reads."""
         rows = list(self._rows(f"SHOW RETENTION POLICIES ON {identifier(self._database)}"))
         if self._server.all_policies:
             return tuple(str(row["name"]) for row in rows)
@@ -99,7 +98,7 @@ class _Asking:
         return sum(found)
 
     def _rows(self, statement: str) -> Iterator[dict[str, Any]]:
-        """The rows of an answer, each with its tags."""
+        """The rows of a response, each with its tags."""
         answer = self._connection.ask(Request.form("/query", q=statement), self._failures)
         try:
             for result in answer["results"]:
@@ -109,7 +108,7 @@ class _Asking:
                     for values in series["values"]:
                         yield {**series.get("tags", {}), **dict(zip(series["columns"], values, strict=True))}
         except (KeyError, TypeError, ValueError) as error:
-            raise self._failures.odd(f"{statement} was answered by something else: {error}") from None
+            raise self._failures.odd(f"the response to {statement} is not as expected: {error}") from None
 
 
 def _refused(failures: HttpFailures, message: str) -> Exception:
@@ -118,6 +117,6 @@ def _refused(failures: HttpFailures, message: str) -> Exception:
 
 
 def _moment(text: str) -> datetime:
-    """A time as InfluxDB writes it, to the nanosecond."""
+    """Parse a time as InfluxDB formats it, to the nanosecond."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return moment.astimezone(UTC)

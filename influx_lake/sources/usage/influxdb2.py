@@ -25,12 +25,12 @@ _LONGEST_LINE = 1 << 16
 
 
 def usage_of_influxdb2(config: InfluxDB2Config, measurements: Sequence[str]) -> SourceUsage:
-    """What the server tells of the bucket; errors as of `usage_of`."""
+    """The statistics of the bucket; errors as of `usage_of`."""
     server = InfluxDB2Server(config)
     not_told = {
-        "rows": "InfluxDB 2 counts no rows: to count them is to read them",
-        "bytes by measurement": "InfluxDB 2 counts bytes by shard, which holds all measurements of its time",
-        "bytes by month": "InfluxDB 2 does not say which time a shard holds",
+        "rows": "InfluxDB 2 does not count rows without reading them",
+        "bytes by measurement": "InfluxDB 2 counts bytes by shard, and a shard holds all measurements of a time",
+        "bytes by month": "InfluxDB 2 does not report the time range of a shard",
     }
     with closing(HttpConnection(config, server.headers)) as connection, closing(FluxSource(config)) as flux:
         series = told(not_told, "series", partial(flux.cardinality, None))
@@ -59,7 +59,7 @@ def _queries(samples: Sequence[tuple[str, dict[str, str], float]]) -> Queries | 
 
 
 def _samples(server: InfluxDB2Server, connection: HttpConnection) -> Iterator[tuple[str, dict[str, str], float]]:
-    """What is wanted of `/metrics`, in Prometheus' text format."""
+    """The needed samples of `/metrics`, in Prometheus' text format."""
     failures = server.failures()
     with connection.stream(Request.get("/metrics"), failures) as answer:
         for line in lines(answer, failures):
@@ -68,4 +68,4 @@ def _samples(server: InfluxDB2Server, connection: HttpConnection) -> Iterator[tu
                 try:
                     yield found["name"], dict(_LABEL.findall(found["labels"] or "")), float(found["value"])
                 except ValueError:
-                    raise failures.odd(f"/metrics has a value that is no number: {found['value']!r}") from None
+                    raise failures.odd(f"/metrics has a value that is not a number: {found['value']!r}") from None

@@ -15,14 +15,14 @@ _KEPT = "the database, as far as the server keeps them"
 
 
 def usage_of_influxdb3(config: InfluxDB3Config, measurements: Sequence[str]) -> SourceUsage:
-    """What the server tells of the database; errors as of `usage_of`."""
+    """The statistics of the database; errors as of `usage_of`."""
     not_told = {
         "series": "InfluxDB 3 does not count series",
-        "what is not persisted yet": "the newest points are in no file, and not in these figures",
+        "what is not persisted yet": "the newest points are not yet in files, and not in these figures",
     }
     by_name = {}
     with closing(InfluxDB3Source(config)) as source:
-        # A name that is no table's makes servers before 3.11 panic: only those are asked for that are listed.
+        # Unknown table names make servers before 3.11 panic, so only listed ones are queried.
         there = set(source.measurements())
         for name in measurements:
             files = told(not_told, "bytes and rows", partial(source.persisted, name)) if name in there else None
@@ -30,7 +30,7 @@ def usage_of_influxdb3(config: InfluxDB3Config, measurements: Sequence[str]) -> 
         queries = told(not_told, "queries", source.queries)
     sizes = [each.bytes for each in by_name.values() if each.bytes is not None]
     if len(sizes) < len(there):
-        not_told["bytes of the database"] = "only measurements of the lake were asked for, and the sum is theirs"
+        not_told["bytes of the database"] = "the sum only includes the measurements of the lake"
     return SourceUsage(
         bytes=sum(sizes) if sizes else None,
         queries=None if queries is None else Queries(queries[0], queries[1], _KEPT),

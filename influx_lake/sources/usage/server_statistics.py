@@ -1,4 +1,4 @@
-"""What a server tells of what its data take up."""
+"""The statistics of a server about a database."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Part:
 
     Attributes:
         start: The first time that it may hold.
-        end: The end of its time; or its last time, where that is told.
-        bytes: How large it is.
-        rows: How many rows it has; None where that is not told.
+        end: The end of its time range; or its last time, if that is known.
+        bytes: Its size.
+        rows: How many rows it has; None if unknown.
     """
 
     start: datetime
@@ -31,12 +31,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """How many queries a server got.
+    """How many queries a server received.
 
     Attributes:
         count: How many.
-        since: From when on they are counted; None where that is not told.
-        of: Whose they are.
+        since: When counting began; None if unknown.
+        of: Which queries these are.
     """
 
     count: int
@@ -46,13 +46,13 @@ class Queries:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementUsage:
-    """What is told of a measurement; None where nothing is.
+    """The statistics of a measurement; None means unknown.
 
     Attributes:
-        bytes: How large it is.
+        bytes: Its size.
         rows: How many rows it has.
-        series: How many series.
-        parts: What it is kept in; None where that is not told.
+        series: How many series it has.
+        parts: Its shards or files.
     """
 
     bytes: int | None = None
@@ -63,16 +63,16 @@ class MeasurementUsage:
 
 @dataclass(frozen=True, slots=True)
 class SourceUsage:
-    """What is told of a database, or a bucket; None where nothing is.
+    """The statistics of a database, or a bucket; None means unknown.
 
     Attributes:
-        bytes: How large it is.
+        bytes: Its size.
         series: How many series it has.
-        queries: How many queries came.
-        parts: What it is kept in; None where that is not told, or told by measurement.
-        measurements: The same of those that were asked for, by their names.
-        not_told: Why figures are missing, by their names in words.
-        others: The names of the measurements that it has besides.
+        queries: How many queries it received.
+        parts: Its shards; None if they are unknown, or known by measurement.
+        measurements: The statistics of the requested measurements, by name.
+        not_told: Why figures are missing, by description.
+        others: The names of its other measurements.
     """
 
     bytes: int | None = None
@@ -85,11 +85,11 @@ class SourceUsage:
 
 
 def told(not_told: dict[str, str], what: str, ask: Callable[[], _T]) -> _T | None:
-    """A figure; None, and why, where the server does not give it to these credentials, or does not know it.
+    """A figure; None if the server does not provide it, or not to these credentials.
 
     Args:
         not_told: Takes the reason.
-        what: The figure, in words.
+        what: The description of the figure.
         ask: Asks for it.
     """
     try:

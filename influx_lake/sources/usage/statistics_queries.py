@@ -1,4 +1,4 @@
-"""Asks a server for its statistics, in the way of its version."""
+"""Asks a server for its statistics, by its version."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from influx_lake.sources.usage.server_statistics import SourceUsage
 
 
 def usage_of(config: SourceConfig, measurements: Sequence[str]) -> SourceUsage:
-    """What a server tells of what its data take up.
+    """The statistics of a server about a database.
 
     Args:
         config: The source.
-        measurements: The measurements that are asked for one by one.
+        measurements: The measurements to ask for one by one.
 
     Raises:
         SourceError: It cannot be reached, or not with these credentials.
@@ -40,4 +40,4 @@ def usage_of(config: SourceConfig, measurements: Sequence[str]) -> SourceUsage:
             from influx_lake.sources.usage.influxdb3 import usage_of_influxdb3
 
             return usage_of_influxdb3(config, measurements)
-    return SourceUsage(not_told={"everything": "files have no server that counts"})
+    return SourceUsage(not_told={"everything": "files have no server with statistics"})

@@ -79,7 +79,7 @@ def test_nothing_is_deleted_without_approval_nor_where_the_source_cannot(lake: S
         done = resolved.execute_in_process(run_config=config, instance=lake.instance)
         assert done.success
     said = json.dumps([each.user_message for each in lake.instance.all_logs(done.run_id)])
-    assert "InfluxDB 3 deletes no range of time" in said or "it is not proved" in said
+    assert "InfluxDB 3 cannot delete a range of time" in said or "it is not proved" in said
     assert lake.rows() == 10
 
 

@@ -313,7 +313,7 @@ def test_copies_of_rows_that_the_source_does_not_have_go_where_that_is_asked_for
     found = list(begin(source, catalog, into=into, drop_copies=True).windows(WINDOWS))
     assert [(each.found.gone, each.kept, each.copies) for each in found] == [(9, 5, 4), (4, 2, 2), (0, 0, 0)]
     assert outcomes(found) == ["loaded"] * 3
-    assert found[0].explanation == "9 rows not in the source any more, 4 of these copies of others, which go"
+    assert found[0].explanation == "9 rows no longer in the source, 4 of these copies of others, which go"
     table = catalog.load_table((*CPU.namespace, into or "cpu")).scan().to_arrow()
     expected = pa.concat_tables([rows, other])
     assert Counter(map(repr, table.select(["host", "value"]).to_pylist())) == Counter(

@@ -59,16 +59,16 @@ def config(server: Server) -> InfluxDB2Config:
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 def test_of_buckets(server: Server, answer: bytes) -> None:
     server.buckets = answer
-    with pytest.raises(UnexpectedAnswer, match="/api/v2/buckets answered holds no list of buckets"):
+    with pytest.raises(UnexpectedAnswer, match="the response of /api/v2/buckets has no list of buckets"):
         open_source(config(server)).measurements()
-    with pytest.raises(UnexpectedAnswer, match="/api/v2/buckets answered holds no list of buckets"):
+    with pytest.raises(UnexpectedAnswer, match="the response of /api/v2/buckets has no list of buckets"):
         databases_of(config(server))
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 def test_of_mappings(server: Server, answer: bytes) -> None:
     server.buckets, server.content = b'{"buckets": [{"name": "telemetry", "id": "07"}]}', answer
-    with pytest.raises(UnexpectedAnswer, match="/api/v2/dbrps answered holds no list of content"):
+    with pytest.raises(UnexpectedAnswer, match="the response of /api/v2/dbrps has no list of content"):
         open_source(config(server)).measurements()
 
 

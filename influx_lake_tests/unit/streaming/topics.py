@@ -16,7 +16,7 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import Lake, load_lake
 from influx_lake.config.connections import KafkaConfig
 from influx_lake.sources.messages.message import Messages, Offsets
-from influx_lake.sources.messages.message_parser import take_apart
+from influx_lake.sources.messages.message_parser import parse_messages
 from influx_lake.streaming.steps import Step
 from influx_lake.streaming.stream import Stream
 from influx_lake.streaming.topics import _rows, step_of
@@ -73,7 +73,7 @@ class MemoryTopics:
                 values = self.messages[topic][each][at : end.get(topic, {}).get(each, at)]
                 offsets = range(at, at + len(values))
                 messages = Messages(topic, each, offsets, [NOON * 1000 + one for one in offsets], values)
-                for batch in _rows(take_apart(self.config, [messages])):
+                for batch in _rows(parse_messages(self.config, [messages])):
                     rows += batch.to_pylist()
         with tempfile.TemporaryDirectory() as folder:
             add(step_of(rows, Path(folder)))

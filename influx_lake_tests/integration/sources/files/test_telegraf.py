@@ -127,7 +127,7 @@ def test_csv_of_several_measurements_under_one_header_is_told(tmp_path: Path, ca
     with caplog.at_level(logging.WARNING, "influx_lake.sources"):
         assert rows_of(source, "mem", DAY) == [{"time": JUNE * 10**9, "host": "b", "usage": 2.5}]
     (message,) = caplog.messages
-    assert "Several measurements are under one header" in message
+    assert "Several measurements share one header" in message
     source.close()
 
 
@@ -156,7 +156,7 @@ def test_parquet_with_zeros_for_what_is_not_there_is_told(tmp_path: Path, caplog
     assert rows[2]["n"] == 0, "it had none"
     (message,) = caplog.messages
     # u, up and s of the second row, and all but `up` and `usage` of the third, and these two.
-    assert "8 such values of 1 file may be none" in message
+    assert "8 such values of 1 file may be missing values" in message
     assert len(remarks(source)) == 1
     source.close()
 

@@ -143,7 +143,7 @@ def test_a_series_that_comes_apart_is_refused() -> None:
     one: Points = {("a", ""): {0: {"f": 1.0}}}
     two: Points = {("b", ""): {0: {"f": 1.0}}}
     text = answer(one) + answer(two, 1) + answer(one, 2)
-    with pytest.raises(UnexpectedAnswer, match="one behind the other"):
+    with pytest.raises(UnexpectedAnswer, match="are not consecutive"):
         list(builder(one).batches(blocks([text], FAILURES)))
 
 
@@ -209,7 +209,7 @@ def test_rows_of_another_table_between_those_of_one_are_refused() -> None:
     )
     one, other = ",,0,2026-01-01T00:00:00Z,1.5,usage,a\r\n", ",,1,2026-01-01T00:00:00Z,1.5,usage,b\r\n"
     apart = head + one + other + one + "\r\n"
-    with pytest.raises(UnexpectedAnswer, match="one behind the other"):
+    with pytest.raises(UnexpectedAnswer, match="are not consecutive"):
         list(blocks([apart.encode()], FAILURES))
     [[table]] = blocks([(head + one + one + other + "\r\n").encode()], FAILURES)
     assert table["host"].to_pylist() == ["a", "a", "b"]

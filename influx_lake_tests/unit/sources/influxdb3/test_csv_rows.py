@@ -142,7 +142,7 @@ def test_a_table_that_was_made_anew_with_other_types_is_not_read_as_the_old_one(
         box.write("d", f'was v=1i,w=1i {DAY.start_us * 1000}\nis v="7",w=1i {DAY.start_us * 1000}')
         known = source.schema("was")
         renamed = type(known)("is", known.columns)
-        with pytest.raises(UnexpectedAnswer, match="other types than were declared"), source.read(renamed, DAY) as came:
+        with pytest.raises(UnexpectedAnswer, match="other types than declared"), source.read(renamed, DAY) as came:
             list(came)
     finally:
         source.close()

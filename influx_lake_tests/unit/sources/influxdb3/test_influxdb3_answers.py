@@ -103,7 +103,7 @@ def test_a_stream_that_breaks_gives_the_rows_before_it_and_then_the_error(
 def test_a_server_that_falls_silent_amid_rows_is_given_up_on(server: ScriptedServer) -> None:
     server.stays_open_after(batch(3), batch(0))
     source = source_at(f"http://127.0.0.1:{server.port}", timeout=timedelta(seconds=1))
-    with source.read(CPU, DAY) as rows, pytest.raises(SourceTimeout, match=r"nothing came for 1 s"):
+    with source.read(CPU, DAY) as rows, pytest.raises(SourceTimeout, match=r"no data arrived for 1 s"):
         list(rows)
     assert server.cancelled.wait(10)
 
@@ -160,7 +160,7 @@ def test_rows_of_another_type_than_declared_are_refused(server: ScriptedServer, 
     odd = ROWS.set(2, pa.field("usage", pa.int64()))
     server.streams(odd, lambda context: iter([]))
     with (
-        pytest.raises(UnexpectedAnswer, match="'usage' is declared float, but came as int64") as caught,
+        pytest.raises(UnexpectedAnswer, match="'usage' is declared float, but is int64") as caught,
         source.read(CPU, DAY),
     ):
         pass

@@ -68,13 +68,13 @@ def test_coarser_times_become_nanoseconds_if_they_can() -> None:
     came = batch(pa.array([1, 2], pa.timestamp("us", "UTC")), pa.array(["a", "b"]), pa.array([1, 2]))
     assert Layout(DECLARED, came.schema, odd).fit(came).column(0).cast(pa.int64()).to_pylist() == [1000, 2000]
     late = batch(pa.array([2**62], pa.timestamp("us")), pa.array(["a"]), pa.array([1]))
-    with pytest.raises(UnexpectedAnswer, match="cannot be held"):
+    with pytest.raises(UnexpectedAnswer, match="cannot be converted"):
         Layout(DECLARED, late.schema, odd).fit(late)
 
 
 def test_a_row_without_a_time_is_refused() -> None:
     came = batch(pa.array([1, None], NS), pa.array(["a", "b"]), pa.array([1, 2]))
-    with pytest.raises(UnexpectedAnswer, match="without a time"):
+    with pytest.raises(UnexpectedAnswer, match="have no time"):
         Layout(DECLARED, came.schema, odd).fit(came)
 
 
@@ -84,7 +84,7 @@ def test_a_row_without_a_time_is_refused() -> None:
         ({"time": NS, "host": pa.string()}, "the columns"),
         ({"time": NS, "host": pa.string(), "valu": pa.int64()}, "'valu'"),
         ({"time": NS, "value": pa.int64(), "host": pa.string()}, "the columns"),
-        ({"time": NS, "host": pa.string(), "value": pa.float64()}, "'value' is declared integer, but came as double"),
+        ({"time": NS, "host": pa.string(), "value": pa.float64()}, "'value' is declared integer, but is double"),
         ({"time": NS, "host": pa.int64(), "value": pa.int64()}, "'host'"),
         ({"time": pa.int64(), "host": pa.string(), "value": pa.int64()}, "'time'"),
         ({"time": pa.timestamp("ns", "Europe/Berlin"), "host": pa.string(), "value": pa.int64()}, "'time'"),

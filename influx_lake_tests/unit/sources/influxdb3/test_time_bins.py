@@ -60,5 +60,5 @@ def test_equal_windows_are_one_stretch_and_a_change_of_clocks_makes_three() -> N
 
 def test_windows_out_of_order_are_refused() -> None:
     first, second = (Window(EPOCH + timedelta(hours=hour), EPOCH + timedelta(hours=hour + 1)) for hour in (0, 1))
-    with pytest.raises(ValueError, match="sorted and apart"):
+    with pytest.raises(ValueError, match="sorted and must not overlap"):
         list(bins_of([second, first]))

@@ -241,7 +241,7 @@ def test_a_text_that_is_not_utf8_is_told_with_its_file_and_column(
     place = table.schema.get_field_index(column)
     pq.write_table(table.set_column(place, table.schema.field(place), odd), file)
     with pytest.raises(
-        UnexpectedAnswer, match=rf"{file.name} is damaged: column '{column}' has a text that is not UTF-8"
+        UnexpectedAnswer, match=rf"{file.name} is damaged: column '{column}' has a string that is not UTF-8"
     ):
         rows(source(node))
 
@@ -251,5 +251,7 @@ def test_names_that_are_not_utf8_are_told_with_their_file(node: Node) -> None:
     [file] = node.folder.rglob("*.parquet")
     pq.write_table(pq.read_table(file), file, store_schema=False)
     file.write_bytes(file.read_bytes().replace(b"usageXX", b"usage\xff\xfe"))
-    with pytest.raises(UnexpectedAnswer, match=rf"{file.name} is damaged: a name in it is not UTF-8: .*usage"):
+    with pytest.raises(
+        UnexpectedAnswer, match=rf"{file.name} is damaged: it contains a name that is not UTF-8: .*usage"
+    ):
         source(node).schema("cpu")

@@ -75,12 +75,12 @@ def test_points_of_one_time_are_alike_where_their_tags_were_not_selected() -> No
     alike = document([[1, "a", 1.5, 1, 1, True]] * 2, partial=True), document([[1, "a", 1.5, 1, 1, True]] * 2)
     again = [*alike[:1], *alike]
     documents = [document([[1, None, None, 1, None, None]], partial=True), *again]
-    with pytest.raises(UnexpectedAnswer, match="twice"):
+    with pytest.raises(UnexpectedAnswer, match="repeated"):
         list(chunks().batches(documents))
     tagless = RowChunks("m", ["t", *"sfiub"], TYPES, FAILURES, may_be_alike=True)
     assert [len(batch) for batch in tagless.batches(documents)] == [1, 2, 2, 2]
     twice = document([[1, "a", None, 1, 1, True], [2, "a", None, 1, 1, True]], partial=True)
-    with pytest.raises(UnexpectedAnswer, match="twice"):
+    with pytest.raises(UnexpectedAnswer, match="repeated"):
         list(RowChunks("m", ["t", *"sfiub"], TYPES, FAILURES, may_be_alike=True).batches([twice, twice]))
 
 

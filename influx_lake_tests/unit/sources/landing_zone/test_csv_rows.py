@@ -63,7 +63,7 @@ def good(found: list[tuple[int, Any]]) -> list[Any]:
         ("timestamp,name,vé\n".encode("latin-1"), "line 1: the header is not UTF-8"),
         ('timestamp,name,"v\n1,cpu,2\n', "the header is not CSV: a quote is opened, and not closed"),
         ("timestamp ,name,v\n1,cpu,2\n", "line 1: the header has spaces around the name of a column, 'timestamp '"),
-        ("timestamp, name, v\n1, cpu, 2\n", "spaces around the name of a column, ' name', .*Take them out"),
+        ("timestamp, name, v\n1, cpu, 2\n", "spaces around the name of a column, ' name', .*Remove them"),
         ("timestamp,name,v\n1,cpu,2\ntimestamp,v,name\n", "line 3: this is another header.*: timestamp,"),
         ("timestamp,name,v\n1,cpu,2\ntimestamp,name,host,v\n", "line 3: this is another header.*: timestamp,"),
         ("timestamp,name,v,w\n1,cpu,2,3\ntimestamp,name,x,y\n", "line 3: this is another header"),
@@ -99,11 +99,11 @@ def test_files_without_a_header_are_read_with_the_names_that_are_given() -> None
     [
         ("1748736000,cpu,a\n", 1, "has 3 values, where the header has 4 columns"),
         ("1748736000,cpu,a,1,5\n", 1, "has 5 values, where the header has 4 columns"),
-        ('1748736000,cpu,"a"b,1\n', 1, "is not CSV: there is text behind a closing quote: a quote inside of a value"),
+        ('1748736000,cpu,"a"b,1\n', 1, "is not CSV: there is text after a closing quote: a quote inside a value"),
         ('1748736000,cpu,"a\nb"c,1\n', 2, "is not CSV"),
         ("1748736000,cpu,é,1\n".encode("latin-1"), 1, "is not UTF-8"),
-        ("1748736000,cpu,a,1\0\0\n", 1, "holds NUL bytes"),
-        (b"\0\0\0\0\n", 1, "holds NUL bytes"),
+        ("1748736000,cpu,a,1\0\0\n", 1, "contains NUL bytes"),
+        (b"\0\0\0\0\n", 1, "contains NUL bytes"),
         ("1748736000,cpu,a,1\r1748736000,cpu,b,2\n", 1, "is not CSV: it holds a carriage return"),
     ],
 )

@@ -162,12 +162,12 @@ def test_unpadded_and_deeper_folders_are_read(path: str, options: dict[str, Any]
     ("path", "wrong"),
     [
         ("year=2025/month=June/day=1", "'month=June' is not like 'month=06'"),
-        ("year=2025/month=13/day=1", "'month=13' is no date"),
-        ("year=2025/month=0/day=1", "'month=0' is no date"),
-        ("year=2025/month=6/day=31", "'day=31' is no date"),
+        ("year=2025/month=13/day=1", "'month=13' is not a date"),
+        ("year=2025/month=0/day=1", "'month=0' is not a date"),
+        ("year=2025/month=6/day=31", "'day=31' is not a date"),
         ("year=2025/month=006/day=1", "'month=006' is not like 'month=06'"),
         ("year=25/month=06/day=1", "'year=25' is not like 'year=2025'"),
-        ("year=0025/month=06/day=1", "'year=0025' is no date"),
+        ("year=0025/month=06/day=1", "'year=0025' is not a date"),
         ("year=__HIVE_DEFAULT_PARTITION__/month=06/day=1", "is not like 'year=2025'"),
     ],
 )

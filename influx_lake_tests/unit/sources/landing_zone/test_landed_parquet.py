@@ -249,7 +249,7 @@ LATIN = pa.array([b"a", b"\xff\xfe", b"c"]).view(pa.string())
 )  # fmt: skip
 def test_a_text_that_is_not_utf8_is_a_bad_record(tmp_path: Path, odd: dict[str, pa.Array], column: str) -> None:
     table = pa.table({"timestamp": [START, START + 1, START + 2], "usage": [1.0, 2.0, 3.0], **odd})
-    with pytest.raises(BadRecords, match=rf"points.parquet: row 2 has a text in '{column}' that is not UTF-8"):
+    with pytest.raises(BadRecords, match=rf"points.parquet: row 2 has a string in '{column}' that is not UTF-8"):
         read(tmp_path, table)
     assert [row["usage"] for row in read(tmp_path, table, max_bad_lines=1)] == [1.0, 3.0]
     kept = [each.read_text() for each in (tmp_path / "staging/bad_lines").rglob("*") if each.is_file()]
@@ -261,7 +261,7 @@ def test_files_that_only_say_which_measurement_it_is_in_their_rows(tmp_path: Pat
     names = pa.array([b"cpu", b"\xff", b"cpu"]).view(pa.string())
     table = pa.table({"timestamp": [START, START + 1, START + 2], "name": names, "usage": [1.0, 2.0, 3.0]})
     path = f"{tmp_path}/in/cpu/year={{year}}/month={{month}}/day={{day}}/hour={{hour}}"
-    with pytest.raises(BadRecords, match=r"points.parquet: row 2 has a text in 'name' that is not UTF-8"):
+    with pytest.raises(BadRecords, match=r"points.parquet: row 2 has a string in 'name' that is not UTF-8"):
         read(tmp_path, table, path=path)
     assert [row["usage"] for row in read(tmp_path, table, path=path, max_bad_lines=1)] == [1.0, 3.0]
     with pytest.raises(FileUnreadable, match="has no column 'name': timestamp, usage") as caught:
@@ -277,13 +277,15 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     given = {"type": "landing_zone", "path": f"{tmp_path}/in/{BY_HOUR}", "format": "parquet", "database": "telemetry",
              "staging": str(tmp_path / "staging")}  # fmt: skip
     source = open_source(LandingZoneConfig.model_validate(given))
-    with pytest.raises(FileUnreadable, match=r"points.parquet has a name in it that is not UTF-8: .*usage"):
+    with pytest.raises(FileUnreadable, match=r"points.parquet contains a name that is not UTF-8: .*usage"):
         rows_of(source, "cpu", HOUR)
     source.close()
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"), [("time", "`timestamp: time`"), ("at", "`timestamp` to the column")], ids=["time", "another"]
+    ("name", "remedy"),
+    [("time", "`timestamp: time`"), ("at", "`timestamp` to the right column")],
+    ids=["time", "another"],
 )
 def test_a_file_without_the_column_of_the_time(tmp_path: Path, name: str, remedy: str) -> None:
     table = pa.table({name: [START], "usage": [1.0]})

@@ -105,7 +105,7 @@ def test_a_point_that_landed_twice_is_one(tmp_path: Path) -> None:
 def test_integers_among_floats_are_floats_or_refused(tmp_path: Path) -> None:
     land(tmp_path, 0, [metric(0, {"usage": 2**53 + 1}), metric(0.5, {"usage": 0.5})])
     source = zone(tmp_path)
-    with pytest.raises(DataRefused, match=r"the field .usage. has floats and so is one of floats.*a\.json, line 1"):
+    with pytest.raises(DataRefused, match=r"the field .usage. is of type float, since it has floats.*a\.json, line 1"):
         rows_of(source, "cpu", hours(0, 1))
     source.close()
 
@@ -114,12 +114,15 @@ def test_integers_among_floats_are_floats_or_refused(tmp_path: Path) -> None:
     ("record", "reason"),
     [
         ("{", "is not JSON"),
-        ('{"fields": {"usage": "\\ud800"}, "timestamp": 1}', "has half of a character"),
+        ('{"fields": {"usage": "\\ud800"}, "timestamp": 1}', "has half of a surrogate pair"),
         ("[" * 100_000, "is nested too deeply"),
         ({"fields": {"usage": 1}}, "has no time"),
         ({"fields": 3, "timestamp": 1}, "it is not an object"),
-        ({"fields": {"usage": [1]}, "timestamp": 1}, "has a list in 'usage': fields hold numbers, booleans and texts"),
-        ({"fields": {"usage": 1}, "timestamp": "yesterday"}, "has a time that is none"),
+        (
+            {"fields": {"usage": [1]}, "timestamp": 1},
+            "has a list in 'usage': fields hold numbers, booleans and strings",
+        ),
+        ({"fields": {"usage": 1}, "timestamp": "yesterday"}, "has an invalid time"),
         ({"fields": {"usage": 1}, "timestamp": 10**12}, "has a time out of range"),
     ],
 )
@@ -143,7 +146,7 @@ def test_what_is_not_declared_is_no_point(tmp_path: Path) -> None:
     assert fields_of(rows_of(source, "cpu", hours(0, 1))) == [{"usage": 1, "idle": 2}]
     source.close()
     source = zone(tmp_path, columns={"cpu": {"fields": {"usage": "string", "idle": "float"}}})
-    with pytest.raises(BadRecords, match="'usage' that is no string"):
+    with pytest.raises(BadRecords, match="'usage' that is not of type string"):
         rows_of(source, "cpu", hours(0, 1))
 
 

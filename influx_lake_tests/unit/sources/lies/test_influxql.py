@@ -24,31 +24,39 @@ def _values(old: str, new: str) -> Lie:
 
 NAMES = list(truth.NAMES)
 OF_INFLUXQL: dict[str, tuple[Lie, type[SourceError], str]] = {
-    "a document twice": (_documents(lambda them: [them[0], *them]), UnexpectedAnswer, "came twice"),
+    "a document twice": (_documents(lambda them: [them[0], *them]), UnexpectedAnswer, "rows are repeated"),
     "documents in another order": (
         _documents(lambda them: [them[1], them[0], them[2]]),
         UnexpectedAnswer,
-        "not in the order",
+        "not sorted by time",
     ),
     "rows in another order": (
         lambda body, kind, server: [Http(truth.document(truth.points_in(NAMES)[::-1]), kind).chunked()],
         UnexpectedAnswer,
-        "not in the order",
+        "not sorted by time",
     ),
-    "a document behind the end": (_documents(lambda them: [*them, them[2]]), UnexpectedAnswer, "behind its end"),
+    "a document behind the end": (
+        _documents(lambda them: [*them, them[2]]),
+        UnexpectedAnswer,
+        "after its last document",
+    ),
     "an empty document behind the end": (
         _documents(lambda them: [*them, truth.EMPTY]),
         UnexpectedAnswer,
-        "behind its end",
+        "after its last document",
     ),
     "the first document only": (_documents(lambda them: them[:1]), StreamBroken, "announced more"),
     "all but the last document": (_documents(lambda them: them[:2]), StreamBroken, "announced more"),
     "an answer to another statement": (
         _values('"statement_id":0', '"statement_id":1'),
         UnexpectedAnswer,
-        "statement 1",
+        "statement_id 1",
     ),
-    "no statement, and no rows": (_documents(lambda them: [b'{"results":[{}]}\n']), UnexpectedAnswer, "statement None"),
+    "no statement, and no rows": (
+        _documents(lambda them: [b'{"results":[{}]}\n']),
+        UnexpectedAnswer,
+        "statement_id None",
+    ),
     "two results": (
         _documents(lambda them: [b'{"results":[{"statement_id":0},{"statement_id":1}]}']),
         UnexpectedAnswer,
@@ -77,27 +85,35 @@ OF_INFLUXQL: dict[str, tuple[Lie, type[SourceError], str]] = {
         ResultLimitExceeded,
         "longest_query",
     ),
-    "rows of another measurement": (_values('"name":"cpu"', '"name":"mem"'), UnexpectedAnswer, "rows of ['mem'] came"),
-    "swapped columns": (_values('"n","txt"', '"txt","n"'), UnexpectedAnswer, "were asked for"),
+    "rows of another measurement": (
+        _values('"name":"cpu"', '"name":"mem"'),
+        UnexpectedAnswer,
+        "the response has rows of ['mem']",
+    ),
+    "swapped columns": (_values('"n","txt"', '"txt","n"'), UnexpectedAnswer, "instead of"),
     "a column less": (_values('"txt",', ""), UnexpectedAnswer, ""),
-    "the time last": (_values('"time","host"', '"host","time"'), UnexpectedAnswer, "were asked for"),
+    "the time last": (_values('"time","host"', '"host","time"'), UnexpectedAnswer, "instead of"),
     "texts for numbers": (_values("0.5]", '"0.5"]'), UnexpectedAnswer, ""),
-    "a text for a float": (_values("1.5]", '"1.5"]'), UnexpectedAnswer, "'1.5' came for double"),
-    "a text for an integer": (_values(',3,"t3"', ',"3","t3"'), UnexpectedAnswer, "'3' came for int64"),
-    "a number for a text": (_values('"t3"', "33"), UnexpectedAnswer, "'33' came for string"),
-    "an integer that became a float": (_values(',3,"t3"', ',3.75,"t3"'), UnexpectedAnswer, "'3.75' came for int64"),
+    "a text for a float": (_values("1.5]", '"1.5"]'), UnexpectedAnswer, "'1.5' is not of type double"),
+    "a text for an integer": (_values(',3,"t3"', ',"3","t3"'), UnexpectedAnswer, "'3' is not of type int64"),
+    "a number for a text": (_values('"t3"', "33"), UnexpectedAnswer, "'33' is not of type string"),
+    "an integer that became a float": (
+        _values(',3,"t3"', ',3.75,"t3"'),
+        UnexpectedAnswer,
+        "'3.75' is not of type int64",
+    ),
     "a fraction beside an escape": (
         _documents(lambda them: [part.replace(b',3,"t3"', b',3.75,"\\u00e9"') for part in them]),
         UnexpectedAnswer,
-        "'3.75' came for int64",
+        "'3.75' is not of type int64",
     ),
     "truth for a number": (
         _documents(lambda them: [part.replace(b"3.5]", b"true]").replace(b"t3", b"\\u00e9") for part in them]),
         UnexpectedAnswer,
-        "'True' came for double",
+        "'True' is not of type double",
     ),
     "an integer of 65 bits": (_values(',3,"t3"', ',36893488147419103232,"t3"'), UnexpectedAnswer, "column's type"),
-    "a list for a value": (_values(',3,"t3"', ',[3],"t3"'), UnexpectedAnswer, "came for int64"),
+    "a list for a value": (_values(',3,"t3"', ',[3],"t3"'), UnexpectedAnswer, "is not of type int64"),
     "half a character": (_values('"t3"', '"\\ud800"'), UnexpectedAnswer, ""),
     "a row without a time": (_values("[1767225603000000000,", "[null,"), UnexpectedAnswer, "without a time"),
     "a time in words": (_values("1767225603000000000,", '"2026-01-01T00:00:03Z",'), UnexpectedAnswer, ""),
@@ -135,16 +151,16 @@ def test_what_a_server_says_beside_the_rows_is_logged_once_for_a_load(caplog: py
     assert len(warnings) == 1
     assert "InfluxDB 1 at 127.0.0.1" in warnings[0]
     assert "cpu" in warnings[0]
-    assert warnings[0].endswith("the server says with its answer: warning: data missing: shard 5 unavailable")
+    assert warnings[0].endswith("the server's response has a message: warning: data missing: shard 5 unavailable")
 
 
 @pytest.mark.parametrize(
     ("sent", "says"),
     [
-        (b"Bad Gateway\n", "what came is not JSON: 'Bad Gateway"),
+        (b"Bad Gateway\n", "the response is not JSON: 'Bad Gateway"),
         (b'{"results":[]} <html>\n', "from character 16 on: '<html>"),
         (b'{"results":[1,\n', 'it ends in the middle, after \'{"results":[1,'),
-        (b'{"results":["\xe4"]}\n', "byte 14 is no UTF-8"),
+        (b'{"results":["\xe4"]}\n', "byte 14 is not UTF-8"),
         (b'{"results":NaN}\n', "it holds NaN"),
         (b"x" * 300 + b"\n", "x', and more"),
     ],
@@ -162,4 +178,4 @@ def test_a_secret_in_what_came_is_not_shown() -> None:
         with pytest.raises(ValueError, match=r"line 1") as raised:
             json_of(sent.encode())
         assert "secret-value" not in not_json(sent.encode(), raised.value)
-    assert not_json(b" ", ValueError()) == "nothing came where JSON was asked for"
+    assert not_json(b" ", ValueError()) == "the response is empty, and not JSON"

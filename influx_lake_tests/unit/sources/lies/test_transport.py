@@ -68,21 +68,21 @@ LIES: dict[str, tuple[Lie, Outcome, str]] = {
         StreamBroken,
         "broke off",
     ),
-    "stalls before it answers": (lambda body, kind, server: _wait(server), SourceTimeout, "nothing came for 1 s"),
+    "stalls before it answers": (lambda body, kind, server: _wait(server), SourceTimeout, "no data arrived for 1 s"),
     "stalls in the middle": (
         lambda body, kind, server: _then_wait(Http(body, kind).sized()[:-50], server),
         (SourceTimeout, StreamBroken),
-        "nothing came for 1 s",
+        "no data arrived for 1 s",
     ),
     "drips its status line": (
         lambda body, kind, server: drip(b"HTTP/1.1 200 " + b"O" * 9000, server.over),
         SourceTimeout,
-        "nothing came",
+        "no data arrived",
     ),
     "drips headers": (
         lambda body, kind, server: drip(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 9000, server.over),
         SourceTimeout,
-        "nothing came",
+        "no data arrived",
     ),
     "drips the answer": (
         lambda body, kind, server: _after(Http(body, kind).head(), drip(b" " * 9000, server.over)),
@@ -92,12 +92,12 @@ LIES: dict[str, tuple[Lie, Outcome, str]] = {
     "drips an error": (
         lambda body, kind, server: _after(Http(status="500 No", kind=kind).head(), drip(b"e" * 9000, server.over)),
         SourceTimeout,
-        "nothing came",
+        "no data arrived",
     ),
     "continues for ever": (
         lambda body, kind, server: forever(b"HTTP/1.1 100 Continue\r\n\r\n", server.over),
         SourceTimeout,
-        "nothing came",
+        "no data arrived",
     ),
     "a header without end": (
         lambda body, kind, server: _after(b"HTTP/1.1 200 OK\r\nX: ", forever(b"y" * 9000, server.over)),
@@ -225,7 +225,7 @@ LIES: dict[str, tuple[Lie, Outcome, str]] = {
             ).sized()
         ],
         UnexpectedAnswer,
-        "one came of another time",
+        "include one of another time",
     ),
 }
 

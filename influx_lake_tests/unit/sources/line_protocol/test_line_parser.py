@@ -107,15 +107,15 @@ def test_a_line_means_what_influxdb_makes_of_it(line: bytes, expected: Found) ->
         (b'#m f="x\ny" 5', "is a point of a measurement whose name begins with #"),
         (b"#\\ m f=1 5", "is a point of a measurement whose name begins with #"),
         (b"\x00\x00\x00", "begins with NUL bytes"),
-        (b"m f=nan 5", "has a value that is of no type: 'nan'"),
-        (b"m f=+1 5", "has a value that is of no type: '+1'"),
-        (b"m f=0x10i 5", "has a value that is of no type"),
+        (b"m f=nan 5", "has an invalid value: 'nan'"),
+        (b"m f=+1 5", "has an invalid value: '+1'"),
+        (b"m f=0x10i 5", "has an invalid value"),
         (b"m f=1e400 5", "has a number that is too large for a float"),
         (b"m f=9223372036854775808i 5", "has a number that is too large for an integer"),
-        (b"m f=-1u 5", "has a value that is of no type"),
-        (b"m f=tRUE 5", "has a value that is of no type"),
+        (b"m f=-1u 5", "has an invalid value"),
+        (b"m f=tRUE 5", "has an invalid value"),
         (b'm f="x 5', "has a string that is not closed"),
-        (b'm f="x"y 5', "goes on after a value"),
+        (b'm f="x"y 5', "continues after a value"),
         (b"m f= 5", "has a field without a value"),
         (b"m f=1, 5", "has no field where"),
         (b"m,a f=1 5", "has a tag without a name or a value: 'a'"),
@@ -195,7 +195,7 @@ def test_a_cut_line_is_told_with_its_number_and_what_to_set() -> None:
     values, bad = read(b'm f=1 100\nm f="x\ny" 200\n# no time 1\nm f=2 17', ends_whole=False)
     assert [each[6] for each in values] == [100, 200]
     assert [number for number, _ in bad] == [5]
-    assert "fewer digits than 3" in bad[0][1]
+    assert "fewer than 3 digits" in bad[0][1]
     assert "trailing_newline" in bad[0][1]
 
 

@@ -238,11 +238,11 @@ def test_a_file_that_needs_more_than_the_limit_is_refused(tmp_path: Path) -> Non
 def test_bad_lines_fail_a_run_and_are_kept_for_people(tmp_path: Path) -> None:
     file = tmp_path / "a.lp"
     file.write_text("m f=1 1\nm f=oops 2\nm f=3 3\n")
-    with pytest.raises(BadRecords, match=r"line 2 has a value that is of no type: 'oops'.*max_bad_lines"):
+    with pytest.raises(BadRecords, match=r"line 2 has an invalid value: 'oops'.*max_bad_lines"):
         line_source(tmp_path).measurements()
     kept = list((tmp_path / "staging" / "bad_lines").iterdir())
     assert [json.loads(line) for line in kept[0].read_text().splitlines()] == [
-        {"line": 2, "reason": "has a value that is of no type: 'oops'", "text": "m f=oops 2"}
+        {"line": 2, "reason": "has an invalid value: 'oops'", "text": "m f=oops 2"}
     ]
     source = line_source(tmp_path, max_bad_lines=1)
     assert [row["f"] for row in rows_of(source, "m")] == [1.0, 3.0]
