@@ -102,11 +102,11 @@ class LandingZone:
         return units
 
     def direct(self, window: Window, measurement: str) -> list[DirectFile] | None:
-        """The files that a window needs, where they can be read as they are, as far as their footers tell.
+        """The files that a window needs, if they can be read directly according to their footers.
 
-        None where a file cannot be read, or has been taken apart by this process.
+        None if a file cannot be read, or was already staged by this process.
         """
-        if not self._says_its_columns:
+        if not self._declares_columns:
             return None
         found = self._found(window, measurement)
         if any(self._identity(each, frozenset()) in self._units.keys() | self._failed.keys() for each in found.files):
@@ -114,7 +114,7 @@ class LandingZone:
         try:
             columns = self._footers.columns([each.file for each in found.files])
         except FileUnreadable:
-            # Who takes it apart says so.
+            # Staging the file reports the error.
             return None
         files = [DirectFile(*each, self._folders.reach(each[0])) for each in zip(found.files, columns, strict=True)]
         if not all(each.is_plain for each in files):
@@ -122,8 +122,8 @@ class LandingZone:
         self._tell(replace(found, files=[]), [])
         return files
 
-    def take_apart(self, landed: Sequence[LandedFile]) -> None:
-        """Take files apart."""
+    def stage(self, landed: Sequence[LandedFile]) -> None:
+        """Stage files."""
         self._units_of(landed)
 
     def _found(self, window: Window | None, measurement: str | None = None) -> Listing:

@@ -1,6 +1,6 @@
-"""Windows of landed Parquet that are read as they lie there: row groups in order of time, each point once.
+"""Reads windows of landed Parquet directly: row groups in order of time, each point once.
 
-What their columns and times do not allow is taken apart, from the time on where that shows.
+If the columns and times of files do not allow it, the files are staged, from the time on where that shows.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from influx_lake.sources.points.wanted_columns import WantedColumns
 from influx_lake.sources.points.window_rows import nanoseconds
 
 _ROWS_AT_ONCE = 131_072
-"""As many rows of row groups that follow each other are read together."""
+"""Up to this many rows of consecutive row groups are read together."""
 _MOST_VALUES, _MOST_BYTES = 8_000_000, 64_000_000
-"""Row groups of more cannot be in memory together."""
+"""Larger row groups do not fit into memory together."""
 
 
 @dataclass(frozen=True, slots=True)
 class DirectFile:
-    """A file, and what its footer says.
+    """A file, and the contents of its footer.
 
     Attributes:
         landed: The file.
         columns: Its columns and row groups.
-        reach: The time that its points may have.
+        reach: The time range allowed for its points.
     """
 
     landed: LandedFile
@@ -51,38 +51,38 @@ class DirectFile:
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing is to be told of the file for which its values have to be looked at."""
+        """Whether there is no remark about the file for which its values have to be examined."""
         return not self.columns.fills_gaps and not self.reaches_beyond(*nanoseconds(self.reach))
 
     def reaches_beyond(self, begin: int, end: int) -> bool:
-        """Whether it may have points outside of [begin, end)."""
+        """Whether it may have points outside [begin, end)."""
         groups = self.columns.row_groups
         return groups is None or any(each.first < begin or each.last >= end for each in groups)
 
 
 class DirectFiles(Protocol):
-    """Files of Parquet, each of one measurement."""
+    """Parquet files, each of one measurement."""
 
     @property
     def config(self) -> LandingZoneConfig:
-        """What their columns are."""
+        """The options of their columns."""
         ...
 
     def direct(self, window: Window, measurement: str) -> list[DirectFile] | None:
-        """The files that a window needs; None where they have to be taken apart.
+        """The files that a window needs; None if they have to be staged.
 
         Raises:
             SourceError: They cannot be listed.
         """
         ...
 
-    def take_apart(self, landed: Sequence[LandedFile]) -> None:
-        """Take files apart."""
+    def stage(self, landed: Sequence[LandedFile]) -> None:
+        """Stage files."""
         ...
 
 
 class DirectParquet:
-    """A `DirectReader`.
+    """A `DirectReader` of Parquet files.
 
     Args:
         files: The files.
@@ -105,9 +105,9 @@ class DirectParquet:
         self._read |= {each.landed.file.identity: each for each in files}
         return self._batches(files, wanted, window)
 
-    def take_apart_beyond(self, begin: int, end: int) -> None:
+    def stage_beyond(self, begin: int, end: int) -> None:
         if any(each.reaches_beyond(begin, end) for each in self._read.values()):
-            self._files.take_apart([each.landed for each in self._read.values()])
+            self._files.stage([each.landed for each in self._read.values()])
             self._read.clear()
 
     def _batches(self, files: Sequence[DirectFile], wanted: WantedColumns, window: Window) -> Iterator[pa.RecordBatch]:
@@ -124,14 +124,14 @@ class DirectParquet:
 
 
 def _fits(columns: FileColumns, wanted: WantedColumns) -> bool:
-    """Whether each column of a file has one that takes all of its values."""
+    """Whether each column of a file has a column that takes all of its values."""
     return columns.tags <= wanted.tags and all(
         wanted.types.get(name) == {kind} and name not in wanted.tags for name, kind in columns.fields.items()
     )
 
 
 class _Part(NamedTuple):
-    """A row group of a file, by the file's place among those that are read."""
+    """A row group of a file, which is given by its index among the files that are read."""
 
     file: int
     group: RowGroup
@@ -139,12 +139,12 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Cluster:
-    """Row groups whose times overlap, or several that follow each other; no other has a point of their time.
+    """Row groups that overlap in time, or several consecutive ones; no other row group has points of their time.
 
     Attributes:
         first: The time that they begin with.
         last: The time that they end with.
-        parts: The row groups, in the order in which what is written twice counts.
+        parts: The row groups, in the order of precedence.
     """
 
     first: int
@@ -161,7 +161,7 @@ class _Cluster:
 
 
 def _clusters(files: Sequence[DirectFile], begin: int, end: int) -> Iterator[_Cluster]:
-    """The row groups of a time, those together that overlap, and small ones that follow each other."""
+    """The row groups of a time range; overlapping ones are combined, and so are small consecutive ones."""
     parts = [
         _Part(number, group)
         for number, each in enumerate(files)
@@ -194,9 +194,9 @@ class _Reader:
     """Reads row groups.
 
     Attributes:
-        config: What columns are.
+        config: The options of the columns.
         files: The files.
-        wanted: The columns that are read.
+        wanted: The columns to read.
     """
 
     config: LandingZoneConfig
@@ -205,21 +205,21 @@ class _Reader:
 
     @cached_property
     def _passed_on(self) -> list[str]:
-        """What files call the columns that are read."""
+        """The names in files of the columns that are read."""
         return [TIME if column.role is Role.TIME else name for column, name in self.wanted.columns]
 
     @cached_property
     def _schema(self) -> pa.Schema:
-        """The time, all tags, by which points are told apart, and the fields that are read."""
+        """The time, all tags, which identify points, and the fields that are read."""
         fields = {name: ARROW_TYPES[column.type] for column, name in self.wanted.columns if column.role is Role.FIELD}
         tags = dict.fromkeys(sorted(self.wanted.tags), TAG)
         return pa.schema({TIME: pa.timestamp("ns"), **tags, **fields})
 
     def batches(self, cluster: _Cluster, begin: int) -> Iterator[pa.RecordBatch]:
-        """The rows of row groups, in order of time.
+        """The rows of row groups, sorted by time.
 
         Raises:
-            NotDirect: They, or those from some time on, have to be taken apart.
+            NotDirect: All rows, or those from some time on, have to be staged.
             SourceError: A file cannot be read.
         """
         reached = max(begin, cluster.first)
@@ -239,7 +239,7 @@ class _Reader:
             yield in_order(pa.concat_tables(self._tables(cluster)), self.wanted.tags)
 
     def _in_turn(self, cluster: _Cluster) -> Iterator[pa.Table]:
-        """The rows of a row group that is in order of time as it is."""
+        """The rows of a single row group that is already sorted by time."""
         if len(cluster.parts) > 1:
             raise NotPlain
         held = self._schema.empty_table()
@@ -248,7 +248,7 @@ class _Reader:
             time = times_of(rows)
             if (np.diff(time) < 0).any():
                 raise NotPlain
-            # The next ones may have points of the last one's time.
+            # The next rows may have the time of the last one.
             cut = int(np.searchsorted(time, time[-1]))
             if len(rows) - cut > _ROWS_AT_ONCE:
                 raise NotPlain
@@ -258,7 +258,7 @@ class _Reader:
         yield held
 
     def _tables(self, cluster: _Cluster) -> Iterator[pa.Table]:
-        """The rows of row groups, file after file, with all tags and the fields that are read."""
+        """The rows of row groups, file by file, with all tags and the fields that are read."""
         left_out = self.wanted.left_out
         for number in dict.fromkeys(part.file for part in cluster.parts):
             file = self.files[number]
@@ -271,11 +271,11 @@ class _Reader:
                     yield self._table(points)
 
     def _check_times(self, file: DirectFile, cluster: _Cluster, points: PointColumns) -> None:
-        """Make sure that rows have the times that the footer says: by them the row groups were chosen."""
+        """Make sure that rows are in the time range of the footer, by which the row groups were chosen."""
         if int(points.time.min()) < cluster.first:
-            # Rows of these times were passed on before, without these.
+            # Other rows of these times were already passed on.
             raise WindowInterrupted(
-                f"{file.landed.file.uri} has points of earlier times than its footer says",
+                f"{file.landed.file.uri} has points earlier than the first time in its footer",
                 remedy="Load the window again: the file is then read as a whole",
             )
         if int(points.time.max()) > cluster.last:

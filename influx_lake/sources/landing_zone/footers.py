@@ -38,14 +38,14 @@ Kinds: TypeAlias = Mapping[str, ColumnType]
 
 
 class RowGroup(NamedTuple):
-    """What a footer says of a row group.
+    """The contents of a footer about a row group.
 
     Attributes:
         first: The time of its first row, in nanoseconds.
-        last: That of its last one.
+        last: The time of its last row.
         rows: How many rows it has.
-        size: Its bytes without compression.
-        number: Its place in the file.
+        size: Its uncompressed size in bytes.
+        number: Its index in the file.
     """
 
     first: int
@@ -210,9 +210,7 @@ def fills_gaps(footer: FileMetaData) -> bool:
 
 
 def row_groups(footer: FileMetaData, config: LandingZoneConfig) -> tuple[RowGroup, ...] | None:
-    """The times of row groups according to a footer; None if it lacks some or has them not as numbers, or has
-    objects.
-    """
+    """The times of row groups according to a footer; None if some are missing or not numbers, or there are objects."""
     columns = [footer.schema.column(number) for number in range(footer.num_columns)]
     place = next((number for number, column in enumerate(columns) if column.path == config.timestamp), None)
     nested = any(column.path != column.name for column in columns)

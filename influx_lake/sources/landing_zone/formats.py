@@ -31,13 +31,13 @@ def parquet_batches(
     row_groups: Sequence[int] | None = None,
     encoded: Collection[str] = (),
 ) -> Iterator[pa.RecordBatch]:
-    """Rows, some at a time.
+    """Read rows in batches.
 
     Args:
         file: The file.
         left_out: Columns that are not read.
-        row_groups: The row groups that are read; None: all.
-        encoded: Columns of texts that become dictionaries.
+        row_groups: The row groups to read; None for all.
+        encoded: Columns of strings that become dictionaries.
     """
     import pyarrow.parquet as pq
 

@@ -103,5 +103,5 @@ def _tag(values: pa.Array) -> pa.Array:
 
 
 def _tells_apart(words: pa.Array) -> bool:
-    """Whether each text is in a dictionary once."""
+    """Whether all strings in a dictionary are different."""
     return bool(not words.null_count and len(words.unique()) == len(words))

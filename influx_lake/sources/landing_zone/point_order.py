@@ -1,4 +1,4 @@
-"""Rows of points, put in order of time: each point once."""
+"""Sorts rows of points by time, and makes sure that each point occurs once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from influx_lake.sources.points.cells import Places
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 Numbered: TypeAlias = tuple[Places, int]
-"""Each row's number, and how many numbers there are."""
+"""The number of each row, and how many numbers there are."""
 
 TAG = pa.dictionary(pa.int32(), pa.string())
 _MOST_NUMBERS = 2**62
@@ -29,13 +29,13 @@ def times_of(rows: Rows) -> Places:
 
 
 def within(rows: pa.RecordBatch, begin: int, end: int) -> pa.RecordBatch:
-    """Those of rows in order of time that lie in [begin, end)."""
+    """The rows in [begin, end) of rows that are sorted by time."""
     first, last = np.searchsorted(times_of(rows), (begin, end)).tolist()
     return rows.slice(first, last - first)
 
 
 def tag_of(values: pa.Array) -> pa.DictionaryArray:
-    """A tag as a dictionary; an empty one is not there."""
+    """A tag as a dictionary; an empty value becomes null."""
     encoded = values.dictionary_encode().cast(TAG)
     empty = pc.index(encoded.dictionary, "").as_py()
     if empty < 0:
@@ -45,7 +45,7 @@ def tag_of(values: pa.Array) -> pa.DictionaryArray:
 
 
 def in_order(rows: pa.Table, tags: Collection[str]) -> pa.Table:
-    """Rows in order of time, and of one time in that in which their series are first met.
+    """Sort rows by time; rows with equal times are in the order in which their series first appear.
 
     Args:
         rows: The rows, whose tags are dictionaries (`TAG`).
@@ -77,7 +77,7 @@ def in_order(rows: pa.Table, tags: Collection[str]) -> pa.Table:
 
 
 def _series(rows: pa.Table, tags: Collection[str]) -> Numbered:
-    """The number of each row's series; they are numbered as they are met."""
+    """The number of each row's series, numbered in order of appearance."""
     numbers: Numbered = np.zeros(len(rows), np.int64), 1
     for name in sorted(tags):
         (tag,) = rows.column(name).chunks
@@ -85,18 +85,18 @@ def _series(rows: pa.Table, tags: Collection[str]) -> Numbered:
         found, count = numbers
         size = len(tag.dictionary) + 1
         if count * size >= _MOST_NUMBERS:
-            found, count = _as_met(numbers)
+            found, count = _renumbered(numbers)
         numbers = found * size + codes, count * size
-    return _as_met(numbers)
+    return _renumbered(numbers)
 
 
-def _as_met(numbers: Numbered) -> Numbered:
-    """The same rows with numbers from zero on, in the order in which they come."""
+def _renumbered(numbers: Numbered) -> Numbered:
+    """Renumber rows from zero on, in order of appearance."""
     found, count = numbers
     if count > _FEW_PER_ROW * len(found):
         found = np.unique(found, return_inverse=True)[1]
         count = int(found.max(initial=-1)) + 1
-    # Of several values for one place numpy keeps the last, here the first row of each number.
+    # numpy keeps the last of several values for one index, here the first row of each number.
     first = np.full(count, -1, np.int64)
     first[found[::-1]] = np.arange(len(found) - 1, -1, -1)
     there = np.flatnonzero(first >= 0)

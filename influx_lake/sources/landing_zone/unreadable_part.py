@@ -90,11 +90,11 @@ def as_json(value: object) -> str:
 
 
 def text_of(record: object) -> str:
-    """The text of a record for people: as written in the file where that is known, else as JSON."""
+    """The text of a record, for messages: as in the file if known, otherwise as JSON."""
     if isinstance(record, Unreadable):
         return record.text
     try:
         return as_json(record)
     except (RecursionError, ValueError):
-        # Too deep, or an integer of more digits than Python writes.
+        # Nested too deeply, or an integer with more digits than Python formats.
         return ""

@@ -1,4 +1,4 @@
-"""Rows of a window that are read out of files as they are, up to where these have to be taken apart."""
+"""Rows of a window that are read directly from files, up to where these have to be staged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from influx_lake.sources.protocol import RowStream
 
 
 class NotDirect(Exception):
-    """The rows from a time on have to be taken apart: they are not plain, not in order, or of points that come twice.
+    """The rows from a time on have to be staged: they are not plain, not sorted, or have duplicate points.
 
     Args:
         begin: The nanosecond since 1970 from which on no row was passed on.
@@ -25,28 +25,28 @@ class NotDirect(Exception):
 
 
 class DirectReader(Protocol):
-    """Reads windows without taking files apart."""
+    """Reads windows without staging files."""
 
     def rows(self, wanted: WantedColumns, window: Window) -> Iterable[pa.RecordBatch] | None:
-        """The points of a window in order of time, each once, with the columns that are read.
+        """The points of a window, sorted by time and without duplicates, with the columns that are read.
 
         Returns:
-            The rows, which raise `NotDirect` where they cannot go on; None where files have to be taken apart.
+            The rows, which raise `NotDirect` when they cannot continue; None if files have to be staged.
         """
         ...
 
-    def take_apart_beyond(self, begin: int, end: int) -> None:
-        """Take those files apart that were read directly, if any has points outside of [begin, end)."""
+    def stage_beyond(self, begin: int, end: int) -> None:
+        """Stage the files that were read directly, if any of them has points outside [begin, end)."""
         ...
 
 
 class DirectRows:
-    """A `RowStream`: rows as they are read, and those that are left as they are taken apart.
+    """A `RowStream`: the rows that are read directly, then the others from staged points.
 
     Args:
         wanted: The columns.
-        direct: The rows.
-        staged: The rows from a time on, of points that were taken apart.
+        direct: The rows that are read directly.
+        staged: Returns the rows from a time on, from staged points.
     """
 
     def __init__(

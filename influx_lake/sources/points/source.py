@@ -118,7 +118,7 @@ class PointsSource:
 
     Args:
         archive: The files.
-        direct: Reads windows of them without taking files apart, where these are plain.
+        direct: Reads windows without staging files, if these are plain.
     """
 
     def __init__(self, archive: Archive, direct: DirectReader | None = None) -> None:
@@ -195,7 +195,7 @@ class PointsSource:
     def outside(self, measurement: str, reach: Window) -> Outside | None:
         begin, end = nanoseconds(reach)
         if self._direct:
-            self._direct.take_apart_beyond(begin, end)
+            self._direct.stage_beyond(begin, end)
         units = self._archive.units_read()
         if not any(reaches_out(unit, begin, end) for unit in units):
             return None

@@ -1,4 +1,4 @@
-"""The columns that are read of a measurement in files, and the rows and columns of them that are passed on."""
+"""The columns that are read from files for a measurement, and the rows and columns of them that are passed on."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _TAG = pa.dictionary(pa.int32(), pa.string())
 
 
 class WantedColumns:
-    """Columns as they are read.
+    """The columns to read.
 
     Args:
-        schema: The columns and rows that are wanted.
-        names: What files call a column.
+        schema: The wanted columns and rows.
+        names: The name of each column in files.
 
     Attributes:
-        schema: The columns and rows that are wanted.
-        columns: The columns that are read, with what files call them.
-        read: The same in Arrow.
-        passed_on: The columns that are wanted, in Arrow.
-        types: The types of each field's columns, by its name in files, also of those that are not read.
-        tags: What files call the tags, also those that are not read.
-        left_out: What files call the fields of which no column is read or looked at.
+        schema: The wanted columns and rows.
+        columns: The columns to read, with their names in files.
+        read: The columns to read, as an Arrow schema.
+        passed_on: The wanted columns, as an Arrow schema.
+        types: The types of each field's columns, by its name in files, including those that are not read.
+        tags: The names of the tags in files, including those that are not read.
+        left_out: The names in files of the fields none of whose columns are read or used by the condition.
     """
 
     def __init__(self, schema: MeasurementSchema, names: Mapping[Column, str]) -> None:
@@ -47,7 +47,7 @@ class WantedColumns:
         self.left_out = frozenset(self.types) - self.tags - {name for _, name in self.columns}
 
     def selected(self, rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        """The rows and columns that are wanted of those that are read."""
+        """Select the wanted rows and columns of those that were read."""
         rows = with_a_field(rows, self.schema)
         if self.schema.where is not None:
             condition = arrow_condition(self.schema.where, self.schema.types, rows.schema.names)

@@ -1,4 +1,4 @@
-"""The rows of one window, of points that were taken apart."""
+"""The rows of one window from staged points."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ log = logging.getLogger("influx_lake.sources")
 
 
 class WindowRows:
-    """A `RowStream`: the points of one window.
+    """A `RowStream` of the points of one window.
 
     Args:
         points: The points.
         wanted: The columns.
         window: The window.
-        place_of: Where a value was read.
-        begin: The nanosecond that they begin with, where not with the window's first.
+        place_of: Returns the file and line of a value.
+        begin: The nanosecond to begin with, if not with the first one of the window.
     """
 
     def __init__(
@@ -65,15 +65,15 @@ class WindowRows:
         if rewritten:
             log.warning(
                 "%s, %s: points that were written more than once, with different values of a field: %s (the last "
-                "value counts). Points of their own meet like that where times are cut, to seconds for example: write "
-                "them with the precision that tells them apart",
+                "value wins). If these are different points whose times were rounded, to seconds for example, write "
+                "them with a precision that distinguishes them",
                 self._measurement,
                 self._window,
                 f"{rewritten:,}",
             )
 
     def _of_fields(self, part: pa.Table) -> pa.Table:
-        """The values of the fields that are read, in every type, and of those that were not declared."""
+        """The values of the fields that are read, in every type, and those that are not declared."""
         if not self._wanted.schema.needs_a_field:
             return part
         read = {name for column, name in self._wanted.columns if column.role is Role.FIELD}
@@ -91,7 +91,7 @@ class WindowRows:
         return pa.RecordBatch.from_arrays(columns, schema=self._wanted.read)
 
     def _check_declared(self, points: Points, found: Mapping[FieldName, pa.Array]) -> None:
-        """Make sure that nothing is left out: a file may have come since the columns were asked for."""
+        """Make sure that nothing is lost: files may have been added since the columns were determined."""
         new = {
             name
             for (name, kind), values in found.items()
@@ -103,8 +103,8 @@ class WindowRows:
             new |= {name for each in there for name, _ in self._points.series[each]} - self._wanted.tags
         if new:
             raise WindowInterrupted(
-                f"files came since the columns of {self._measurement} were asked for, and have "
-                f"{', '.join(map(repr, sorted(new)[:5]))} in a form that was not there",
+                f"files were added since the columns of {self._measurement} were determined, and have "
+                f"{', '.join(map(repr, sorted(new)[:5]))} as new columns or with new types",
                 remedy="Load the window again",
             )
 
@@ -122,7 +122,7 @@ class WindowRows:
         integers = fields.get((name, ColumnType.INTEGER))
         if integers is None or not {ColumnType.FLOAT, column.type} <= self._wanted.types[name]:
             return values
-        # A field that has both is one column of floats; integers that no float is equal to are in the other.
+        # A field with both has one column of floats, and one of the integers that are not equal to any float.
         beyond = beyond_floats(integers)
         if column.type is ColumnType.INTEGER:
             return beyond
@@ -133,18 +133,19 @@ class WindowRows:
         return with_integers(values, integers)
 
     def _refused(self, field: str, beyond: pa.Array, times: Places) -> DataRefused:
-        """The error for integers of a field of floats that no float is equal to."""
+        """The error for integers in a field of floats that are not equal to any float."""
         first = int(np.flatnonzero(beyond.is_valid().to_numpy(zero_copy_only=False))[0])
         value, time = beyond[first].as_py(), int(times[first])
         place = self._place_of((field, ColumnType.INTEGER), value, time)
         return DataRefused(
-            f"the field {field!r} has floats and so is one of floats, and no float is equal to its integer {value} "
-            f"(at {utc_text(from_nanoseconds(time))}{f', in {place}' if place else ''})",
-            remedy="Declare the field under `columns` of the source: as integer, where all of its values are whole; as "
-            "float, and such a record is a bad one, which `max_bad_lines` can leave out; or have it written as text",
+            f"the field {field!r} is of type float, since it has floats, and its integer {value} is not equal "
+            f"to any float (at {utc_text(from_nanoseconds(time))}{f', in {place}' if place else ''})",
+            remedy="Declare the field under `columns` of the source: as integer, if all of its values are "
+            "whole numbers; as float, so that such records are bad ones, which `max_bad_lines` "
+            "can leave out; or write it as strings",
         )
 
 
 def nanoseconds(window: Window) -> tuple[int, int]:
-    """A window's first nanosecond since 1970, and the first one behind it, as far as InfluxDB's times reach."""
+    """A window's first nanosecond since 1970 and the first one after it, limited to the range of InfluxDB's times."""
     return max(window.start_us * 1000, -(2**63)), min(window.end_us * 1000, 2**63 - 1)

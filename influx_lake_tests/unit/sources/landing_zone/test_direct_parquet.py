@@ -170,7 +170,7 @@ def test_a_footer_that_lies(tmp_path: Path, zone: Any, monkeypatch: pytest.Monke
         footers, "row_groups", lambda *given: tuple(each._replace(first=START + 6) for each in told(*given) or ())
     )
     source = zone()
-    with pytest.raises(WindowInterrupted, match="earlier times than its footer says"):
+    with pytest.raises(WindowInterrupted, match="points earlier than the first time in its footer"):
         rows_of(source)
     assert [row["usage"] for row in rows_of(source)] == [0.5, 0.25]
 
