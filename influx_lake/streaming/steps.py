@@ -44,7 +44,7 @@ class Topics(Protocol):
         ...
 
     def ids(self) -> Mapping[str, str]:
-        """What tells a topic from another one of its name, that was made after it was deleted; none that do not say."""
+        """The IDs of the topics that have one; an ID changes if a topic is deleted and created again."""
         ...
 
     def between(self, begin: Offsets, end: Offsets, add: Callable[[Step], None]) -> None:

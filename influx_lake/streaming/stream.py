@@ -188,11 +188,11 @@ class Stream:
         )
 
     def note_lag(self, topics: Topics, read: Offsets | None = None) -> None:
-        """Record the lag of each partition, and the present time where there is none.
+        """Record the lag of each partition, and the current time if there is none.
 
         Args:
             topics: The topics.
-            read: Up to where all was added that there is, where that is more than the messages tell.
+            read: The offsets up to which everything was added, if they are ahead of the messages.
 
         Raises:
             LakeError: The brokers or the catalog fail.
@@ -241,7 +241,7 @@ class Stream:
         lost, kept = list[str](), {topic: dict(found) for topic, found in self.ledger.position.offsets.items()}
         known = self.ledger.topic_ids
         for topic in sorted(topic for topic, each in ids.items() if known.get(topic, each) != each):
-            lost.append(f"{topic}: it was made anew")
+            lost.append(f"{topic}: it was deleted and created again")
             kept[topic] = dict(begins.get(topic, {}))
             position.pop(topic, None)
         for topic, found in position.items():

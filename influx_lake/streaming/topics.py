@@ -206,9 +206,9 @@ class SparkTopics:
 
 
 def _read(query: StreamingQuery, last: int) -> Offsets:
-    """Up to where Spark has read with the batches up to this one; nothing where it no longer says so.
+    """The offsets up to which Spark has read with the batches so far; empty if they are no longer known.
 
-    It is more than the messages tell: the ends of transactions take up offsets, too.
+    They can be ahead of the messages: the ends of transactions take up offsets, too.
     """
     for progress in reversed(query.recentProgress):
         if progress["batchId"] <= last:

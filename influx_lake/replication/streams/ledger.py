@@ -85,7 +85,7 @@ class Ledger:
         unmatched: The number of points of measurements that lake.yaml does not have, by measurement.
         outside: The number of points older than the first kept window.
         replayed: The tables that were rolled back, and get their earlier messages again.
-        topic_ids: The ids of the topics that were read, as far as brokers give any.
+        topic_ids: The IDs of the topics that were read, as far as brokers report them.
     """
 
     position: StreamPosition

@@ -68,7 +68,7 @@ class Brokers:
         return {topic: sorted(known[topic].partitions) for topic in self._config.topics}
 
     def ends(self, partitions: Mapping[str, Sequence[int]]) -> dict[str, dict[int, int]]:
-        """The offset after the last message of each partition.
+        """The offset after the last readable message of each partition, which is before the first open transaction.
 
         Raises:
             SourceError: The brokers do not respond, or refuse the request.
@@ -84,12 +84,12 @@ class Brokers:
         return self._offsets(partitions, "earliest")
 
     def ids(self) -> dict[str, str]:
-        """What tells each topic from another one of its name, that was made after it was deleted.
+        """The IDs of the topics, which change if a topic is deleted and created again.
 
-        Brokers before Kafka 2.8 do not say it.
+        Brokers before Kafka 2.8 do not report them.
 
         Raises:
-            SourceError: The brokers do not answer, or refuse.
+            SourceError: The brokers do not respond, or refuse the request.
         """
         from confluent_kafka import TopicCollection, Uuid
 

@@ -112,7 +112,7 @@ def test_a_topic_that_was_made_anew_is_told(streamed: StreamedLake) -> None:
     wait_until(lambda: "anew" not in admin.list_topics(timeout=10).topics, "the topic is gone")
     streamed.broker.create("anew")
     streamed.broker.produce("anew", [("h1", f"cpu,host=h2 usage=1 {NOON + at}".encode()) for at in range(9)])
-    assert "anew: it was made anew" in str(streamed.run("stream", "--available-now", code=1))
+    assert "anew: it was deleted and created again" in str(streamed.run("stream", "--available-now", code=1))
     streamed.run("stream", "--available-now", "--accept-loss")
     assert streamed.query("select host, count(*) from {cpu} group by host order by host", "cpu") == [
         ("h1", 1),

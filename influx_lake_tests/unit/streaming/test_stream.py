@@ -152,7 +152,7 @@ def test_a_topic_that_was_made_anew_is_told_however_many_messages_it_has(
     filled.messages.clear()
     filled.made = 2
     filled.put(0, *(line("cpu", 7, second, usage=1.0) for second in range(100)))
-    with pytest.raises(PermanentSourceError, match="telegraf: it was made anew"):
+    with pytest.raises(PermanentSourceError, match="telegraf: it was deleted and created again"):
         stream_of(lake, catalog).open(filled)
     stream_of(lake, catalog).open(filled, accept_loss=True)
     add_all(stream_of(lake, catalog), filled)
