@@ -1,7 +1,7 @@
-"""Which properties of a table were written for it: tools that make a table anew copy the properties of the old one.
+"""Tells which properties of a table were written for it: tools that recreate a table copy the old one's properties.
 
-What a load writes in properties (field ids of columns, coverage, owner, tags) says nothing of a table that was made
-with a copy of them. The table's UUID tells: Iceberg gives one to each table when it is made, and never changes it.
+What loads record in properties (field ids of columns, coverage, owner, tags) does not hold for a table that was made
+with a copy of them. The table's UUID distinguishes them: Iceberg assigns one to each new table, and never changes it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
 TABLE = "influx-lake.table-uuid"
-"""The table property, written in the same commit as the others: the UUID of the table that they were written for."""
+"""The table property, written in the same commit as ours: the UUID of the table that they were written for."""
 OURS = "influx-lake."
-"""What the names of our properties begin with."""
+"""The prefix of our properties."""
 
 
 def own_properties(metadata: TableMetadata) -> Mapping[str, str]:
-    """The properties of a table, without those of ours where they are another table's."""
+    """The properties of a table, without those of ours that were written for another table."""
     said = metadata.properties
     return {name: text for name, text in said.items() if not name.startswith(OURS)} if is_copied(metadata) else said
 
@@ -32,16 +32,16 @@ def holds_ours(metadata: TableMetadata) -> bool:
 def is_copied(metadata: TableMetadata) -> bool:
     """Whether a table was made with the properties of another one, and no load into it has written them since.
 
-    Tables from before the UUID was kept do not tell.
+    False for tables whose loads did not record the UUID yet.
     """
     return metadata.properties.get(TABLE, str(metadata.table_uuid)) != str(metadata.table_uuid)
 
 
 def says_whose(metadata: TableMetadata) -> bool:
-    """Whether a load into this table has written its properties, and its UUID with them."""
+    """Whether a load into this table has recorded its UUID."""
     return metadata.properties.get(TABLE) == str(metadata.table_uuid)
 
 
 def naming_table(metadata: TableMetadata) -> dict[str, str]:
-    """The property that says whose the others are; nothing where the table has it already."""
+    """The property with the table's UUID; empty where the table has it already."""
     return {} if says_whose(metadata) else {TABLE: str(metadata.table_uuid)}

@@ -1,4 +1,4 @@
-"""Which table rows go to, and how its files are written."""
+"""The table that rows are written to, and how its files are written."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from influx_lake.config.values.source_schema import TIME
 
 DEFAULT_WRITE = WriteOptions()
 DEFAULT_TYPES = TypeOptions(nanoseconds=Nanoseconds.REFUSE)
-"""Rows that can be read once only cannot be read again when the first fine time is met."""
+"""Refuses nanoseconds: rows that can be read only once cannot be read again when the first finer time is met."""
 
 
 OWNER = "influx-lake.owner"
 """The table property: the identity of the source whose rows the table holds."""
 MEASUREMENT = "influx-lake.measurement"
-"""The table property: the measurement whose rows the table holds, where nothing else says so: the lake declares none
-for it."""
+"""The table property: the measurement whose rows the table holds, where lake.yaml declares none for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +30,19 @@ class TableTarget:
         identifier: Namespace parts and the table's name.
         time_column: The column that places a row in a window.
         key: The columns that, with the time, tell points apart.
-        tags: Those of its columns that are tags, which the table then tells; None where that is not known.
-        write: How rows get into the table; how its files are, where that is stated: what is not is as the table says.
-        properties: Properties that the table is to have.
-        types: How columns of the rows become columns of the table.
-        quarantines_casts: Whether rows come that hold what could not be cast, for the table's own quarantine.
-        with_nanoseconds: Give the table the column for whole times now: the rows hold times that need it.
-        schema_evolution: What happens to columns the table does not have.
-        partition: Its partition fields; None: by day of the time for a new table, and by measurement where it is to
-            hold several, and what an existing one has.
-        definition: How the rows are made, as a text that changes with it; None where nobody says.
-        erased: Rows that are not among those that come, since they were erased; None where that is not told.
-        share: The rows of it that are loaded and replaced, where the table holds several measurements.
-        docs: What the table is to say of its columns, by their names here; nothing is taken from the others.
+        tags: The columns that are tags, which the table records; None where they are unknown.
+        write: How rows are written; file options that it does not state are the table's own.
+        properties: Table properties to set.
+        types: How columns of the rows are mapped to columns of the table.
+        quarantines_casts: Whether the rows hold values that could not be cast, for the table's own quarantine.
+        with_nanoseconds: Add the column for nanoseconds now: the rows have times that need it.
+        schema_evolution: What happens to columns that the table does not have.
+        partition: The partition fields; None: those of an existing table; for a new one the day of the time, and the
+            measurement where the table is to hold several.
+        definition: The definition of the rows, as a text that changes with it; None where it is unknown.
+        erased: Erased rows, which the loaded rows do not include; None where this is unknown.
+        share: The rows that are loaded and replaced, where the table holds several measurements.
+        docs: The docs of columns, by their names here; other columns keep theirs.
     """
 
     identifier: tuple[str, ...]
@@ -64,7 +63,7 @@ class TableTarget:
 
     @property
     def whole_bounds(self) -> tuple[str, ...]:
-        """The columns whose bounds tell which rows a file holds."""
+        """The columns whose bounds in metadata tell which rows a file holds."""
         return (self.time_column,) if self.share is None else (self.time_column, self.share.column)
 
     @property
@@ -80,14 +79,14 @@ class TableTarget:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where the rows of a commit come from; kept in the snapshot.
+    """The origin of the rows of a commit; recorded in the snapshot.
 
     Attributes:
-        source: The identity of the source: another source's rows are not replaced unnoticed.
+        source: The identity of the source: rows of another source are replaced only with `adopt`.
         run_id: The run that wrote them.
         adopt: Whether a table that belongs to another source, or to nobody, becomes this source's.
-        declared: The identities of all sources that the table is declared to have, the one it belongs to first; none
-            where that is `source` alone.
+        declared: The identities of all sources that lake.yaml declares for the table, the owner first; empty where that
+            is `source` alone.
     """
 
     source: str
@@ -97,5 +96,5 @@ class Provenance:
 
     @property
     def owner(self) -> str:
-        """The source that the table belongs to."""
+        """The source that owns the table."""
         return self.declared[0] if self.declared else self.source

@@ -1,4 +1,4 @@
-"""What loading a window takes: where its rows come from, where they go, and on what conditions."""
+"""The load of one window: origin of the rows, target, guard and progress."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from influx_lake.iceberg.parts.written_part import WrittenPart
 
 PROGRESS_SECONDS = 2.0
-"""How often progress is reported."""
+"""The interval of progress reports."""
 
 
 class Guard(Protocol):
@@ -32,13 +32,13 @@ class Guard(Protocol):
 
         Args:
             window: The window of the commit.
-            rows: How many rows it has afterwards, in the table and in quarantine.
-            previous_rows: How many it has now.
+            rows: Rows of the window afterwards, in the table and in quarantine.
+            previous_rows: Rows of the window now.
         """
         ...
 
     def keeps_missing(self, rows: int, previous_rows: int) -> bool:
-        """Whether points that the table holds, and that are not among the rows loaded, stay."""
+        """Whether rows of the table that are not among those loaded are kept."""
         ...
 
 
@@ -46,20 +46,20 @@ class Unguarded:
     """Lets every commit pass."""
 
     def check(self, window: Window, rows: int, previous_rows: int) -> None:
-        """Let it pass."""
+        """Do nothing."""
 
     def keeps_missing(self, rows: int, previous_rows: int) -> bool:  # noqa: ARG002
-        """Points that are not loaded go."""
+        """False: rows that are not among those loaded are removed."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a load is.
+    """The progress of a load.
 
     Attributes:
         rows: Rows written so far.
-        seconds: Time since it was begun.
+        seconds: Time since the load began.
     """
 
     rows: int
@@ -72,13 +72,13 @@ class Progress:
 
 @dataclass(slots=True)
 class ProgressMeter:
-    """Counts what a load has done, and reports it.
+    """Counts the rows that a load has written, and reports its progress.
 
     Attributes:
-        report: Called every few seconds.
+        report: Called every `PROGRESS_SECONDS`.
         rows: Rows written so far.
         read_seconds: Time spent waiting for the source.
-        began: When it was begun, in seconds of `time.monotonic()`.
+        began: When the load began, in seconds of `time.monotonic()`.
     """
 
     report: Callable[[Progress], None] | None = None
@@ -89,11 +89,11 @@ class ProgressMeter:
 
     @property
     def seconds(self) -> float:
-        """Time since it was begun."""
+        """Time since the load began."""
         return time.monotonic() - self.began
 
     def add(self, rows: int) -> None:
-        """Count rows that were written, and report when it is time to."""
+        """Count written rows, and report progress when it is due."""
         self.rows += rows
         if self.report is not None and time.monotonic() - self._reported >= PROGRESS_SECONDS:
             self._reported = time.monotonic()
@@ -114,8 +114,8 @@ class SeenFiles:
     """The files of a table that held rows of a window.
 
     Attributes:
-        snapshot_id: The snapshot in which they were looked for; None where there was none.
-        paths: Where they are.
+        snapshot_id: The snapshot of which they are files; None where there was none.
+        paths: Their paths.
     """
 
     snapshot_id: int | None
@@ -124,26 +124,26 @@ class SeenFiles:
 
 @dataclass(frozen=True, slots=True)
 class WindowLoad:
-    """A window to be loaded into its table.
+    """The load of a window into its table.
 
     Attributes:
         catalog: The catalog of the table.
         target: The table, and how rows get into it.
         provenance: Where the rows come from.
-        read: Reads the rows of the window, or of a part of it: every row, and none outside.
-        complete_until: The source may still get points from this time on: what of the window lies before it is recorded
-            as loaded. Without it the whole window is.
-        guard: Looks at each plan before it is committed.
-        tail_of: Of a tail, what held rows of the window when it was read: it is committed only while that is the same,
-            and only if it has something new.
-        stream: Of messages, how far their stream is with them; they are added once.
-        streamed: Tells whether a stream added to the window while it was read. None: no stream fills the table.
-        progress: How far the load is.
-        written: Gives what was written of the window of a load already, in files of the table's layout, by this process
-            or by others, in one or more parts that hold all of its rows; asked again where a load is begun again.
-            `read` is then not used. None: the rows are read.
-        audit: Checks what was loaded, in a catalog that has it, before readers of the table get it: what it says is
-            wrong. None: readers get it with its commit.
+        read: Reads all rows of the window, or of a part of it, and no others.
+        complete_until: The time from which on the source may still get points: the part of the window before it is
+            recorded as covered. None: the whole window is.
+        guard: Checks each plan before it is committed.
+        tail_of: Of a tail, the files that held rows of the window when it was read: the tail is committed only while
+            they are the same, and only if it has new rows.
+        stream: Of messages, the position of their stream after them; they are added once.
+        streamed: Checks whether a stream added rows to the window while it was read. None: no stream fills the table.
+        progress: Counts and reports progress.
+        written: Returns files of the table's layout that were written already, by any process, as parts that together
+            hold all rows of the window; called again where the load starts over. `read` is then not used. None: rows
+            are read.
+        audit: Checks the loaded rows, in a catalog that shows them, before readers of the table get them; returns what
+            is wrong. None: readers get them with the commit.
     """
 
     catalog: Catalog
@@ -162,5 +162,5 @@ class WindowLoad:
 
     @property
     def complete(self) -> Window | None:
-        """What of the window is recorded as loaded; None when nothing of it is."""
+        """The part of the window that is recorded as covered; None where none of it is."""
         return self.window if self.complete_until is None else self.window.until(self.complete_until)

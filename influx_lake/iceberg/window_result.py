@@ -1,4 +1,4 @@
-"""What loading a window did."""
+"""The result of loading a window."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """What loading a window did to its table.
+    """The result of loading a window.
 
     Attributes:
-        rows: How many rows the table holds for the window now.
-        previous_rows: How many it held before.
-        snapshot_id: The snapshot that did it; the table's current one when there was nothing to do.
-        table: The table with the snapshot.
-        files_added: Data files written, also those that keep rows outside the window of a file that was split.
-        files_removed: Data files dropped.
+        rows: Rows that the table holds for the window now.
+        previous_rows: Rows that it held before.
+        snapshot_id: The snapshot of the load; the table's current one where there was nothing to do.
+        table: The table after the load.
+        files_added: Data files written, including those with the rows outside the window of a file that was split.
+        files_removed: Data files removed.
         bytes_written: Bytes of the files added.
-        notes: What the snapshot's summary says besides.
-        first_time: The time of the first row that was loaded, None when none was.
-        last_time: The time of the last one.
-        preview: The first rows as they were written, ten at most.
-        sources: Which columns of the measurement, or of the rows, each column of the table was made of.
-        quarantined_rows: How many rows went to the table's quarantine, for they did not fit the table.
+        notes: Further properties of the snapshot's summary.
+        first_time: The time of the first row that was loaded; None where none was.
+        last_time: The time of the last one; None where none was.
+        preview: The first rows as they were written, at most ten.
+        sources: The columns of the measurement, or of the rows, that each column of the table was made of.
+        quarantined_rows: Rows that went to the table's quarantine because they did not fit the table.
         schema: The measurement's columns as its table gets them, where the rows are a measurement's.
-        declared: All columns that the source had of it.
-        read_from: When its rows began to be read, where that may have been before the load began; None: not before.
-        seconds: How long all of it took.
-        read_seconds: How much of that was spent waiting for the source.
-        commit_seconds: How long its commits took: planning them, writing manifests, asking the catalog, all tries.
+        declared: All columns that the source declared for it.
+        read_from: When reading its rows began, where that may be before the load began; None: not before.
+        seconds: Duration of the load.
+        read_seconds: The part of it that was spent waiting for the source.
+        commit_seconds: Duration of its commits: planning, writing manifests, asking the catalog, in all attempts.
     """
 
     window: Window
@@ -65,7 +65,7 @@ class WindowResult:
 
     @property
     def total_rows(self) -> int:
-        """How many rows the table holds; where it holds several measurements, of this one."""
+        """Rows of the table; of this measurement alone, where the table holds several."""
         from influx_lake.iceberg.scan.row_counts import total_rows
 
         # A commit that was found in the table after an error may have lost its snapshot to an expiry.
@@ -84,7 +84,7 @@ class WindowResult:
 
     @property
     def write_seconds(self) -> float:
-        """How much of the time was spent writing and committing."""
+        """The part of the time that was spent writing and committing."""
         return self.seconds - self.read_seconds
 
     @property
@@ -92,7 +92,7 @@ class WindowResult:
         return self.rows / self.seconds if self.seconds else 0.0
 
     def with_earlier(self, earlier: WindowResult) -> WindowResult:
-        """The figures of this commit and of one before it, of another part of the window, as those of one load."""
+        """Combine this result with that of an earlier commit, of another part of the window, as one load."""
         firsts = [time for time in (earlier.first_time, self.first_time) if time is not None]
         lasts = [time for time in (earlier.last_time, self.last_time) if time is not None]
         return replace(

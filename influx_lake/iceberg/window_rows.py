@@ -1,4 +1,4 @@
-"""Streams of rows, and the statistics of a window's."""
+"""Streams of rows, and statistics of a window's rows."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class WindowStatistics:
     """Statistics of the rows of a window.
 
     Attributes:
-        time_column: The column that places them.
-        window: The window they must lie in.
-        table_name: The table they are for, for messages.
-        share: The measurement that they must be of, where the table may hold several.
-        rows: How many there are.
+        time_column: The time column.
+        window: The window that the rows must lie in.
+        table_name: The table that they are for, for messages.
+        share: The measurement that they must belong to, where the table may hold several.
+        rows: The number of rows.
         first_us: The first time, in microseconds since 1970.
         last_us: The last one.
-        head: The first rows as they came, ten at most.
+        head: The first rows, at most ten.
     """
 
     time_column: str
@@ -53,12 +53,12 @@ class WindowStatistics:
     _previewed: int = 0
 
     def observe(self, batch: pa.RecordBatch) -> None:
-        """Add a batch.
+        """Check a batch, and add it to the statistics.
 
         Raises:
-            DataRefused: A row has no time, lies outside the window or is of another measurement than the table is told:
-                it would not be replaced with it later. Or a text is not UTF-8, as Iceberg has them: engines would not
-                read the table.
+            DataRefused: A row has no time, lies outside the window or belongs to another measurement than the table
+                records: a later load of the window would not replace it. Or a string is not UTF-8, as Iceberg requires:
+                engines could not read the table.
         """
         self._check_share(batch)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
@@ -70,7 +70,7 @@ class WindowStatistics:
         times = batch.column(self.time_column)
         if times.null_count:
             raise DataRefused(f"{times.null_count} rows for {self.table_name} have no {self.time_column}")
-        # Floored, not cast: a cast cuts towards 1970, which moves nanoseconds before it across a bound.
+        # Rounded down, not cast: a cast rounds towards 1970, which moves earlier nanoseconds across a bound.
         fine = times.type.unit == "ns"
         extremes = pc.min_max(times if fine else times.cast(pa.timestamp("us", times.type.tz)))
         first, last = (extremes[end].value // (1000 if fine else 1) for end in ("min", "max"))
@@ -102,17 +102,17 @@ class WindowStatistics:
 
     @property
     def first_time(self) -> datetime | None:
-        """The time of the first row; None when there is none."""
+        """The time of the first row; None where there is none."""
         return None if self.first_us is None else EPOCH + self.first_us * MICROSECOND
 
     @property
     def last_time(self) -> datetime | None:
-        """The time of the last row; None when there is none."""
+        """The time of the last row; None where there is none."""
         return None if self.last_us is None else EPOCH + self.last_us * MICROSECOND
 
     @property
     def preview(self) -> pa.Table:
-        """The first rows, ten at most."""
+        """The first rows, at most ten."""
         return pa.Table.from_batches(self.head) if self.head else pa.table({})
 
 

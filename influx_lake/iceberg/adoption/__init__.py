@@ -1,1 +1,1 @@
-"""What a table that others made has to become, and what is recorded of it, before it is the lake's own."""
+"""Adoption of tables that other tools filled: schema repair, and recording which windows they cover."""

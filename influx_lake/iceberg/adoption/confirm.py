@@ -1,4 +1,4 @@
-"""Records that a table holds windows as they are to be, which others loaded: a commit without files."""
+"""Records windows that other tools loaded as covered, in a commit that adds no files."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SeenWindow:
-    """A window as it was found.
+    """A window of the table, as it was compared with the source.
 
     Attributes:
         window: The window.
-        rows: How many rows the table had for it.
-        kept: How many of them its source does not have.
+        rows: Rows that the table had for it.
+        kept: Those of them that the source does not have.
     """
 
     window: Window
@@ -40,15 +40,15 @@ class SeenWindow:
 
 
 def confirm_windows(load: WindowLoad, columns: pa.Schema, seen: Sequence[SeenWindow]) -> WindowResult:
-    """Record windows as loaded, in one commit that changes no row; the table becomes the source's own.
+    """Record windows as covered, in one commit that changes no row; the source becomes the table's owner.
 
     Args:
-        load: A load of the time from the first of the windows to the last. Its rows are not read.
-        columns: The columns of rows as they would come.
-        seen: The windows, oldest first, each touching the next.
+        load: A load from the first window's start to the last one's end. Its rows are not read.
+        columns: The Arrow schema of the source's rows.
+        seen: The windows, oldest first, each adjacent to the next.
 
     Raises:
-        CommitConflict: A window has another number of rows by now.
+        CommitConflict: The number of rows of a window has changed.
         LakeError: The table cannot take rows of the source, or the catalog fails.
     """
     staging = Staging(columns, load.target, table_for(load.catalog, load.target, columns, load.provenance))
@@ -57,7 +57,7 @@ def confirm_windows(load: WindowLoad, columns: pa.Schema, seen: Sequence[SeenWin
 
 @dataclass(frozen=True, slots=True)
 class _Confirmation:
-    """Plans the commit that changes nothing but what is known.
+    """Plans the commit that changes coverage and properties only.
 
     Attributes:
         load: The load.
@@ -68,7 +68,7 @@ class _Confirmation:
     seen: Sequence[SeenWindow]
 
     def plan(self, table: Table) -> Change:
-        """Record the windows, if they still have the rows that were looked at."""
+        """Record the windows as covered, if the table still has as many rows for each as were seen."""
         found = count_by_window(table, [each.window for each in self.seen], self.load.target.time_column)
         for each, rows in zip(self.seen, found, strict=True):
             if rows != each.rows:

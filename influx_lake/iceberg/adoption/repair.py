@@ -1,4 +1,4 @@
-"""What a table that others made has to become before loads fit it, in place: its files stay as they are."""
+"""Schema changes that let loads write to a table that another tool made; its data files stay as they are."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SchemaRepair:
-    """The changes of columns that let loads write to a table. Columns are called as loads know them.
+    """The schema changes that let loads write to a table. Columns have the names that loads know them by.
 
     Attributes:
-        optional: Columns that are required, and are to take nulls.
-        widened: Columns with a narrower type than the source's, and the type they get.
-        set_aside: Columns with a type that does not hold the source's values, and the name under which they stay. A new
-            column takes their place, which is null in the rows that are there.
-        types: The types that the table has, of all columns that are told of.
-        added: The new columns in the place of those.
+        optional: Required columns that become optional.
+        widened: Columns with a narrower type than the source's, and their new type.
+        set_aside: Columns whose type does not hold the source's values, and the name that they are renamed to. A new
+            column takes their place, which is null in the existing rows.
+        types: The table's types of all columns that do not fit.
+        added: The new columns that take their place.
         missing: Columns of the source that the table lacks: loads add them.
-        only_there: Columns of the table that the source lacks: they stay, and are null in rows that are loaded.
-        time: The type of the time where it is another one than `time_type` says, which cannot be changed in place.
+        only_there: Columns of the table that the source lacks: they stay, and are null in loaded rows.
+        time: The type of the time column where it differs from `time_type`, which cannot be changed in place.
     """
 
     optional: tuple[str, ...] = ()
@@ -60,15 +60,15 @@ class SchemaRepair:
 
 
 def repair_of(table: Table, columns: pa.Schema, target: TableTarget) -> SchemaRepair:
-    """What has to change in a table before loads fit it; none of it touches a file.
+    """Determine the schema changes that a table needs before loads fit it; none of them touches a data file.
 
     Args:
         table: The table.
-        columns: The columns of rows as they come.
-        target: What is wanted of the table.
+        columns: The Arrow schema of the source's rows.
+        target: The table as lake.yaml describes it.
 
     Raises:
-        SchemaConflict: It has no column of time, or others dropped a column that loads know.
+        SchemaConflict: The table has no time column, or another tool dropped a column that loads know.
         DataRefused: A column of the source has a type that the options refuse.
     """
     table = as_known(table)
@@ -98,10 +98,10 @@ def repair_of(table: Table, columns: pa.Schema, target: TableTarget) -> SchemaRe
 
 
 def repair_table(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> None:
-    """Make the changes of `repair_of`, in one commit of the table's metadata; nothing where none is needed.
+    """Make the changes of `repair_of` in one metadata commit; does nothing where none is needed.
 
     Raises:
-        SchemaConflict: The time has another type than `time_type` says, or as of `repair_of`.
+        SchemaConflict: The time column has another type than `time_type`, or as for `repair_of`.
         LakeError: The catalog fails.
     """
 
@@ -115,7 +115,7 @@ def repair_table(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> N
 
 
 def time_conflict(kind: str, target: TableTarget) -> SchemaConflict:
-    """What to say of a table whose time has another type than is asked for: no other one can be had in place."""
+    """The error for a table whose time column has another type than `time_type`, which cannot change in place."""
     return SchemaConflict(
         f"the time of {target.name} is a {kind}, which cannot become a {target.types.time_type} in place; nothing was "
         "changed",

@@ -1,1 +1,1 @@
-"""Opening a catalog, and what its commits need: names, retries and the lock."""
+"""Opens catalogs; creates namespaces; retries and the lock for commits."""

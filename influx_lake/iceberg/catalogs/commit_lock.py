@@ -1,4 +1,4 @@
-"""One committer per table at a time on this machine: a race avoided is cheaper than a commit planned again."""
+"""One committer per table at a time on this machine: waiting for a lock is cheaper than planning a commit again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 PATIENCE_SECONDS = 30.0
-"""How long the lock is waited for: a holder that hangs must not stop those that would commit correctly without it."""
+"""The longest wait for the lock: a process that hangs must not stop others, which commit correctly without it."""
 _POLL_SECONDS = 0.01
 
 log = logging.getLogger("influx_lake.iceberg")
@@ -20,18 +20,18 @@ log = logging.getLogger("influx_lake.iceberg")
 
 @contextmanager
 def commit_lock(name: object) -> Iterator[None]:
-    """Hold a lock among the processes and threads of this user on this machine, or go on without it.
+    """Hold a lock among this user's processes and threads on this machine, or go on without it.
 
-    Its name is a table's uuid, or that of something else that one of them had better do at a time.
+    The lock's name is a table's UUID, or that of another resource which one process should use at a time.
 
-    It only saves work: commits are correct without it, and other machines do not see it. The system releases it when
-    the process dies.
+    The lock only saves work: commits are correct without it, and other machines do not see it. The operating system
+    releases it when the process dies.
     """
     with ExitStack() as held:
         try:
             folder = Path(tempfile.gettempdir()) / f"influx-lake-{os.getuid()}"
             folder.mkdir(mode=0o700, exist_ok=True)
-            # Without flock there is no lock: a file that stands for one would outlive a process that is killed.
+            # Without flock there is no lock: a lock file would outlive a process that is killed.
             lock = FileLock(
                 folder / f"{name}.lock", PATIENCE_SECONDS, poll_interval=_POLL_SECONDS, fallback_to_soft=False
             )

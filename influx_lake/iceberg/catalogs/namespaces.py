@@ -1,4 +1,4 @@
-"""Namespaces of a catalog."""
+"""Creates namespaces in a catalog."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def make_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Make a namespace where it is missing, and those above it where the catalog wants them first.
+    """Create a namespace where it is missing, and its parents where the catalog requires them first.
 
-    REST catalogs answer 404 to a namespace below one that is not there, Nessie also 409, which pyiceberg takes for one
-    that is there already; SQL catalogs know no parents at all.
+    REST catalogs answer 404 to a namespace whose parent is missing, Nessie also 409, which pyiceberg takes for a
+    namespace that exists already; SQL catalogs know no parents.
 
     Returns:
-        The uppermost namespace that was made, or None.
+        The topmost namespace that was created, or None.
     """
     from pyiceberg.exceptions import NamespaceAlreadyExistsError
     from sqlalchemy.exc import IntegrityError

@@ -1,4 +1,4 @@
-"""Opening the Iceberg catalog."""
+"""Opens Iceberg catalogs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 _SQLITE = "sqlite:///"
-# Another process that holds SQLite's write lock does so for milliseconds; failing at once would fail the window.
+# Another process holds SQLite's write lock for milliseconds; failing at once would fail the window.
 _LONGEST_LOCK_SECONDS = 60.0
 _LONGEST_OPENING_SECONDS = 10.0
 _SHORTEST_BUSY_SECONDS = 0.1
@@ -33,13 +33,13 @@ _TABLES_OF_A_CATALOG = 2
 
 @runtime_checkable
 class ListsMetadataFiles(Protocol):
-    """A catalog that tells of all its tables at once which metadata file is their newest."""
+    """A catalog that lists the newest metadata file of all its tables at once."""
 
     def metadata_files(self) -> dict[tuple[str, str], str]:
         """The newest metadata file of each table, by its namespace, joined by dots, and its name.
 
         Raises:
-            CatalogError: The catalog cannot tell.
+            CatalogError: The catalog cannot list them.
         """
         ...
 
@@ -47,19 +47,19 @@ class ListsMetadataFiles(Protocol):
 def open_catalog(name: str, properties: Mapping[str, str], lock_timeout: timedelta | None = None) -> Catalog:
     """Open a catalog with pyiceberg's own properties (`type`, `uri`, `warehouse`, `s3.*`, ...) and our `timeout`.
 
-    The folders of a local SQLite catalog and warehouse are made when they are missing.
+    The folder of a local SQLite catalog is created where it is missing.
 
     Args:
         name: The catalog's name.
         properties: Its properties.
-        lock_timeout: The longest wait for a SQLite file that another process locks, at most a minute; ten seconds at
-            most where it is opened.
+        lock_timeout: The longest wait for a SQLite file that another process has locked, at most a minute, and at most
+            ten seconds while opening.
 
     Raises:
         CatalogError: The catalog cannot be reached or refuses.
         ConfigurationError: A property is wrong.
         StorageError: A local folder cannot be made.
-        MissingExtra: It is a Hive Metastore, and the packages for it are not installed.
+        MissingExtra: The catalog is a Hive Metastore, and the packages for it are not installed.
     """
     from pyiceberg.exceptions import NotInstalledError
 
@@ -98,10 +98,10 @@ def _answer_seconds(text: str) -> float:
 
 
 def _loaded(name: str, properties: Mapping[str, str], answer_seconds: float) -> Catalog:
-    """Load the catalog; again where somebody else makes the tables of a new SQL catalog at the same moment.
+    """Load the catalog; retry where another process creates the tables of a new SQL catalog at the same moment.
 
-    The first runs of a lake start together. Each of the two tables can be made by another one just between the look
-    whether it is there and its making, once.
+    The first runs of a lake start together. Another run can create each of the two tables between pyiceberg's check
+    for it and its creation, once.
     """
     from sqlalchemy.exc import DBAPIError
 
@@ -115,7 +115,7 @@ def _loaded(name: str, properties: Mapping[str, str], answer_seconds: float) -> 
 
 
 def _quicker(catalog: Catalog) -> Catalog:
-    """Our own SQL catalog in the place of pyiceberg's, with the same properties; others as they are."""
+    """Replace pyiceberg's SQL catalog by ours, with the same properties; other catalogs are returned as they are."""
     if not hasattr(catalog, "engine"):
         return catalog
     from pyiceberg.catalog import sql
@@ -129,10 +129,10 @@ def _quicker(catalog: Catalog) -> Catalog:
 
 
 def _wait_for(database: Path, seconds: float) -> None:
-    """Wait for a database that another process locks, once: pyiceberg takes one that it cannot read for an empty one.
+    """Wait once while another process locks the database: pyiceberg takes one that it cannot read for an empty one.
 
     Raises:
-        sqlalchemy.exc.DatabaseError: It is locked for longer than another one's commit takes, or is no database.
+        sqlalchemy.exc.DatabaseError: The file stays locked for longer than `seconds`, or is no SQLite database.
     """
     import sqlite3
 
@@ -153,10 +153,10 @@ def _sqlite_file(uri: str) -> Path | None:
 
 
 def _begin_sessions_anew(catalog: Catalog, busy_seconds: float | None) -> None:
-    """Let no session see what an earlier one failed to commit, nor wait for a lock beyond the time of its tries.
+    """Roll back what an earlier session failed to commit, and wait for locks no longer than the retries may take.
 
-    SQLite keeps the transaction of a COMMIT that another process's lock refused, and SQLAlchemy gives its connection
-    to the next session: that would read the table as it was never committed, and take the commit for done.
+    SQLite keeps a transaction open when another process's lock refused its COMMIT, and SQLAlchemy gives the
+    connection to the next session: that would read the uncommitted change, and take the commit for done.
     """
     from sqlalchemy import event
 

@@ -16,15 +16,15 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 def seconds_left() -> float:
-    """How long what is being tried may take; without end where nothing is tried again."""
+    """The time left to the current attempts, in seconds; infinite outside of `retry_attempts`."""
     return _deadline.get() - time.monotonic()
 
 
 def retry_attempts(deadline: float) -> Iterator[int]:
-    """Count attempts from 0, pausing between them (full jitter), until the next would come after the deadline.
+    """Yield attempt numbers from 0, pausing between them (full jitter), until the next would start after the deadline.
 
     Args:
-        deadline: A moment of `time.monotonic()`.
+        deadline: In seconds of `time.monotonic()`.
     """
     retrying = Retrying(
         retry=retry_always,

@@ -1,4 +1,4 @@
-"""pyiceberg's SQL catalog, which reads no metadata file twice and copies no history."""
+"""pyiceberg's SQL catalog with a cache: reads no metadata file twice, and does not copy a table's history."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
 
 TABLES_KEPT = 8
-"""Of how many tables the newest metadata is kept: that of a year of daily windows takes a megabyte."""
+"""The number of tables whose newest metadata is cached: that of a year of daily windows takes a megabyte."""
 
 T = TypeVar("T")
 
 
 class SqlCatalog(sql.SqlCatalog):
-    """A catalog in which a load of an unchanged table, and a commit, take the same time whatever happened before.
+    """A SQL catalog in which loading an unchanged table, and committing, take as long for a long history as for none.
 
-    Which metadata file is a table's is asked of the database each time, so that other writers are seen at once. The
-    file itself never changes (each has a UUID in its name): what was read of it, or written to it, is kept. pyiceberg
+    The database is asked each time which metadata file is a table's, so that other writers are seen at once. The file
+    itself never changes (its name has a UUID), so its content is cached once it was read or written. pyiceberg
     reads it three times for each commit, and copies every snapshot that the table ever had.
     """
 
@@ -44,7 +44,7 @@ class SqlCatalog(sql.SqlCatalog):
         self._lock = threading.Lock()
 
     def load_table(self, identifier: str | Identifier) -> Table:
-        """Load a table as it is now; see pyiceberg, whose query makes objects of more than is needed of it."""
+        """Load a table as it is now, as pyiceberg does, but query its metadata location alone."""
         namespace = self.namespace_to_string(self.namespace_from(identifier))
         name = self.table_name_from(identifier)
         with self.engine.connect() as connection:
@@ -74,7 +74,7 @@ class SqlCatalog(sql.SqlCatalog):
         return query if kind is None else query.where(kind)
 
     def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
-        # One that is there has its connections to the store, which a new one would have to open again.
+        # An existing FileIO has open connections to the store, which a new one would have to open again.
         asked = (urlsplit(location or "").scheme, *(text for item in sorted(properties.items()) for text in item))
         with self._lock:
             if (known := self._ios.get(asked)) is not None:
@@ -95,16 +95,16 @@ class SqlCatalog(sql.SqlCatalog):
     def commit_table(
         self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
     ) -> CommitTableResponse:
-        """Commit updates; see pyiceberg."""
+        """Commit updates, as pyiceberg does, and cache the new metadata."""
         response = super().commit_table(table, requirements, updates)
         self._kept(response.metadata_location, _sharing_history(response.metadata))
         return response
 
     def metadata_files(self) -> dict[tuple[str, str], str]:
-        """The newest metadata file of each table of the catalog, by its namespace and name: one query for all.
+        """The newest metadata file of each table of the catalog, by its namespace and name, in one query.
 
         Raises:
-            CatalogError: The database cannot tell.
+            CatalogError: The query fails.
         """
         columns = (sql.IcebergTables.table_namespace, sql.IcebergTables.table_name, sql.IcebergTables.metadata_location)
         asked = select(*columns).where(sql.IcebergTables.catalog_name == self.name)
@@ -129,7 +129,7 @@ class SqlCatalog(sql.SqlCatalog):
 
 
 class _History(list[T]):
-    """Entries that are never changed: a deep copy of it has the same ones, also after more were added."""
+    """A list of entries that never change: its deep copies have the same entries, also after more were added."""
 
     def __add__(self, more: Iterable[T]) -> _History[T]:  # type: ignore[override]
         return _History((*self, *more))
@@ -147,6 +147,6 @@ class _History(list[T]):
 
 
 def _sharing_history(metadata: TableMetadata) -> TableMetadata:
-    """The same metadata, whose deep copies have the same snapshots and logs."""
+    """The same metadata, with a history whose entries deep copies share."""
     names = ("snapshots", "snapshot_log", "metadata_log")
     return metadata.model_copy(update={name: _History(getattr(metadata, name)) for name in names})

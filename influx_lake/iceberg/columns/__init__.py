@@ -1,1 +1,1 @@
-"""Columns of a table: their types, how rows become them, and how they change."""
+"""Columns of a table: their types, how rows are mapped to them, and how they evolve."""

@@ -1,4 +1,4 @@
-"""Casts to a type that was asked for: every value arrives, or the cast is refused."""
+"""Casts to the types that lake.yaml asks for: every value is kept exactly, or the cast is refused."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from influx_lake.errors import DataRefused, SchemaConflict
 
 _SHOWN = 60
 _WIDE_DIGITS = 58
-"""More than the twenty of an unsigned integer and the 38 that a decimal may have behind its point."""
+"""The 20 digits of an unsigned integer, and the 38 that a decimal may have behind its point."""
 
 
 def check_cast(name: str, here: pa.DataType, there: pa.DataType) -> None:
-    """Make sure that values of one type may be values of the other.
+    """Check that values of one type can be cast exactly to the other.
 
     Raises:
-        SchemaConflict: None may.
+        SchemaConflict: There is no exact cast between them.
     """
     for accepts, targets in (
         (pa.types.is_integer, (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_string)),
@@ -45,10 +45,10 @@ def check_cast(name: str, here: pa.DataType, there: pa.DataType) -> None:
 
 
 def exact_cast(name: str, values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The values as another type.
+    """Cast values exactly.
 
     Raises:
-        DataRefused: One of them would not be the same value.
+        DataRefused: A value would change.
     """
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
@@ -64,7 +64,7 @@ def exact_cast(name: str, values: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """The type of the values, however they are encoded."""
+    """The type of the values, whatever their encoding: dictionaries and the layouts of strings."""
     if pa.types.is_dictionary(kind):
         return plain(kind.value_type)
     return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
@@ -72,7 +72,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
 
 def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_decimal(kind) and pa.types.is_integer(values.type):
-        # Arrow looks at what the type could hold, not at what the values are.
+        # Arrow checks what the source type could hold, not the values.
         return values.cast(pa.decimal256(_WIDE_DIGITS, kind.scale)).cast(kind)
     if pa.types.is_decimal(kind) and pa.types.is_floating(values.type):
         # The shortest decimal that is this float; a cast would write out its binary digits.
@@ -83,10 +83,10 @@ def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _check_same(name: str, values: pa.Array, made: pa.Array) -> None:
-    """Compare floats with what was made of them, bit by bit: -0.0 is not 0.0, and NaN is NaN."""
+    """Compare floats with their cast values, bit by bit: -0.0 is not 0.0, and NaN is NaN."""
     back = made.cast(pa.string()) if pa.types.is_decimal(made.type) else made
     integers = pa.int32() if values.type == pa.float32() else pa.int64()
-    # Unchecked, for Arrow refuses integers beyond 2^53 that a float does hold.
+    # An unsafe cast, since Arrow refuses integers beyond 2^53 that a float does hold.
     same = pc.equal(back.cast(values.type, safe=False).view(integers), values.view(integers))
     changed = values.filter(pc.and_(pc.invert(same), pc.invert(pc.is_nan(values))))
     if len(changed):
@@ -94,12 +94,12 @@ def _check_same(name: str, values: pa.Array, made: pa.Array) -> None:
 
 
 def _check_digits(name: str, texts: pa.Array, made: pa.Array) -> None:
-    """Compare numbers in texts with the floats that were made of them: the shortest decimal that is the float must be
-    the number. With few digits it is.
+    """Compare numbers in texts with the floats that they were cast to: the shortest decimal of the float must equal
+    the number. With few digits it does.
     """
     digits = pc.utf8_length(pc.replace_substring_regex(texts, r"([eE].*|[^0-9])", ""))
     sure = 6 if made.type == pa.float32() else 15
-    # A number that is too small is 0, whatever its digits are.
+    # A number with an exponent may be too small for a float, which is then 0, with any digits.
     doubtful = pc.or_(pc.greater(digits, sure), pc.match_substring_regex(texts, "[eE]"))
     places = pc.indices_nonzero(pc.fill_null(doubtful, False))
     for text, value in zip(

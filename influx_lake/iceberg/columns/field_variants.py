@@ -1,4 +1,4 @@
-"""Fields that the source holds with several types: which of their columns are columns of the table."""
+"""Fields that the source holds with several types: chooses which type gets the field's column of the table."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 def arranged(shape: Shape, columns: pa.Schema, target: TableTarget, existing: Schema | None = None) -> Shape:
-    """Give each field one column of the table; `on_type_conflict` says what becomes of its values of other types.
+    """Give each field one column of the table; `on_type_conflict` decides what becomes of its values of other types.
 
-    The column is that of the type which the table has already, else of the one that the source puts first.
+    The column has the type that the table has already, else the first one that the source lists.
 
     Args:
-        shape: What the rows look like, each type of a field in a column of its own.
-        columns: The rows' columns; one with a field's values of a further type says whose they are.
-        target: The table, and what is wanted.
+        shape: The mapping of the rows, with a column for each type of a field.
+        columns: The Arrow schema of the rows; the metadata of a field's further types (`VARIANT_OF`) name its column.
+        target: The table as lake.yaml describes it.
         existing: The table's schema, where it exists.
 
     Raises:
-        SchemaConflict: The name for a further type is another column's.
+        SchemaConflict: Another column has the name for a further type.
     """
     first_of = {column.name: (column.metadata or {}).get(VARIANT_OF.encode(), b"").decode() for column in columns}
     fields: dict[str, list[ShapedColumn]] = {}
@@ -58,7 +58,7 @@ def arranged(shape: Shape, columns: pa.Schema, target: TableTarget, existing: Sc
 
 
 def _own(types: list[ShapedColumn], existing: Schema | None) -> ShapedColumn:
-    """The type that the field's own column has."""
+    """Choose the type of the field's own column."""
     there = {column.name: column.field_type for column in existing.fields} if existing else {}
     kind = there.get(types[0].name)
     fitting = (column for column in types if kind is not None and holds(kind, iceberg_type(column.type)))

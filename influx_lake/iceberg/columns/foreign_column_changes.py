@@ -1,4 +1,4 @@
-"""What others did to columns, of which loads may stop or values are null: told from a table's metadata alone."""
+"""Finds changes of columns by other tools that may stop loads or leave values null, from a table's metadata alone."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def column_changes(table: Table, time_column: str = TIME) -> list[str]:
-    """What others did to the columns of a table that loads cannot follow; nothing where they only renamed some.
+    """Describe changes of a table's columns by other tools that loads cannot follow; renames alone are not among them.
 
-    Whether a load stops for it depends on what the source has: a column that it no longer has may be gone.
+    Whether a load stops depends on the source: it may lack a column that was dropped from the table.
 
     Args:
         table: The table.
-        time_column: What loads call the column that places a row in a window.
+        time_column: The name by which loads know the time column.
     """
     table = actual(table)
     known, fields = remembered(table) or {}, table.metadata.schema().fields
@@ -50,7 +50,7 @@ def column_changes(table: Table, time_column: str = TIME) -> list[str]:
 
 
 def _made_again(table: Table, dropped: Ids, kinds: dict[str, IcebergType]) -> list[str]:
-    """Columns that were dropped, and whose name another column has."""
+    """Describe columns that were dropped, and whose name another column has now."""
     again = {name: number for name, number in dropped.items() if name in kinds}
     if not again:
         return []

@@ -1,4 +1,4 @@
-"""Maps the columns of loads to those of a table by field id, which Iceberg never gives to another column."""
+"""Maps the columns of loads to those of a table by field id, which Iceberg never assigns to another column."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyiceberg.types import NestedField
 
 PROPERTY = "influx-lake.columns"
-"""The table property, written in the same commit as rows: a JSON object of the columns' names and field ids."""
+"""The table property, written in the same commit as rows: a JSON object of column names and field ids."""
 _COMMIT_ID = "influx-lake.commit-id"
 _BY_NAME = f"To have columns found by their names once more, remove the table property {PROPERTY}"
 
@@ -31,13 +31,13 @@ Ids = Mapping[str, int]
 
 
 def remembered(table: Table) -> dict[str, int] | None:
-    """The field ids that the last load wrote down; None where none has.
+    """Read the field ids that the last load recorded; None where none has.
 
-    Properties are copied from table to table, and a field id means another column in each. So the ids count where they
-    were written for this table (its UUID says so), and are such as its schemas had under these names.
+    Tools copy properties from table to table, and a field id means another column in each. So the ids count only where
+    they were written for this table (its UUID says so), and its schemas had them under these names.
 
     Raises:
-        CatalogRefused: The property was damaged.
+        CatalogRefused: The property is damaged.
     """
     stated = own_properties(table.metadata).get(PROPERTY)
     if stated is None:
@@ -53,22 +53,22 @@ def remembered(table: Table) -> dict[str, int] | None:
 
 
 def recording(ids: Ids, table: Table) -> dict[str, str]:
-    """The property that says which column is which; nothing where the table does already."""
+    """The property that records the field ids of columns; empty where the table has it already."""
     return {} if ids == remembered(table) else {PROPERTY: json.dumps(dict(ids), ensure_ascii=False)}
 
 
 def as_known(table: Table, ids: Ids | None = None, share: Share | None = None) -> Table:
-    """The table under the names that its loads know its columns by; of several measurements' rows, those of one.
+    """View a table under the column names of its loads, and as one measurement's rows where it holds several.
 
-    What is planned, read, counted and told of it is then of these rows.
+    Whatever is planned, read and counted on the view concerns these rows.
 
-    A column that others added keeps its name; where that is the name of one of the loads', its field id tells them
-    apart.
+    A column that another tool added keeps its name; where a column of the loads has that name, its field id is
+    appended.
 
     Args:
         table: The table.
-        ids: The columns' ids, where others than those that it says itself.
-        share: The measurement's rows.
+        ids: The columns' field ids, in place of those that the table records.
+        share: The measurement whose rows are viewed.
     """
     ids = (remembered(table) or {}) if ids is None else ids
     known = {number: name for name, number in ids.items()}
@@ -79,7 +79,7 @@ def as_known(table: Table, ids: Ids | None = None, share: Share | None = None) -
 
 
 def share_of(table: Table) -> Share | None:
-    """The rows of a table that are looked at; None: all of them."""
+    """The share of a table that is viewed; None: all rows."""
     found: Share | None = getattr(table, "share", None)
     return found
 
@@ -90,7 +90,7 @@ def is_shared(metadata: TableMetadata) -> bool:
 
 
 def _are_of(metadata: TableMetadata, ids: Ids) -> bool:
-    """Whether columns of a table had these ids: a load writes no name that its column never had."""
+    """Whether a table's schemas had columns of these ids and names: loads record no name that its column never had."""
     there = {field.field_id: field.name for field in metadata.schema().fields}
     asked = {(number, name) for name, number in ids.items() if there.get(number) != name}
     if not asked:
@@ -99,7 +99,7 @@ def _are_of(metadata: TableMetadata, ids: Ids) -> bool:
     if asked <= had:
         return True
     numbers = {schema.schema_id for schema in metadata.schemas}
-    # Engines may remove schemas that no snapshot has any more: then the names are not all told.
+    # Engines may remove schemas that no snapshot uses: then earlier names are unknown.
     return numbers != set(range(max(numbers) + 1)) and (says_whose(metadata) or _has_load(metadata))
 
 
@@ -124,19 +124,19 @@ def _named(table: Table, known: Mapping[int, str], share: Share | None) -> Table
 
 
 def actual(table: Table) -> Table:
-    """The table under its own names."""
+    """The table itself, where this is a view of it."""
     found: Table = getattr(table, "actual", table)
     return found
 
 
 def renamed(table: Table) -> dict[str, str]:
-    """The columns that others renamed: what they are called in the table, by the names that loads know them by."""
+    """Columns that other tools renamed: their names in the table, by the names that loads know them by."""
     names: Mapping[str, str] = getattr(table, "names", {})
     return {here: there for there, here in names.items() if here != there and not here.startswith(f"{there} (")}
 
 
 def alike_in_words(names: Iterable[str]) -> str:
-    """What to say of columns whose names differ in case only."""
+    """The warning about columns whose names differ in case only."""
     return (
         f"the columns {' and '.join(map(repr, names))} differ in case only: Trino and Athena cannot read such a table, "
         "Spark only with spark.sql.caseSensitive"
@@ -144,7 +144,7 @@ def alike_in_words(names: Iterable[str]) -> str:
 
 
 def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """The names that differ in case only, which engines such as Trino and Athena take for one."""
+    """The groups of names that differ in case only, which engines such as Trino and Athena take for one."""
     folded: dict[str, list[str]] = {}
     for name in names:
         folded.setdefault(name.casefold(), []).append(name)
@@ -152,16 +152,16 @@ def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def resolved(table: Table, columns: Iterable[str], target: TableTarget) -> dict[str, int]:
-    """The field ids of the columns that a load knows, and of those of its rows that the table has.
+    """Resolve the columns that loads know, and those of the rows that the table has, to field ids.
 
     Args:
         table: The table, under its own names.
-        columns: The columns of the rows, as lake.yaml has them called in the table.
-        target: What is wanted.
+        columns: The columns of the rows, under the names that lake.yaml gives them in the table.
+        target: The table as lake.yaml describes it.
 
     Raises:
-        SchemaConflict: Others dropped a column that comes, renamed one that is not to be followed, or gave one's name
-            to another; or the table has rows, and no column of their time.
+        SchemaConflict: Another tool dropped a column of the rows, renamed one where `renamed_columns` is `refuse`, or
+            gave its name to another column; or the table has rows and no time column.
     """
     columns, fields = list(columns), table.metadata.schema().fields
     there = {field.name: field.field_id for field in fields}
@@ -193,16 +193,16 @@ def resolved(table: Table, columns: Iterable[str], target: TableTarget) -> dict[
 
 
 def holds_rows(table: Table) -> bool:
-    """Whether there are rows in a table's current snapshot, as far as it says."""
+    """Whether a table's current snapshot has rows, or does not say."""
     snapshot = table.current_snapshot()
     return snapshot is not None and (snapshot.summary is None or (snapshot.summary["total-records"] or "1") != "0")
 
 
 def check_not_renamed(names: Mapping[str, str], table: str) -> None:
-    """Check that columns have the names in a table that loads know them by.
+    """Check that columns still have the names in a table that loads know them by.
 
     Raises:
-        SchemaConflict: They do not.
+        SchemaConflict: Some were renamed.
     """
     others = [f"{name!r} is {there!r} now" for name, there in names.items() if name != there]
     if others:
@@ -213,7 +213,7 @@ def check_not_renamed(names: Mapping[str, str], table: str) -> None:
 
 
 def no_time(table: Table, time_column: str) -> SchemaConflict:
-    """What to say of a table without the column that places its rows in windows."""
+    """The error for a table without its time column."""
     kinds = ("timestamp", "timestamptz")
     times = [field.name for field in table.metadata.schema().fields if str(field.field_type) in kinds]
     missing = f"{'.'.join(table.name())} has no column {time_column!r}, which tells the windows of its rows"
@@ -231,18 +231,18 @@ def no_time(table: Table, time_column: str) -> SchemaConflict:
 
 
 def is_zoned_time(table: Table, time_column: str) -> bool:
-    """Whether the column that places a table's rows in windows has a zone; errors as of `time_field`."""
+    """Whether the time column has a zone (`timestamptz`); raises as `time_field` does."""
     from pyiceberg.types import TimestamptzType
 
     return isinstance(time_field(table, time_column).field_type, TimestamptzType)
 
 
 def time_field(table: Table, time_column: str) -> NestedField:
-    """The column that places a table's rows in windows.
+    """The time column of a table.
 
     Raises:
-        SchemaConflict: It has none of this name.
-        TableUnsupported: It is one of nanoseconds, by which pyiceberg cannot select rows.
+        SchemaConflict: The table has no column of this name.
+        TableUnsupported: Its type has nanoseconds, by which pyiceberg cannot filter rows.
     """
     field = next((field for field in table.metadata.schema().fields if field.name == time_column), None)
     if field is None:
@@ -257,7 +257,7 @@ def time_field(table: Table, time_column: str) -> NestedField:
 
 
 def check_fillable(schema: Schema, target: TableTarget) -> None:
-    """Check that rows may be null in every column but their time.
+    """Check that every column but the time is optional.
 
     Args:
         schema: The table's schema, under the names of the rows.
@@ -303,7 +303,7 @@ def _two_of_one_name(name: str, holder: str | None, now: str, target: TableTarge
 
 
 def _from_earlier_schemas(table: Table) -> dict[str, int]:
-    """The columns of a table whose loads did not write ids down yet, by their first names that no column has now."""
+    """The ids of a table whose loads recorded none yet: columns by their first names, where no column has them now."""
     there = {field.field_id: field.name for field in table.metadata.schema().fields}
     if OWNER not in own_properties(table.metadata):
         return {}

@@ -1,5 +1,5 @@
-"""A table as its loads know it: under their names for its columns, whatever others call them now, and of a table that
-holds several measurements only one's rows.
+"""A view of a table as its loads know it: under their column names, whatever other tools renamed, and with one
+measurement's rows where the table holds several.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from influx_lake.config.tables.table_properties import OF_COLUMNS
 
 
 class KnownTable(Table):
-    """A view of a table, to read and to write files with. Commits are for `actual`.
+    """A view of a table, for reading and writing files. Commits are made on `actual`.
 
-    Iceberg finds columns by their field ids: what is read or written under other names is the same.
+    Iceberg identifies columns by field id: files that are read or written under other names are the same.
 
     Args:
         actual: The table.
         names: The name of each of its columns, by field id.
-        share: The rows of it that are looked at; None: all of them.
+        share: The rows that the view shows; None: all of them.
 
     Attributes:
         actual: The table.
-        names: What its columns are called here, by their names in the table.
-        share: The rows of it that are looked at; None: all of them.
+        names: The names of its columns in the view, by their names in the table.
+        share: The rows that the view shows; None: all of them.
     """
 
     def __init__(self, actual: Table, names: Mapping[int, str], share: Share | None = None) -> None:
@@ -49,7 +49,7 @@ class KnownTable(Table):
         return self.actual.refresh()
 
     def _do_commit(self, *changes: object) -> None:  # noqa: ARG002 (called by pyiceberg)
-        # A schema that is committed from here would rename the columns.
+        # Committing the schema of a view would rename the columns.
         raise TypeError("a view of a table cannot be changed: change the table itself, which is its `actual`")
 
     def _property(self, key: str) -> str:

@@ -1,4 +1,4 @@
-"""Which Iceberg type holds which other."""
+"""Which Iceberg types hold all values of another one, and which promotions Iceberg allows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def holds(there: IcebergType, here: IcebergType) -> bool:
     from pyiceberg.types import DecimalType, IntegerType, LongType, MapType
 
     if isinstance(there, MapType) and isinstance(here, MapType):
-        # Their parts have field ids, which tell nothing of the values.
+        # The parts of a map have field ids, which make equal types unequal.
         return holds(there.key_type, here.key_type) and holds(there.value_type, here.value_type)
     if isinstance(there, DecimalType) and isinstance(here, LongType | IntegerType):
         return there.scale == 0 and there.precision >= LONG_DIGITS
@@ -23,7 +23,7 @@ def holds(there: IcebergType, here: IcebergType) -> bool:
 
 
 def is_promotion(narrow: IcebergType, wide: IcebergType) -> bool:
-    """Whether Iceberg lets a column of one type become the other."""
+    """Whether Iceberg allows to promote a column of one type to the other."""
     from pyiceberg.types import DecimalType, DoubleType, FloatType, IntegerType, LongType
 
     if isinstance(narrow, DecimalType) and isinstance(wide, DecimalType):

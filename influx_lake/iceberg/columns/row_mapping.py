@@ -1,4 +1,4 @@
-"""The columns of rows as columns of their table: decided once per window, then applied to every batch."""
+"""Maps columns of rows to columns of their table: decided once per window, then applied to every batch."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ Convert = Callable[[pa.Array], pa.Array]
 
 @dataclass(frozen=True, slots=True)
 class ShapedColumn:
-    """A column of the table and how it is made.
+    """A column of the table, and how its values are made.
 
     Attributes:
         name: Its name in the table.
         source: The column of the rows that it is made of.
-        type: Its Arrow type, which names its Iceberg type.
-        convert: Makes its values; raises `DataRefused` where one cannot be held exactly.
-        doc: What its name does not say.
-        made_of: The columns of a measurement that the column of the rows was made of; None: of the one of its name.
+        type: Its Arrow type, which determines its Iceberg type.
+        convert: Converts the values; raises `DataRefused` where one cannot be held exactly. None: not converted.
+        doc: Its doc in the table's schema.
+        made_of: The measurement's columns that the rows' column was made of; None: the one of the same name.
     """
 
     name: str
@@ -48,12 +48,12 @@ class ShapedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """A column of the rows that has no place in their table.
+    """A column of the rows that their table has no column for.
 
     Attributes:
         column: Its name in the rows.
         reason: Why.
-        refused: Whether a value in it stops the window, for there is no quarantine.
+        refused: Whether a value in it fails the window, since there is no quarantine.
     """
 
     column: str
@@ -63,12 +63,12 @@ class Misfit:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the rows of a window look like in their table.
+    """How the rows of a window are mapped to their table.
 
     Attributes:
         columns: The columns that the rows fill.
-        time_column: The one that places them in a window, never null.
-        misfits: Columns that are left out; rows with a value in one must not come here.
+        time_column: The column that places rows in a window, never null.
+        misfits: Columns that are left out; `apply` must not get rows with a value in one.
     """
 
     columns: tuple[ShapedColumn, ...]
@@ -85,11 +85,11 @@ class Shape:
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:
-        """Which columns of a measurement, or of the rows, each column of the table is made of."""
+        """The columns of the measurement, or of the rows, that each column of the table is made of."""
         return {column.name: (column.source,) if column.made_of is None else column.made_of for column in self.columns}
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows as the table has them; what need not change is not copied.
+        """Convert a batch to the table's columns; what need not change is not copied.
 
         Raises:
             DataRefused: A value cannot be held exactly.
@@ -99,16 +99,16 @@ class Shape:
 
 
 def shape_of(columns: pa.Schema, target: TableTarget, existing: Schema | None = None) -> Shape:
-    """Decide what rows look like in a table.
+    """Decide how rows are mapped to a table.
 
     Args:
-        columns: The rows' columns.
-        target: The table, and what is wanted of types and names.
+        columns: The Arrow schema of the rows.
+        target: The table, and its options for types and names.
         existing: The table's schema, where it exists.
 
     Raises:
-        DataRefused: A column has a type that the options refuse, or there is no time column.
-        SchemaConflict: Two columns would have one name.
+        DataRefused: The options refuse the type of a column, or the rows have no time column.
+        SchemaConflict: Two columns would have the same name.
     """
     if target.time_column not in columns.names:
         raise DataRefused(
@@ -131,7 +131,7 @@ def shape_of(columns: pa.Schema, target: TableTarget, existing: Schema | None = 
 
 
 def _told(column: ShapedColumn, field: pa.Field) -> ShapedColumn:
-    """The column with what the field of the rows tells of itself."""
+    """Add the doc and the origin that the metadata of the rows' field have."""
     made_of = _metadata(field, MADE_OF)
     return replace(column, doc=doc_of(field), made_of=None if made_of is None else tuple(json.loads(made_of)))
 
@@ -211,7 +211,7 @@ def _to_long(name: str, values: pa.Array) -> pa.Array:
 
 
 def _keeps_nanoseconds(target: TableTarget, existing: Schema | None) -> bool:
-    """Whether the rows fill the column for whole times: from when a table has it, all of them do."""
+    """Whether the rows fill the column for nanoseconds: once a table has it, all rows do."""
     if target.types.nanoseconds is not Nanoseconds.KEEP:
         return False
     if time_holds_nanoseconds(target.types.nanoseconds, target.properties):
@@ -246,7 +246,7 @@ def _check_names(shaped: list[ShapedColumn], target: TableTarget) -> None:
 
 
 def _check_names_in_files(names: list[str], existing: Schema | None, target: TableTarget) -> None:
-    """Refuse names that are one in the files, which have them in characters that Avro allows (pyiceberg 0.12)."""
+    """Refuse names that would be equal in data files, where pyiceberg 0.12 replaces characters that Avro forbids."""
     from pyiceberg.schema import make_compatible_name
 
     there = [column.name for column in existing.fields] if existing is not None else []

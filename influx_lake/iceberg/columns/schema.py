@@ -1,4 +1,4 @@
-"""Arrow types to Iceberg types, and rows to the exact types a table has.
+"""Maps Arrow types to Iceberg types, and casts rows to the exact types of a table.
 
 | Arrow (InfluxDB) | Iceberg | in the file |
 |---|---|---|
@@ -39,7 +39,7 @@ def iceberg_type(arrow: pa.DataType) -> IcebergType:
     if pa.types.is_dictionary(arrow):
         return iceberg_type(arrow.value_type)
     if pa.types.is_map(arrow):
-        # Where it becomes a column, its parts get ids of their own: `iceberg_schema`, and updates of a schema.
+        # The parts of a map column get their ids in `iceberg_schema`, or from an update of a schema.
         key, value = iceberg_type(arrow.key_type), iceberg_type(arrow.item_type)
         return iceberg.MapType(-1, key, -2, value, value_required=not arrow.item_field.nullable)
     if pa.types.is_timestamp(arrow):
@@ -65,7 +65,7 @@ def iceberg_type(arrow: pa.DataType) -> IcebergType:
 
 
 def arrow_type(words: str) -> pa.DataType:
-    """The Arrow type of a primitive Iceberg type, given in Iceberg's words."""
+    """The Arrow type of a primitive Iceberg type, by its name in Iceberg."""
     from pyiceberg.io.pyarrow import schema_to_pyarrow
     from pyiceberg.types import IcebergType
 
@@ -73,7 +73,7 @@ def arrow_type(words: str) -> pa.DataType:
 
 
 def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
-    """The schema of a new table: every column optional but the time.
+    """The schema of a new table: every column but the time is optional.
 
     Raises:
         DataRefused: A column has no Iceberg type.
@@ -97,7 +97,7 @@ def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
 
 
 def _time_type(arrow: pa.DataType) -> IcebergType:
-    """The type of the time, which is kept in nanoseconds where the table's format version has them."""
+    """The Iceberg type of the time column: in nanoseconds where its Arrow type is (format version 3)."""
     from pyiceberg import types as iceberg
 
     if pa.types.is_timestamp(arrow) and arrow.unit == "ns":
@@ -106,20 +106,20 @@ def _time_type(arrow: pa.DataType) -> IcebergType:
 
 
 def with_doc(column: pa.Field, doc: str | None) -> pa.Field:
-    """The column with a text for those who read the table, where pyiceberg too keeps it."""
+    """Add a doc to a column, in the metadata that pyiceberg reads it from."""
     return column.with_metadata({_DOC: doc}) if doc else column
 
 
 def doc_of(column: pa.Field) -> str | None:
-    """The text of a column."""
+    """The doc of a column."""
     found = (column.metadata or {}).get(_DOC)
     return found.decode() if found else None
 
 
 def file_schema(schema: Schema, columns: pa.Schema) -> pa.Schema:
-    """The Arrow schema of the files: the table's columns with their field ids, in its order.
+    """The Arrow schema of data files: the table's columns in its order, with their field ids.
 
-    A string column that comes as a dictionary stays one up to the encoder, which needs no second pass for it.
+    A string column of dictionary-encoded values stays one up to the Parquet encoder, which saves a second pass.
     """
     from pyiceberg.io.pyarrow import schema_to_pyarrow
     from pyiceberg.schema import sanitize_column_names
@@ -136,13 +136,13 @@ def file_schema(schema: Schema, columns: pa.Schema) -> pa.Schema:
 
 
 def to_file(batches: list[pa.RecordBatch], schema: Schema, stored: pa.Schema) -> pa.Table:
-    """The rows in the columns and types of the table's files; a column that does not come is null.
+    """Convert rows to the columns and types of the table's files; missing columns are null.
 
     Raises:
         DataRefused: A value does not fit its column exactly.
     """
     rows = pa.Table.from_batches(batches)
-    # Arrow makes the list of names anew each time it is asked.
+    # Arrow builds the list of names on each access.
     columns, come = [], frozenset(rows.column_names)
     for field, kind in zip(schema.fields, stored.types, strict=True):
         if field.name in come:
@@ -162,12 +162,12 @@ def _cast(name: str, values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedAr
 
 
 def decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values of a dictionary; others as they are."""
+    """Decode a dictionary; other values are returned as they are."""
     return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The one layout in which text and bytes are compared and stored."""
+    """The type with the one layout in which strings and bytes are compared and stored."""
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_map(kind):

@@ -1,4 +1,4 @@
-"""What has to change in a table before rows fit it, or why they never will."""
+"""The schema changes that a table needs before rows fit it, or why they cannot fit."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Evolution:
-    """A change of a table's columns, of the kinds that leave the files there are as they are.
+    """Changes of a table's columns, of the kinds that leave existing files as they are.
 
     Attributes:
         added: New columns, all of them optional.
         promoted: Columns with their new, wider types.
-        docs: What the table is to say of columns, and does not.
+        docs: Docs of columns that the table does not have yet.
     """
 
     added: tuple[pa.Field, ...] = ()
@@ -39,11 +39,11 @@ class Evolution:
         return bool(self.added or self.promoted or self.docs)
 
     def stage(self, update: UpdateSchema, names: Mapping[str, str]) -> None:
-        """Put the change into an update of the table's schema.
+        """Add the changes to an update of the table's schema.
 
         Args:
             update: The update.
-            names: What columns are called in the table, where that is not what they are called here.
+            names: The columns' names in the table, where they differ from those here.
         """
         for column in self.added:
             update.add_column((column.name,), iceberg_type(column.type), doc=doc_of(column))
@@ -54,11 +54,10 @@ class Evolution:
 
 
 def evolution(shape: Shape, table: Table, target: TableTarget) -> Evolution:
-    """What the table has to become before rows of this shape fit it.
+    """Determine the changes that a table needs before rows of this shape fit it.
 
     Raises:
-        SchemaConflict: It may not become that: a type does not fit, or `schema_evolution` forbids the change. All
-            columns are named.
+        SchemaConflict: A type does not fit, or `schema_evolution` forbids the change. The message names all columns.
     """
     there = {column.name: column.field_type for column in table.schema().fields}
     here = {column.name: iceberg_type(column.type) for column in shape.schema}
@@ -101,7 +100,7 @@ def _conflict(
 
 
 def _is_first_load(added: list[pa.Field], table: Table, target: TableTarget) -> bool:
-    """Whether only the nanoseconds are missing from a table that nothing was loaded into."""
+    """Whether only the nanoseconds column is missing, from a table that nothing was loaded into."""
     names = {column.name for column in added}
     return table.current_snapshot() is None and names == {target.types.nanoseconds_column}
 

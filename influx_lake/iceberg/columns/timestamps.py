@@ -1,4 +1,4 @@
-"""Times in the precision that Iceberg (format version 2) has: microseconds, and what lies below them (version 3)."""
+"""Converts times to Iceberg's precision: microseconds, and nanoseconds in a column of their own or format version 3."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from influx_lake.errors import DataRefused
 
 
 class FineTimesMet(DataRefused):
-    """The first time finer than a microsecond came, and the table has no column for it yet.
+    """A time finer than a microsecond was met, and the table has no column for it yet.
 
-    Whoever can read the rows again adds the column and does; to anybody else it is a refusal.
+    A caller that can read the rows again adds the column and does so; for others it is a refusal.
     """
 
 
 def exact(name: str, times: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The times in microseconds.
+    """Convert times to microseconds.
 
     Raises:
-        DataRefused: One of them is finer.
+        DataRefused: A time is finer than that.
     """
     try:
         return _as(times.cast(pa.timestamp("us", times.type.tz)), kind)
@@ -37,10 +37,10 @@ def exact(name: str, times: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def exact_so_far(name: str, times: pa.Array, kind: pa.DataType, beside: str) -> pa.Array:
-    """The times in microseconds, for a table that would get another column for finer ones.
+    """Convert times to microseconds, for a table that would get another column for finer ones.
 
     Raises:
-        FineTimesMet: One of them is finer.
+        FineTimesMet: A time is finer than that.
     """
     try:
         return exact(name, times, kind)
@@ -54,7 +54,7 @@ def exact_so_far(name: str, times: pa.Array, kind: pa.DataType, beside: str) -> 
 
 
 def floored(name: str, times: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The times in microseconds, finer ones cut down: before 1970 too, where a cast would cut up."""
+    """Convert times to microseconds, rounding down: before 1970 too, where a cast would round up."""
     if times.type.unit != "ns":
         return exact(name, times, kind)
     cut = times.cast(pa.timestamp("us", times.type.tz), safe=False).view(pa.int64())
@@ -66,7 +66,7 @@ def floored(name: str, times: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def epoch_nanoseconds(name: str, times: pa.Array) -> pa.Array:
-    """The whole times, as nanoseconds since 1970; without a copy where that is what they are.
+    """Times as nanoseconds since 1970; not copied where they are in nanoseconds already.
 
     Raises:
         DataRefused: A time lies beyond the years that nanoseconds reach, 1677 to 2262.
@@ -75,7 +75,7 @@ def epoch_nanoseconds(name: str, times: pa.Array) -> pa.Array:
 
 
 def whole(name: str, times: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The whole times, in nanoseconds, as a type of 64 bits; without a copy where that is what they are.
+    """Times in nanoseconds, as a type of 64 bits; not copied where they are in nanoseconds already.
 
     Raises:
         DataRefused: A time lies beyond the years that nanoseconds reach, 1677 to 2262.
@@ -87,7 +87,7 @@ def whole(name: str, times: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _as(times: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The same instants under another zone: a cast between zones and none could shift them."""
+    """The same instants with another zone: a cast between times with and without zone could shift them."""
     return times if times.type == kind else times.view(pa.int64()).view(kind)
 
 
@@ -102,7 +102,7 @@ def _finer(name: str, times: pa.Array) -> str:
 
 
 def check_years(name: str, times: pa.Array) -> None:
-    """Make sure that every time, or date, is of the years 1 to 9999, which all readers of Iceberg tables have.
+    """Check that every time or date is in the years 1 to 9999, which all readers of Iceberg tables support.
 
     Raises:
         DataRefused: One is not.

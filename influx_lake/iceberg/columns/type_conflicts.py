@@ -1,4 +1,4 @@
-"""Decides where values go whose column has another type in the table."""
+"""Decides where values go whose column has another type in the table (`on_type_conflict`)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def settled(shape: Shape, table: Schema, target: TableTarget) -> Shape:
-    """The shape with its conflicts settled as `on_type_conflict` says; where it says `fail` they stay in it.
+    """Resolve type conflicts as `on_type_conflict` says; with `fail` they stay in the shape.
 
     Args:
-        shape: What the rows look like in a table that has nothing against it.
+        shape: The mapping of the rows, before it is compared with the table's types.
         table: The table's schema.
-        target: What is wanted.
+        target: The table as lake.yaml describes it.
 
     Raises:
-        SchemaConflict: The name that `new_column` gives is another column's.
+        SchemaConflict: Another column has the name that `new_column` gives.
     """
     policy = target.types.on_type_conflict
     there = {column.name: column.field_type for column in table.fields}
@@ -41,7 +41,7 @@ def settled(shape: Shape, table: Schema, target: TableTarget) -> Shape:
 
 
 def described(name: str, column: ShapedColumn, there: dict[str, IcebergType]) -> str:
-    """A conflict, for people."""
+    """Describe a conflict, for messages."""
     return f"{name!r} is {iceberg_type(column.type)} in the source and {there[name]} in the table"
 
 

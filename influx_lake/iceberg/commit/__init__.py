@@ -1,1 +1,1 @@
-"""Committing files: the plan, the snapshot and the retries."""
+"""Commits files: the plan, the snapshot and the retries."""

@@ -1,4 +1,4 @@
-"""What a commit is to change, planned for the table as it is at one moment."""
+"""What a commit changes, planned for the table as it is at one moment."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 KEPT_ROWS = "influx-lake.kept-rows"
-"""The property of a snapshot's summary: how many rows of the window stayed that did not come."""
+"""The property of a snapshot's summary: how many rows of the window were kept that were not among those loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
-    """Files out, files in, and what is said of it.
+    """A change of a table's files, with the properties that describe it.
 
     Attributes:
         removed: Data files of the table's current snapshot.
         added: Data files written for it.
-        deletes: Files of deletes that are of no data files but the removed ones, and go with them.
-        notes: What the snapshot's summary says besides.
-        properties: What the table's properties say with it.
-        nothing_new: Whether it is not worth a snapshot: what is to be committed before it is, and then it is left.
+        deletes: Delete files that apply to removed data files only, and are removed with them.
+        notes: Further properties of the snapshot's summary.
+        properties: Table properties that change with it.
+        nothing_new: Whether it is not worth a snapshot: the steps before the commit are taken, and no snapshot is made.
     """
 
     removed: tuple[DataFile, ...] = ()
@@ -39,12 +39,12 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change(FileChange):
-    """What the load of a window changes.
+    """The change that the load of a window makes.
 
     Attributes:
-        rows: How many rows the window holds afterwards.
-        previous_rows: How many it holds before.
-        coverage: What the table holds afterwards.
+        rows: Rows of the window afterwards.
+        previous_rows: Rows of the window before.
+        coverage: The table's coverage afterwards.
     """
 
     rows: int
@@ -53,28 +53,28 @@ class Change(FileChange):
 
     @property
     def keeps_rows(self) -> bool:
-        """Whether rows of the window stay that did not come."""
+        """Whether rows of the window are kept that were not among those loaded."""
         return self.notes.get(KEPT_ROWS, "0") != "0"
 
 
 class Overtaken(Exception):
-    """Another run changed what was being loaded: the rows that were read may be older than those that are there."""
+    """Another run changed what was being loaded: the rows that were read may be older than the table's."""
 
 
 class NothingNew(Exception):
-    """The plan has nothing that is worth a snapshot."""
+    """The planned change is not worth a snapshot."""
 
 
 Change_co = TypeVar("Change_co", bound=FileChange, covariant=True)
 
 
 class Planner(Protocol[Change_co]):
-    """Plans a change, again for each try to commit it."""
+    """Plans a change, again for each attempt to commit it."""
 
     def plan(self, table: Table) -> Change_co:
-        """The change for the table as it is now; raises to stop."""
+        """Plan the change for the table as it is now; raises to stop."""
         ...
 
     def written(self) -> list[DataFile]:
-        """Every file that was written for any plan."""
+        """Every file that was written for any of the plans."""
         ...

@@ -1,4 +1,4 @@
-"""What a committer is given, and what became of it."""
+"""The interface of what a committer commits, and the result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ C = TypeVar("C", bound=FileChange)
 
 
 class CommitTask(Protocol[C]):
-    """What is committed to a table: the load of a window, or maintenance."""
+    """A change to be committed to a table: the load of a window, or maintenance."""
 
     @property
     def catalog(self) -> Catalog: ...
@@ -35,43 +35,43 @@ class CommitTask(Protocol[C]):
 
     @property
     def doing(self) -> str:
-        """What is done, as the end of "could not ...", without the table."""
+        """The activity, without the table, as it follows "could not ..." in messages."""
         ...
 
     @property
     def again(self) -> str:
-        """How it is done again, as a sentence without its full stop."""
+        """What the user does to repeat it, as a sentence without its full stop."""
         ...
 
     def check(self, table: Table) -> None:
-        """Raise where the table is not, or no longer, one to commit this to."""
+        """Raise where this must not, or no longer, be committed to the table."""
         ...
 
     def plan(self, table: Table) -> tuple[StagedTable, C]:
-        """The change for the table as it is now; raises to stop."""
+        """Plan the change for the table as it is now; raises to stop."""
         ...
 
     def before_commit(self, change: C) -> None:
-        """The steps between a plan and its commit; raises to stop."""
+        """Take the steps between a plan and its commit; raises to stop."""
         ...
 
     def ask_for(self, table: Table, staged: StagedTable, change: C) -> tuple[ReplaceCommit, dict[str, str]]:
-        """The commit of a plan, not prepared yet, and the properties of the table that change with it."""
+        """Build the commit of a plan, not prepared yet, and the table properties that change with it."""
         ...
 
     def written(self) -> list[DataFile]:
-        """Every file that was written for any plan."""
+        """Every file that was written for any of the plans."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Committed(Generic[C]):
-    """A change that took place.
+    """A change that was committed.
 
     Attributes:
         change: The change.
-        snapshot_id: Its snapshot.
-        table: The table with it.
+        snapshot_id: The id of its snapshot.
+        table: The table after the commit.
     """
 
     change: C

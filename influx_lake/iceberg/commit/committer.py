@@ -1,4 +1,4 @@
-"""Commits a planned change in one snapshot, whoever else writes to the table and whatever the catalog answers."""
+"""Commits a planned change in one snapshot, with retries after conflicts and commits of unknown outcome."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
 
 SETTLING_SECONDS = 10.0
-"""How long a commit of unknown outcome is looked for before it is tried again: catalogs finish what they began."""
+"""How long to look for a commit of unknown outcome before the next attempt: catalogs finish what they have begun."""
 
 
 @dataclass(slots=True)
 class _Try(Generic[C]):
-    """A commit that the catalog was asked for.
+    """An attempt: a commit that the catalog was asked for.
 
     Attributes:
         change: What it changes.
-        parent: The snapshot it holds for: when the table has another one, it can no longer take place.
-        outcome: What the catalog's answer said.
+        parent: The snapshot that it is valid for: once the table has another one, it can no longer take place.
+        outcome: What the catalog's answer implies.
     """
 
     commit: ReplaceCommit
@@ -45,13 +45,13 @@ class _Try(Generic[C]):
 
 @dataclass(slots=True)
 class Committer(Generic[C]):
-    """Commits a change: each try loads the table, plans, takes the steps before the commit, and asks the catalog.
+    """Commits a change: each attempt loads the table, plans, takes the steps before the commit, and asks the catalog.
 
-    Two tries never both take place: each holds only for the snapshot that it was planned on.
+    Two attempts never both take place: each is valid only for the snapshot that it was planned on.
 
     Attributes:
-        task: What is committed.
-        table: The table as it is now.
+        task: The change to be committed.
+        table: The table as it was last loaded.
     """
 
     task: CommitTask[C]
@@ -63,14 +63,14 @@ class Committer(Generic[C]):
         self.table = self.task.table
 
     def run(self) -> Committed[C]:
-        """Commit, trying again for as long as other writers are first or the catalog fails, and the budget lasts.
+        """Commit, and retry while other writers are first or the catalog fails, until `commit_timeout` is over.
 
         Returns:
-            What changed in the table.
+            The change that was committed, with its snapshot.
 
         Raises:
-            NothingNew: The plan says so.
-            CommitOutcomeUnknown: Whether it was committed could not be found out; the files are kept.
+            NothingNew: The planned change is not worth a snapshot.
+            CommitOutcomeUnknown: Whether it was committed could not be determined; the files are kept.
             LakeError: It was not committed; the files are deleted.
         """
         deadline = time.monotonic() + self.task.target.write.commit_timeout.total_seconds()
@@ -96,7 +96,7 @@ class Committer(Generic[C]):
         return self._landed() if self._open and self._load() else None
 
     def _once(self) -> _Try[C] | None:
-        """Plan on the table as it is now and commit; None when that failed in a way that allows another try."""
+        """Plan on the table as it is now and commit; None where that failed in a way that allows another attempt."""
         if not self._load():
             return None
         if (done := self._landed()) is not None:
@@ -124,7 +124,7 @@ class Committer(Generic[C]):
         return asked
 
     def _load(self) -> bool:
-        """Load the table as it is now; False when the catalog fails in a way that may pass."""
+        """Load the table as it is now; False where the catalog failed transiently."""
         try:
             self.table = self.task.catalog.load_table(self.task.target.identifier)
         except Exception as error:
@@ -136,7 +136,7 @@ class Committer(Generic[C]):
         return True
 
     def _planned(self) -> tuple[StagedTable, C] | None:
-        """The change for the table as it is now; None when its files went away under the plan."""
+        """Plan the change for the table as it is now; None where another writer removed files that the plan needs."""
         try:
             return self.task.plan(self.table)
         except StorageError as failure:
@@ -144,7 +144,7 @@ class Committer(Generic[C]):
             return None
 
     def _prepared(self, staged: StagedTable, change: C) -> _Try[C] | None:
-        """Write the manifests; None when the table's files went away under the plan."""
+        """Write the manifests; None where another writer removed files that they need."""
         try:
             commit, properties = self.task.ask_for(self.table, staged, change)
             with catalog_errors(f"write the manifests of {self._name}"):
@@ -159,16 +159,16 @@ class Committer(Generic[C]):
         return _Try(commit, change, _head(self.table))
 
     def _check_overtaken(self, failure: StorageError) -> None:
-        """Take a failure for a lost race if the table has changed since it was planned on; else raise it."""
+        """Treat a failure as a lost race if the table has changed since it was planned on; else raise it."""
         planned_on = self.table.metadata_location
         if not self._load() or self.table.metadata_location == planned_on:
             raise failure
         self._failure = CommitConflict(failure.message, remedy=failure.remedy)
 
     def _landed(self) -> _Try[C] | None:
-        """The try that took place although the catalog said otherwise, or nothing; those that no longer can are closed.
+        """The attempt that took place although the catalog said otherwise, or None; closes those that no longer can.
 
-        A proxy or a client library that repeats a request makes a conflict of a commit that took place.
+        A proxy or a client library that repeats a request turns a commit that took place into a conflict.
         """
         for asked in list(self._open):
             if commit_log.has_taken(self.table, asked.commit.snapshot_id):
@@ -178,7 +178,7 @@ class Committer(Generic[C]):
         return None
 
     def _settled(self, deadline: float) -> _Try[C] | None:
-        """Look for a commit of unknown outcome, again and again, for a while."""
+        """Look for a commit of unknown outcome, repeatedly, for a while."""
         for _ in retry_attempts(min(deadline, time.monotonic() + SETTLING_SECONDS)):
             if self._load() and ((done := self._landed()) is not None or not self._is_unknown()):
                 return done
@@ -219,12 +219,12 @@ class Committer(Generic[C]):
         return self.task.target.name
 
     def _abandon(self) -> None:
-        """Delete what was written, unless a commit with it may yet take place: then it stays, at worst as an orphan."""
+        """Delete the written files, unless a commit of them may yet take place: then they stay, at worst as orphans."""
         if not self._open:
             delete_files(self.table, [file.file_path for file in self.task.written()])
 
     def _delete_except(self, change: C) -> None:
-        """Delete files that were written for plans that did not take place, which now none of them can."""
+        """Delete files of plans that were not committed, and no longer can be."""
         written = {file.file_path for file in self.task.written()}
         delete_files(self.table, sorted(written - {file.file_path for file in change.added}))
 

@@ -1,4 +1,4 @@
-"""The commit of a change that is no load: what is known of the table is carried on."""
+"""The commit of a change that is no load: the table's recorded state is carried over."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 MAINTENANCE = "influx-lake.maintenance"
-"""The property of a snapshot's summary: what was done, for it is no load."""
+"""The property of a snapshot's summary: the kind of maintenance that made it."""
 
 
 @dataclass(slots=True)
 class MaintenanceCommit:
-    """The commit of a change of a whole table that brings no rows of a source. `Committer(...).run()` makes it.
+    """The commit of a change of a whole table that adds no rows of a source. `Committer(...).run()` makes it.
 
-    The snapshot is a `replace` unless said otherwise: files in the place of others with the same rows. It says what the
-    state of the table is, as that of a load does; a table that nobody of us loaded into gets no such record.
+    The snapshot is a `replace` by default: files replaced by others with the same rows. It records the table's state,
+    as that of a load does; a table into which none of our loads wrote gets no such record.
 
     Attributes:
         catalog: The catalog.
         target: The whole table.
         table: The table as it was when the first files were written for it.
-        kind: What is done, as one word.
+        kind: The kind of maintenance, as one word.
         run_id: The run that does it.
         planner: Plans the change.
-        operation: What the snapshot says that it did; None: as its files show.
+        operation: The snapshot's operation; None: as its files imply.
         producer: Makes the snapshot.
-        state: What becomes of the state of the table, or of each measurement in it.
-        properties: Properties of the table that change with it.
-        guard: The last look at a plan before it is committed; raises to stop it.
+        state: Computes the new state of the table, or of each measurement in it.
+        properties: Table properties that change with it.
+        guard: Checks a plan before it is committed; raises to stop it.
     """
 
     catalog: Catalog
@@ -64,7 +64,7 @@ class MaintenanceCommit:
 
     @property
     def again(self) -> str:
-        """How it is done again."""
+        """What the user does to repeat it."""
         return "Run the maintenance again"
 
     def check(self, table: Table) -> None:
@@ -77,11 +77,11 @@ class MaintenanceCommit:
         return staged, self.planner.plan(staged.table)
 
     def before_commit(self, change: FileChange) -> None:
-        """Let the guard look at the change."""
+        """Let the guard check the change."""
         self.guard(change)
 
     def ask_for(self, table: Table, staged: StagedTable, change: FileChange) -> tuple[ReplaceCommit, dict[str, str]]:
-        """The commit of a plan, and what the table's properties say of it."""
+        """Build the commit of a plan, and the table properties that record it."""
         known = carried_on(staged.table, self.state)
         said = {MAINTENANCE: self.kind, "influx-lake.run-id": self.run_id, **change.notes}
         summary = said | (known.summary if known else {})
@@ -90,5 +90,5 @@ class MaintenanceCommit:
         return commit, {**(known.properties if known else {}), **taken, **self.properties}
 
     def written(self) -> list[DataFile]:
-        """Every file that was written for any plan."""
+        """Every file that was written for any of the plans."""
         return self.planner.written()

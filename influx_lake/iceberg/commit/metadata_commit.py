@@ -1,4 +1,4 @@
-"""Commits changes of a table's metadata that make no snapshot, whoever else writes and whatever the catalog answers."""
+"""Commits metadata changes that make no snapshot, with retries after conflicts and commits of unknown outcome."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 def commit_metadata(
     catalog: Catalog, target: TableTarget, doing: str, plan: Callable[[Table], tuple[TableUpdate, ...]]
 ) -> Table:
-    """Change metadata of a table; its branches and tags, and so all that loads do, and its columns and layout have to
-    be as they were planned on.
+    """Change a table's metadata, provided that its branches and tags (which every load moves), its columns and its
+    layout are as they were when the change was planned.
 
     Args:
         catalog: The catalog of the table.
         target: The table.
-        doing: What is done, for messages, as the end of "could not ...".
-        plan: What changes in the table as it is, asked again for each try; nothing once the table is as it is to be.
+        doing: The activity, for messages, as it follows "could not ...".
+        plan: Plans the updates for the table as it is now, for each attempt; empty once nothing has to change.
 
     Returns:
-        The table as it then is.
+        The table afterwards.
 
     Raises:
-        CommitConflict: Other writers were first until the time ran out.
-        CommitOutcomeUnknown: Whether it was committed could not be found out.
+        CommitConflict: Other writers were first until `commit_timeout` was over.
+        CommitOutcomeUnknown: Whether it was committed could not be determined.
         LakeError: The catalog fails, or what the plan raises.
     """
     failure: LakeError | None = None
@@ -58,7 +58,7 @@ def commit_metadata(
         except Exception as error:
             was_permanent = failure is not None and not failure.transient
             outcome, failure = outcome_of(error), translate(error, f"{doing} {target.name}")
-            # Where it is not known whether it took place, the next plan shows that.
+            # Where the outcome is unknown, the next plan shows it.
             if outcome is Outcome.REFUSED or (was_permanent and outcome is Outcome.UNKNOWN):
                 raise failure from safe_cause(error)
     assert failure is not None

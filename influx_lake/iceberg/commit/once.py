@@ -1,4 +1,4 @@
-"""A commit of what several processes may commit at once: it takes place once."""
+"""A commit that several processes may attempt at once, and that takes place once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = "influx-lake.parts"
 
 
 class AlreadyCommitted(Exception):
-    """A snapshot of the table, or of a branch of it, has what was to be committed.
+    """A snapshot of the table, or of a branch of it, has the change already.
 
     Attributes:
         snapshot: The snapshot.
@@ -33,11 +33,11 @@ class AlreadyCommitted(Exception):
 
 @dataclass(slots=True)
 class Once:
-    """Plans what no snapshot has: files that left the table since must not come back, for nobody keeps them.
+    """Plans a change that no snapshot has: files that left the table since must not be added again, nothing keeps them.
 
     Attributes:
-        planner: Plans it.
-        commit_id: The id of its commit, the same in all processes.
+        planner: Plans the change.
+        commit_id: The id of the commit, the same in all processes.
         parts: The ids of the parts that it commits.
     """
 
@@ -46,11 +46,11 @@ class Once:
     parts: Collection[str]
 
     def plan(self, table: Table) -> Change:
-        """Plan it.
+        """Plan the change.
 
         Raises:
-            AlreadyCommitted: It took place.
-            BranchOutdated: Some of the parts were committed with others.
+            AlreadyCommitted: A snapshot has it.
+            BranchOutdated: Some of the parts were committed together with others.
         """
         if (found := commit_of(table, self.commit_id)) is not None:
             raise AlreadyCommitted(found)
@@ -63,16 +63,16 @@ class Once:
         return replace(change, notes={**change.notes, PARTS: ",".join(sorted(self.parts))})
 
     def written(self) -> list[DataFile]:
-        """The files of its plans."""
+        """Every file that was written for any of the plans."""
         return self.planner.written()
 
 
 def commit_of(table: Table, commit_id: str) -> Snapshot | None:
-    """The snapshot of a commit, on whichever branch; None where there is none."""
+    """The snapshot of a commit, on any branch; None where there is none."""
     return next((each for each in reversed(table.snapshots()) if commit_id_of(each) == commit_id), None)
 
 
 def committed_parts(table: Table) -> set[str]:
-    """The ids of the parts that snapshots of a table committed, on whichever branch."""
+    """The ids of the parts that a table's snapshots committed, on any branch."""
     said = (each.summary.additional_properties.get(PARTS, "") for each in table.snapshots() if each.summary)
     return {part for parts in said for part in parts.split(",") if part}

@@ -1,4 +1,4 @@
-"""The snapshot that replaces files by others, as pyiceberg should make it."""
+"""The snapshot producer that replaces data files by others, where pyiceberg's own falls short."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ _MERGE_ENABLED = "commit.manifest-merge.enabled"
 _MERGE_MIN_COUNT = "commit.manifest.min-count-to-merge"
 _MERGE_TARGET_SIZE = "commit.manifest.target-size-bytes"
 MANIFEST_SIZE = 2**19
-"""How large a manifest gets where the table does not say, in bytes.
+"""The target size of a manifest where the table sets none, in bytes.
 
-Iceberg's own is 8 MiB, which holds a year of hours in one: whoever asks for a day decodes all of it (0.7 s of CPU for
+Iceberg's default is 8 MiB, which holds a year of hours in one: a reader of one day decodes all of it (0.7 s of CPU for
 pyiceberg 0.12).
 """
 
 
 def manifest_size(metadata: TableMetadata) -> int:
-    """How large a manifest of a table gets, in bytes."""
+    """The target size of a table's manifests, in bytes."""
     return property_as_int(metadata.properties, _MERGE_TARGET_SIZE, MANIFEST_SIZE) or 0
 
 
 def with_partition_sources(metadata: TableMetadata) -> Schema:
-    """The current schema of a table, and the columns of its partition specs that it has no longer."""
+    """A table's current schema, with the dropped columns that its partition specs refer to."""
     schema = metadata.schema()
     sources = {field.source_id for spec in metadata.partition_specs for field in spec.fields}
     missing = sources - set(schema.field_ids)
     if not missing:
         return schema
     dropped = {number: each.find_field(number) for each in metadata.schemas for number in missing & set(each.field_ids)}
-    # Its name may be that of another column by now.
+    # Another column may have its name by now.
     again = [field.model_copy(update={"name": f"{field.name}-{number}"}) for number, field in dropped.items()]
     return Schema(*schema.fields, *again, schema_id=schema.schema_id, identifier_field_ids=schema.identifier_field_ids)
 
@@ -62,28 +62,28 @@ class ReplaceFiles(_OverwriteFiles):
     """An overwrite snapshot that removes exactly the files it was given and adds others.
 
     pyiceberg 0.12's own overwrite shares one manifest evaluator among threads, so that under load it may miss a file
-    it has to delete; it keeps the manifests of deleted files for ever; and it does not merge manifests. Here manifests
-    are read once, one after the other, those without live files are dropped, and the small ones are merged as the
-    table's `commit.manifest-merge.*` properties say (on unless switched off, as Iceberg's specification has it). The
-    position deletes of a file that is removed are removed with it.
+    it has to delete; it keeps the manifests of deleted files for ever; and it does not merge manifests. This producer
+    reads manifests once, one after the other, drops those without live files, and merges small ones as the table's
+    `commit.manifest-merge.*` properties say (on unless switched off, as Iceberg's specification has it). The
+    position deletes of a removed data file are removed with it.
     """
 
     leaving_deletes: frozenset[str] = frozenset()
-    """The paths of files of deletes that go with the data files that they are of."""
+    """The paths of delete files that are removed with the data files that they apply to."""
     _untouched: list[ManifestFile]
     _dangling: list[ManifestEntry]
 
     def schema(self) -> Schema:
-        """The table's columns, and those that were dropped and that an earlier partition spec is made of.
+        """The table's columns, and the dropped ones that an earlier partition spec refers to.
 
-        pyiceberg 0.12 knows no type of such a spec's values without them, and writes none of its manifests.
+        Without them pyiceberg 0.12 does not know the types of such a spec's values, and writes none of its manifests.
         """
         return with_partition_sources(self._transaction.table_metadata)
 
     def _summary(self, snapshot_properties: dict[str, str] = EMPTY_DICT) -> Summary:
         if self._operation is not Operation.REPLACE:
             return super()._summary(snapshot_properties)
-        # pyiceberg 0.12 counts for no REPLACE, which is counted as an overwrite is.
+        # pyiceberg 0.12 counts nothing for a REPLACE, which has the counts of an overwrite.
         self._operation = Operation.OVERWRITE
         try:
             counted = super()._summary(snapshot_properties)
@@ -124,7 +124,7 @@ class ReplaceFiles(_OverwriteFiles):
         return merging.merge_manifests(data) + [each for each in manifests if each.content != ManifestContent.DATA]
 
     def _partition_entries(self, manifest: ManifestFile) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
-        """The manifest's entries that this snapshot deletes, and the others."""
+        """Split a manifest's entries into those that this snapshot deletes, and the others."""
         leaving: list[ManifestEntry] = []
         staying: list[ManifestEntry] = []
         if not self._may_hold_deleted(manifest):
@@ -136,7 +136,7 @@ class ReplaceFiles(_OverwriteFiles):
         return leaving, staying
 
     def _without_dangling(self, manifest: ManifestFile) -> list[ManifestFile]:
-        """A manifest of deletes without those of files that this snapshot removes."""
+        """A manifest of deletes, without the delete files of data files that this snapshot removes."""
         paths = {file.file_path for file in self._deleted_data_files}
         entries = list(manifest.fetch_manifest_entry(self._io, discard_deleted=True)) if paths else []
         dangling = [
@@ -163,7 +163,7 @@ class ReplaceFiles(_OverwriteFiles):
     def _may_hold_deleted(self, manifest: ManifestFile) -> bool:
         if not self._deleted_data_files:
             return False
-        # Made anew for each manifest: an evaluator keeps state while it looks at one.
+        # A new one for each manifest: an evaluator has state while it evaluates.
         return self._build_manifest_evaluator(manifest.partition_spec_id)(manifest)
 
     def _rewritten(self, manifest: ManifestFile, entries: Iterable[ManifestEntry]) -> ManifestFile:
@@ -174,7 +174,7 @@ class ReplaceFiles(_OverwriteFiles):
 
     @property
     def _manifest_size(self) -> int:
-        """How large a manifest gets, in bytes."""
+        """The target size of the table's manifests, in bytes."""
         return manifest_size(self._transaction.table_metadata)
 
     def _with_status(self, entry: ManifestEntry, status: ManifestEntryStatus) -> ManifestEntry:
@@ -188,7 +188,7 @@ class ReplaceFiles(_OverwriteFiles):
 
 
 class _PlannedOn(Transaction):
-    """A transaction in which nothing is staged: pyiceberg would copy the whole metadata on every look at it."""
+    """A transaction without staged changes: pyiceberg would copy the whole metadata on each access."""
 
     @property
     def table_metadata(self) -> TableMetadata:
@@ -196,17 +196,17 @@ class _PlannedOn(Transaction):
 
 
 class ReplaceCommit:
-    """One atomic change of a table: files out, files in, columns, layout and properties, in a single snapshot.
+    """One atomic change of a table: files removed and added, columns, layout and properties, in a single snapshot.
 
-    It holds for the table as it was loaded: the catalog refuses it when anything else was committed since.
+    It is valid for the table as it was loaded: the catalog refuses it when anything else was committed since.
 
     Args:
         staged: The table as it was planned on, and what changes in it besides its files.
-        change: The files that go and come.
-        summary: Properties of the snapshot.
-        operation: What the snapshot says that it did. Default: an append where no file goes, else an overwrite. Readers
-            that follow a table snapshot by snapshot take only appends, and pass over what replaces files by others with
-            the same rows.
+        change: The files to remove and to add.
+        summary: Properties of the snapshot's summary.
+        operation: The snapshot's operation. Default: an append where no file is removed, else an overwrite. Readers
+            that follow a table snapshot by snapshot accept only appends, and skip a `replace`: files replaced by others
+            with the same rows.
         producer: Makes the snapshot.
     """
 
@@ -239,7 +239,7 @@ class ReplaceCommit:
         """Write the manifests; the catalog is not asked yet.
 
         Args:
-            properties: Properties of the table that change with it.
+            properties: Table properties that change with it.
         """
         updates, requirements = self._producer._commit()
         self._updates: tuple[TableUpdate, ...] = (
@@ -254,7 +254,7 @@ class ReplaceCommit:
         )
 
     def commit(self) -> None:
-        """Ask the catalog once, after which the table is the new one; pyiceberg's retry would not plan again.
+        """Ask the catalog once, after which the table is the new one; pyiceberg's own retry would not plan again.
 
         Raises:
             CommitFailedException: The table changed since it was loaded.

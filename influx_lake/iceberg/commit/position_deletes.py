@@ -1,4 +1,4 @@
-"""Other engines' position deletes: those of a file go when it goes."""
+"""Position deletes of other engines: those of a data file are removed with it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pyiceberg.table.snapshots import (
 )
 
 _FILE_PATH = 2147483546
-"""The id of the column in which a position delete names its data file, reserved by Iceberg's specification."""
+"""The field id of the column in which a position delete names its data file, reserved by Iceberg's specification."""
 
 
 def is_only_of(deletes: DataFile, paths: Collection[str]) -> bool:
-    """Whether deletes are of rows of one file, and it is one of some files.
+    """Whether a delete file applies to one data file only, and to one of these.
 
-    Those of several files, or that do not say, stay: what they say of files that are gone is never looked at.
+    A delete file that applies to several data files, or does not say, stays: readers ignore entries of removed files.
     """
     lower, upper = ((bounds or {}).get(_FILE_PATH) for bounds in (deletes.lower_bounds, deletes.upper_bounds))
     one = lower is not None and lower == upper
@@ -32,7 +32,7 @@ def is_only_of(deletes: DataFile, paths: Collection[str]) -> bool:
 
 
 def removal_summary(entries: Iterable[ManifestEntry]) -> dict[str, str]:
-    """What a snapshot's summary says of deletes that it removes."""
+    """The properties of a snapshot's summary for the delete files that it removes."""
     counts = [entry.data_file.record_count for entry in entries]
     if not counts:
         return {}
@@ -41,7 +41,7 @@ def removal_summary(entries: Iterable[ManifestEntry]) -> dict[str, str]:
 
 
 class DeleteManifestWriter(ManifestWriterV2):
-    """Writes a manifest of deletes, which pyiceberg 0.12 does not."""
+    """Writes manifests of delete files, which pyiceberg 0.12 does not."""
 
     def content(self) -> ManifestContent:
         return ManifestContent.DELETES

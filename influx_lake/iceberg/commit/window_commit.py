@@ -1,4 +1,4 @@
-"""The commit of a window's load: its rows, what was loaded and by whom, and what the table becomes with it."""
+"""The commit of a window's load: rows, provenance, coverage, and the table's schema changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
 
 COMMIT_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""The classes of commits by how long they take, in seconds."""
+"""Upper bounds of the histogram of commit durations, in seconds."""
 
 
 @dataclass(slots=True)
@@ -43,11 +43,11 @@ class WindowCommit:
 
     Attributes:
         load: The load.
-        staging: The table as the files were written for it, and what changes in it with them.
+        staging: The table that the files were written for, and the changes that are committed with them.
         planner: Plans the change.
-        guard: The steps between a plan and its commit: the guard, which raises to stop it, and what has to be committed
-            first.
-        commit_id: Tells this load from every other; kept in the snapshot.
+        guard: The steps between a plan and its commit: the guard, which raises to stop it, and commits that have to
+            come first.
+        commit_id: The unique id of the load; recorded in the snapshot.
     """
 
     load: WindowLoad
@@ -58,7 +58,7 @@ class WindowCommit:
     again = "Run the window again"
 
     def run(self) -> WindowResult:
-        """Commit it.
+        """Commit the load.
 
         Returns:
             What changed in the table.
@@ -93,7 +93,7 @@ class WindowCommit:
 
     @property
     def table(self) -> Table:
-        """The table as the files were written for it."""
+        """The table that the files were written for."""
         return self.staging.first.actual
 
     @property
@@ -101,7 +101,7 @@ class WindowCommit:
         return f"commit {self.load.window} to"
 
     def check(self, table: Table) -> None:
-        """Check that the table is still this source's."""
+        """Check that the table is still this source's, and that nothing changed meanwhile that the load would undo."""
         ownership.check_owner(table, self.target, self.load.provenance)
         known = as_known(table, share=self.target.share)
         check_left_out(known, self.target.erased)
@@ -110,16 +110,16 @@ class WindowCommit:
         check_spared(known, self.load.window, keeps_rows=self.target.write.mode is not WriteMode.REPLACE)
 
     def plan(self, table: Table) -> tuple[Staged, Change]:
-        """Stage what the rows need of the table as it is now, and plan on that."""
+        """Stage the changes that the rows need on the table as it is now, and plan on the result."""
         staged = self.staging.again(table)
         return staged, self.planner.plan(staged.table)
 
     def before_commit(self, change: Change) -> None:
-        """Let the guard look at the change, and commit what comes first."""
+        """Let the guard check the change, and make the commits that have to come first."""
         self.guard(change)
 
     def ask_for(self, table: Table, staged: StagedTable, change: Change) -> tuple[ReplaceCommit, dict[str, str]]:
-        """The commit of a plan, and what the table's properties say of it."""
+        """Build the commit of a plan, and the table properties that record it."""
         from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
 
         assert isinstance(staged, Staged)
@@ -151,10 +151,10 @@ class WindowCommit:
         return commit, {**known.properties, **taken, **staged.properties, **change.properties}
 
     def written(self) -> list[DataFile]:
-        """Every file that was written for any plan."""
+        """Every file that was written for any of the plans."""
         return self.planner.written()
 
 
 def commit_id_of(snapshot: Snapshot) -> str | None:
-    """The id of the load that made a snapshot."""
+    """The id of the load that made a snapshot; None where no load did."""
     return snapshot.summary.additional_properties.get("influx-lake.commit-id") if snapshot.summary else None

@@ -1,1 +1,1 @@
-"""Compaction: many small data files become few, with the same rows."""
+"""Compaction: rewrites many small data files to few, with the same rows."""

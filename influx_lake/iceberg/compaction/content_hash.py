@@ -1,8 +1,8 @@
-"""A hash of rows that does not depend on their order, to prove that files hold the same rows as others.
+"""An order-independent hash of rows, to prove that files hold the same rows as others.
 
-Each row is hashed by all of its columns, and the hashes of rows are added up. A row that is missing, there twice or
-altered changes the sum, and so does a value that changed places with that of another row. The hash is keyed anew each
-time, and compared only with others of the same keys.
+The hash of a row covers all of its columns, and the hashes of rows are added up. A row that is missing, duplicated or
+altered changes the sum, and so does a value that was swapped with another row's. The keys are random: hashes are
+compared only with others of the same keys.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ import pyarrow as pa
 from influx_lake.arrow.hash_words import Bits, Words, fold, words_of
 
 CHUNK_ROWS = 8_192
-"""How many rows are hashed at once: what is computed for them stays in the processor's cache."""
+"""The number of rows that are hashed at once, so that intermediate results stay in the processor's cache."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _MOST_LANES = 2
-"""How many times 64 bits a value has at most: a decimal."""
+"""The largest number of 64-bit words of a value: a decimal has two."""
 _ABSENT = np.uint64(0x5851F42D4C957F2D)
 
 
 class ContentHash:
-    """Hashes rows of some columns; two hashes are compared that one of these made.
+    """Hashes rows; two hashes are comparable only if the same instance made them.
 
     Args:
-        width: How many columns the rows have.
+        width: The number of columns.
     """
 
     def __init__(self, width: int) -> None:
         self._keys = [[_key() for _ in range(_MOST_LANES)] for _ in range(width)]
-        # Made once: memory that is asked for anew for each step costs more than the step.
+        # Allocated once: allocating memory for each step costs more than the step.
         self._hashes, self._mixed = np.empty(CHUNK_ROWS, np.uint64), np.empty(CHUNK_ROWS, np.uint64)
 
     def of(self, batch: pa.RecordBatch) -> int:
-        """The hash of a batch; those of all batches, added up, modulo 2**64, are the hash of their rows."""
+        """The hash of a batch; the hash of several is the sum of theirs, modulo 2**64."""
         columns = [list(words_of(values, _hashes)) for values in batch.columns]
         lanes = [
             pair for keys, column in zip(self._keys, columns, strict=True) for pair in zip(keys, column, strict=False)
@@ -70,7 +70,7 @@ def _bits(lane: Words, rows: slice) -> Bits:
 
 
 def _hashes(values: pa.Array) -> tuple[Bits]:
-    """Hashes of what has no fixed width; those of maps and lists by how they are written."""
+    """Hash values without a fixed width; maps and lists by their `repr`."""
     kind = values.type
     is_text = pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind)
     written = values.to_pylist() if is_text else map(repr, values.to_pylist())

@@ -1,4 +1,4 @@
-"""The plan that puts rewritten files in the place of those they were made of."""
+"""Plans the commit that replaces files by those they were rewritten to."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Replacement:
-    """Plans the commit of groups of files.
+    """Plans the commit of rewritten groups of files.
 
-    A group whose files another writer replaced, or deleted rows of, since they were read is left out: what was written
-    for it no longer holds the same rows.
+    A group is left out if another writer replaced its files, or deleted rows of them, since they were read: the
+    rewritten files no longer hold the same rows.
 
     Attributes:
-        table: The table as the files were written for it.
-        rewritten: The groups.
-        replaced: Those that the last plan replaces.
+        table: The table that the files were written for.
+        rewritten: The rewritten groups.
+        replaced: The groups that the last plan replaces.
     """
 
     table: Table
@@ -36,11 +36,11 @@ class Replacement:
     replaced: list[Rewritten] = field(default_factory=list)
 
     def plan(self, table: Table) -> FileChange:
-        """Replace the files of all groups that are as they were read.
+        """Replace the files of all groups that have not changed since they were read.
 
         Raises:
-            Overtaken: None is.
-            CatalogRefused: The table has deletes now that cannot be read.
+            Overtaken: All of them have changed.
+            CatalogRefused: The table has delete files now that cannot be read.
         """
         check_readable(table)
         with catalog_errors(f"plan the compaction of {'.'.join(table.name())}"):
@@ -68,12 +68,12 @@ class Replacement:
         )
 
     def written(self) -> list[DataFile]:
-        """The files of all groups."""
+        """The rewritten files of all groups."""
         return [file for each in self.rewritten for file in each.files]
 
 
 def is_there(table: Table, tasks: Sequence[FileScanTask]) -> bool:
-    """Whether a table has files as they were read."""
+    """Whether a table still has data files with the same delete files as when they were read."""
     there = {task.file.file_path: task for task in planned_files(table.scan())}
     return all(_is_same(task, there.get(task.file.file_path)) for task in tasks)
 

@@ -1,4 +1,4 @@
-"""Writes the rows of a group of files to few files, and proves that these hold the same rows."""
+"""Rewrites the rows of a group of files to few files, and proves that these hold the same rows."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
 
 BEYOND_TARGET = 1.1
-"""Files are closed at this part of the target size, so that there are no more than the bytes over it, and one."""
+"""Files are closed at this multiple of the target size, so that there are at most bytes / target size + 1 of them."""
 BYTES_OF_NUMBER = 6
-"""A text that takes fewer bytes than this in a file is the number of a text in a dictionary."""
+"""A string column that takes fewer bytes per row than this in a file is read as a dictionary."""
 ENCODERS = 1
 """Row groups that are encoded at once; the next one is read and hashed meanwhile, which takes about as long."""
 READ_BYTES = 2**17
-"""How much of a column is read from the store at once: what is proved is read once, and needs no more in memory."""
+"""The bytes of a column that are read from the store at once: the proof reads files once, in little memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """Files in the place of a group.
+    """The files that a group was rewritten to.
 
     Attributes:
         group: The group.
-        files: The files with its rows.
-        rows: How many there are.
+        files: The files that hold its rows.
+        rows: The number of rows.
     """
 
     group: FileGroup
@@ -50,18 +50,18 @@ class Rewritten:
 
 
 def rewrite(table: Table, target: TableTarget, group: FileGroup, order: RowOrder, target_file_size: int) -> Rewritten:
-    """Write the rows of a group's files anew; the table is not changed.
+    """Rewrite the rows of a group's files; the table is not changed.
 
     Args:
-        table: The table, its columns called as its loads know them.
-        target: How its files are written.
+        table: The table, under the column names of its loads.
+        target: The options with which its files are written.
         group: The files.
         order: The order of the rows.
-        target_file_size: How large the files are to be, in bytes.
+        target_file_size: The target size of files, in bytes.
 
     Raises:
         StorageError: A file cannot be read or written.
-        RowsDiffer: What was written does not hold the same rows; it was deleted.
+        RowsDiffer: The written files do not hold the same rows; they were deleted.
     """
     read = _Reading(table, group.tasks[0])
     before = _Content(read.content)
@@ -73,7 +73,7 @@ def rewrite(table: Table, target: TableTarget, group: FileGroup, order: RowOrder
         with catalog_errors(f"write files of {target.name}"):
             for batch in order.rows_of(table, group.tasks, lambda tasks: before.seen(read.rows(tasks)), read.schema):
                 writer.write(batch)
-                # Of what is freed elsewhere, this thread's part of the allocator gives nothing back by itself.
+                # The allocator does not return this thread's share of what other threads freed by itself.
                 pa.default_memory_pool().release_unused()
             files = writer.finish()
     except BaseException:
@@ -88,7 +88,7 @@ def rewrite(table: Table, target: TableTarget, group: FileGroup, order: RowOrder
 
 
 def _check_same(before: _Content, read: _Reading, files: Sequence[DataFile], table: str) -> None:
-    """Read what was written, and compare it with what it was made of."""
+    """Read the written files back, and compare their rows with those that they were made of."""
     return_freed_memory()
     after = _Content(read.content)
     deque(after.seen(read.written(files)), maxlen=0)
@@ -101,14 +101,14 @@ def _check_same(before: _Content, read: _Reading, files: Sequence[DataFile], tab
 
 
 class _Content:
-    """The number and the hash of rows that pass by."""
+    """Counts and hashes the rows of a stream."""
 
     def __init__(self, content: ContentHash) -> None:
         self.rows = self.hash = 0
         self._content = content
 
     def seen(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The batches, once they are counted in."""
+        """Yield the batches, counted and hashed."""
         for batch in batches:
             self.rows += len(batch)
             self.hash = (self.hash + self._content.of(batch)) % 2**64
@@ -116,11 +116,11 @@ class _Content:
 
 
 class _Reading:
-    """Reads files of a table, texts of few distinct values as dictionaries.
+    """Reads files of a table, with string columns of few distinct values as dictionaries.
 
     Args:
         table: The table.
-        first: A file that shows which texts these are.
+        first: A file whose sizes show which columns these are.
     """
 
     def __init__(self, table: Table, first: FileScanTask) -> None:
@@ -133,12 +133,12 @@ class _Reading:
         self.content = ContentHash(len(plain))
 
     def rows(self, tasks: Sequence[FileScanTask]) -> Iterator[pa.RecordBatch]:
-        """The rows of files of the table, without those that others deleted."""
+        """The rows of files of the table, without deleted ones."""
         for batch in read_tasks(self._table, tasks, None, self._table.schema(), self._encoded):
             yield conform(batch, self.schema)
 
     def written(self, files: Iterable[DataFile]) -> Iterator[pa.RecordBatch]:
-        """The rows of files that were written for the table and are not part of it yet."""
+        """The rows of files that were written for the table and are not committed yet."""
         from pyarrow.parquet import ParquetFile
 
         with catalog_errors(f"read files of {'.'.join(self._table.name())}"):
@@ -152,7 +152,7 @@ class _Reading:
 
 
 def _of_few_values(table: Table, task: FileScanTask) -> list[str]:
-    """The columns with few distinct values in a file, as far as their size shows it."""
+    """The columns with few distinct values in a file, judged by their size."""
     sizes = task.file.column_sizes or {}
     return [
         field.name

@@ -1,4 +1,4 @@
-"""The order of the rows in a table's files, and streams of rows in it."""
+"""The sort order of a table's files, and streams of rows in that order."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
 
 MOST_STREAMS = 16
-"""How many files are read side by side: each has a batch of rows in memory."""
+"""The largest number of files that are merged at once: each has a batch of rows in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowOrder:
-    """What rows of files are sorted by.
+    """The sort order of the rows of files.
 
     Attributes:
-        terms: The columns; none where rows are in no order but that of their files.
-        file_order: What sorted files say; None where they cannot say it.
+        terms: The sort terms; empty where rows keep the order of their files.
+        file_order: The order that sorted files declare; None where they cannot declare it.
     """
 
     terms: tuple[SortTerm, ...]
@@ -36,10 +36,10 @@ class RowOrder:
 
     @classmethod
     def of(cls, table: Table, target: TableTarget) -> RowOrder:
-        """As was stated, else as the table says.
+        """The order that lake.yaml states, else the table's.
 
         Raises:
-            SchemaConflict: A column that was stated is not there.
+            SchemaConflict: A stated column does not exist.
         """
         stated = target.write.sort_by
         terms = identity_terms(table) if stated is None else stated
@@ -52,16 +52,16 @@ class RowOrder:
         read: Callable[[Sequence[FileScanTask]], Iterator[pa.RecordBatch]],
         schema: pa.Schema,
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of files in this order.
+        """Yield the rows of files in this order.
 
-        Where there is no order, those of one file after the other. Files that say they are in this order are merged,
-        unless too many of them overlap: then, and where files do not say it, rows are sorted.
+        Without an order, the rows of one file follow those of the other. Files that declare this order are merged,
+        unless too many of them overlap: then, and where files do not declare it, rows are sorted.
 
         Args:
             table: The table.
-            tasks: The files, by their time.
-            read: Gives the rows of some of them, one file after the other.
-            schema: Those of the rows.
+            tasks: The files, ordered by time.
+            read: Reads the rows of some of them, one file after the other.
+            schema: The schema of the rows.
         """
         if not self.terms:
             yield from read(tasks)
@@ -75,7 +75,7 @@ class RowOrder:
             yield from merged_batches([read(each) for each in sequences], schema, self.terms)
 
     def _sequences(self, table: Table, tasks: Sequence[FileScanTask]) -> list[list[FileScanTask]] | None:
-        """Sorted files, those in one sequence that follow each other; None where rows have to be sorted."""
+        """Combine sorted files that follow each other to sequences; None where rows have to be sorted."""
         if self.file_order is None or any(task.file.sort_order_id != self.file_order.order_id for task in tasks):
             return None
         ends_of = _ends(table, self.terms[0])
@@ -92,12 +92,12 @@ class RowOrder:
         return sequences if len(sequences) <= MOST_STREAMS else None
 
     def _follows(self, end: Any, begin: Any) -> bool:
-        """Whether all rows of a file come after those of another; where they meet, the other columns would tell."""
+        """Whether all rows of a file come after those of another; where they meet, the other columns would decide."""
         return bool(end > begin if self.terms[0].descending else end < begin)
 
 
 def _ends(table: Table, term: SortTerm) -> Callable[[DataFile], tuple[Any, Any] | None]:
-    """Tells the first and the last value of the first sort column in a file; None where it does not say."""
+    """A function that gives the first and last value of the first sort column in a file; None where unknown."""
     from pyiceberg.conversions import from_bytes
     from pyiceberg.types import DoubleType, FloatType, PrimitiveType
 
@@ -106,7 +106,7 @@ def _ends(table: Table, term: SortTerm) -> Callable[[DataFile], tuple[Any, Any] 
 
     def ends(file: DataFile) -> tuple[Any, Any] | None:
         lower, upper = ((bounds or {}).get(number) for bounds in (file.lower_bounds, file.upper_bounds))
-        # The bounds of floats say nothing of NaN.
+        # The bounds of floats do not include NaN.
         if not isinstance(kind, PrimitiveType) or isinstance(kind, FloatType | DoubleType):
             return None
         if lower is None or upper is None or (file.null_value_counts or {}).get(number) != 0:

@@ -1,4 +1,4 @@
-"""Which data files are rewritten together, told from metadata alone."""
+"""Selects the data files that are rewritten together, from metadata alone."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 SMALL = 0.75
-"""A file below this part of the target size is small."""
+"""A file below this fraction of the target size is small."""
 MOST_FILES_OF_TARGET_SIZE = 16
-"""How much is rewritten at once of one Iceberg partition: what is read and written again when it is overtaken."""
+"""Files of the target size that are rewritten at once in an Iceberg partition: the work that a lost race costs."""
 _HOUR, _DAY = 3_600_000_000, 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class FileSizes:
-    """How large files are, in bytes on disk.
+    """Limits on the size of files, in bytes on disk.
 
     Attributes:
-        target: As they are to be.
-        small: One below this is small.
+        target: The target size.
+        small: A file below this is small.
     """
 
     target: int
@@ -43,18 +43,18 @@ class FileSizes:
 
     @classmethod
     def of(cls, table: Table, target: TableTarget, options: CompactOptions) -> FileSizes:
-        """As was stated, else as loads write them."""
+        """The limits that options state, else those of loads."""
         size = options.target_file_size or WriteSettings.of(table, target).target_file_size
         return cls(size, options.small_file_size or int(size * SMALL))
 
 
 @dataclass(frozen=True, slots=True)
 class FileGroup:
-    """Files of one Iceberg partition that are rewritten together, by their time.
+    """Files of one Iceberg partition that are rewritten together, ordered by time.
 
     Attributes:
-        partition: The partition, as its folder is called; empty where the table has none.
-        tasks: The files, with their deletes.
+        partition: The path of the partition; empty where the table is not partitioned.
+        tasks: The files, with their delete files.
     """
 
     partition: str
@@ -68,11 +68,11 @@ class FileGroup:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What there is to do.
+    """The files of a table that are worth rewriting.
 
     Attributes:
         groups: The files that are rewritten.
-        young: How many small files are left because loads may still write to their time.
+        young: The number of small files that stay because loads may still write to their time.
     """
 
     groups: tuple[FileGroup, ...]
@@ -80,17 +80,17 @@ class Selection:
 
 
 def select(table: Table, target: TableTarget, options: CompactOptions, now: datetime) -> Selection:
-    """Choose the files of a table that are worth rewriting: small ones, and those that other engines deleted rows of.
+    """Select the files of a table that are worth rewriting: small ones, and those with rows that other engines deleted.
 
     Args:
-        table: The whole table, its columns called as its loads know them.
-        target: The same, and how its files are written.
-        options: Which files.
-        now: The time that ages are told from.
+        table: The whole table, under the column names of its loads.
+        target: The table, and the options with which its files are written.
+        options: Which files are worth it.
+        now: The time that ages are relative to.
 
     Raises:
         StorageError: Manifests cannot be read.
-        SchemaConflict: The table has no such column of time.
+        SchemaConflict: The table has no such time column.
     """
     sizes = FileSizes.of(table, target, options)
     told = _ids_of_order(table, target)
@@ -114,7 +114,7 @@ def select(table: Table, target: TableTarget, options: CompactOptions, now: date
 
 
 def _planned(table: Table) -> Iterator[FileScanTask]:
-    """The files of a table, those of one manifest in memory at once unless deletes have to be assigned to them."""
+    """Yield the files of a table, those of one manifest in memory at once unless deletes have to be assigned."""
     from pyiceberg.manifest import ManifestContent
     from pyiceberg.table import FileScanTask
 
@@ -129,13 +129,13 @@ def _planned(table: Table) -> Iterator[FileScanTask]:
 
 
 def _ids_of_order(table: Table, target: TableTarget) -> tuple[int, ...]:
-    """The columns by whose bounds files are put in order: the time, and what they are sorted by first."""
+    """The field ids of the columns whose bounds put files in order: the time, and the first sort column."""
     first = [term.column for term in RowOrder.of(table, target).terms[:1]]
     return tuple(table.schema().find_field(name).field_id for name in (target.time_column, *first))
 
 
 def _without_metrics(task: FileScanTask, columns: Iterable[int]) -> FileScanTask:
-    """A file with its sizes, and the bounds of some columns alone: all that is known of one is kilobytes."""
+    """A file with its sizes and the bounds of some columns: all metrics of a file take kilobytes."""
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask
 
@@ -162,7 +162,7 @@ def _without_metrics(task: FileScanTask, columns: Iterable[int]) -> FileScanTask
 
 
 def _parts(tasks: Iterable[FileScanTask], sizes: FileSizes) -> Iterator[list[FileScanTask]]:
-    """Files in the order of their time, as many at once as are rewritten together."""
+    """Split files, ordered by time, into parts that are rewritten together."""
     part: list[FileScanTask] = []
     size = 0
     for task in tasks:
@@ -184,8 +184,8 @@ def _is_worth_it(tasks: list[FileScanTask], sizes: FileSizes, options: CompactOp
 class _Coldness:
     """Tells whether the time of a file is past: its day (UTC), or its hour where the table is partitioned by hour.
 
-    The time of a longer partition is not waited for: of a month that is loaded day by day, the days that are over are
-    cold. A file that does not say what times it holds is cold: a load that replaces it is first, anyway.
+    Longer partitions are not waited for: in a month that is loaded day by day, the days that are over are cold. A file
+    without time bounds is cold: a load that replaces it is first, anyway.
     """
 
     def __init__(self, table: Table, time_column: str, until: datetime) -> None:
@@ -207,5 +207,5 @@ class _Coldness:
         return bounds is None or (bounds[1] // unit + 1) * unit <= self._until
 
     def first_time(self, task: FileScanTask) -> tuple[int, int]:
-        """The first and the last time of a file, in microseconds since 1970; one that does not say comes first."""
+        """The first and last time of a file, in microseconds since 1970; a file without bounds sorts first."""
         return time_bounds(task.file, self._time_id) or (-(2**63), -(2**63))

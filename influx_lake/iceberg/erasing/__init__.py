@@ -1,1 +1,1 @@
-"""Rows that leave a table for good: from its files, from its earlier snapshots, and from what loads may bring again."""
+"""Erases rows for good: from a table's files, from its earlier snapshots, and from later loads."""

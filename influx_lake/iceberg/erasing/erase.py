@@ -1,4 +1,4 @@
-"""Erases rows of a table for good: from its files, its earlier snapshots, and the files that nothing names."""
+"""Erases rows of a table for good: from its files, its earlier snapshots, and unreferenced files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _MAIN = "main"
 _YOUNG = timedelta(days=1)
-"""Files of no snapshot that are younger may be those of a load that runs."""
+"""Younger files that no snapshot references may belong to a load under way."""
 MOST_TOLD = 1_000
 
 
@@ -50,16 +50,16 @@ class ErasedFrom:
 
     Attributes:
         table: `namespace.table`.
-        rows: Rows that are read now, and deleted ones that its files still had.
-        files_rewritten: Files that had some of them.
-        snapshots_expired: Earlier snapshots that had some of them.
-        refs_dropped: Branches and tags that had some of them.
-        files_deleted: Files that are gone from the store.
-        bytes_deleted: Their sizes, as far as known.
-        files_checked: Data files of the table's folders that were looked through afterwards: none has such a row.
-        paths: The first of the files that are gone.
-        had_rows: The first of those that had such rows.
-        left: What is left, and why.
+        rows: The rows that readers got, and deleted ones that files still had.
+        files_rewritten: Files that had such rows.
+        snapshots_expired: Earlier snapshots that had such rows.
+        refs_dropped: Branches and tags that had such rows.
+        files_deleted: Files that were deleted from the store.
+        bytes_deleted: Their size, as far as known.
+        files_checked: Data files of the table's folders that were checked afterwards: none has such a row.
+        paths: The first of the deleted files.
+        had_rows: The first of the files that had such rows.
+        left: What could not be erased, and why.
     """
 
     table: str
@@ -76,7 +76,7 @@ class ErasedFrom:
 
 
 class _EraseCommit(MaintenanceCommit):
-    """The commit that erases, and says in the table what."""
+    """The commit that erases rows, and records in the table which ones."""
 
     rows: ErasedRows
     of: Matching
@@ -89,8 +89,8 @@ class _EraseCommit(MaintenanceCommit):
 
 
 class _WithoutTrace(ReplaceFiles):
-    """Names no file as a deleted one, neither those that go nor such that went before: the bounds of their columns are
-    values of rows.
+    """Lists no file as deleted, neither those that this snapshot removes nor earlier ones: the bounds of their columns
+    are values of rows.
     """
 
     def _deleted_entries(self) -> list[ManifestEntry]:
@@ -108,21 +108,20 @@ class _WithoutTrace(ReplaceFiles):
 
 
 def erase_rows(task: TableTask, rows: ErasedRows, matching: Matching, *, include_refs: bool = False) -> ErasedFrom:
-    """Rewrite the files that have rows, drop every snapshot that has them, delete its files, and look whether any are
-    left. What was erased is kept in the table, in the same commit: a load that has such rows is refused from then on.
-
-    Done again, it does what is left to do.
+    """Rewrite the files that have such rows, expire every snapshot that has them, delete its files, and verify that
+    none are left. The same commit records in the table what was erased: later loads with such rows are refused. It is
+    idempotent: run again, it does what is left to do.
 
     Args:
         task: The table.
         rows: The rows, as they are recorded.
         matching: Finds them.
-        include_refs: Whether branches and tags that have such rows are dropped.
+        include_refs: Whether to drop branches and tags that have such rows.
 
     Raises:
-        RowsStillThere: A branch or tag has such rows; or some are left, and where.
-        TableUnsupported: Files of another table are in the same folders, or the table forbids to delete any.
-        LakeError: Nothing was done, or not all of it: what is left is done when it is run again.
+        RowsStillThere: A branch or tag has such rows; or files that still have some, which the message names.
+        TableUnsupported: The same folders hold files of another table, or the table forbids deleting files.
+        LakeError: Nothing was erased, or not all of it: running it again does the rest.
     """
     table = open_actual(task)
     check_readable(table)
@@ -170,10 +169,10 @@ def erase_rows(task: TableTask, rows: ErasedRows, matching: Matching, *, include
 
 
 def _rewrite(task: TableTask, table: Table, rows: ErasedRows, matching: Matching) -> Mapping[str, int]:
-    """Commit the files without the rows, or only what was erased where the table has none.
+    """Commit the files without the rows, or only the record of what was erased where the table has none.
 
     Returns:
-        The files that had rows, and how many.
+        The files that had rows, with their number.
     """
     commit = _EraseCommit(
         task.catalog,
@@ -204,7 +203,7 @@ def _recorded(table: Table, rows: ErasedRows, matching: Matching) -> tuple[Table
 
 
 def _without_rows(table: Table, matching: Matching, refs: Sequence[str]) -> Expiry:
-    """The expiry of every snapshot that has rows, and of the branches and tags that do.
+    """The expiry of every snapshot that has such rows, and of the branches and tags that do.
 
     Raises:
         RowsStillThere: Another branch or tag has them by now, or the table itself.
@@ -220,7 +219,7 @@ def _without_rows(table: Table, matching: Matching, refs: Sequence[str]) -> Expi
 
 
 def _refs_with(table: Table, matching: Matching) -> list[str]:
-    """The branches and tags, but for the table's own, whose snapshot has rows."""
+    """The branches and tags, except main, whose snapshot has such rows."""
     heads = {name: ref.snapshot_id for name, ref in table.metadata.refs.items() if name != _MAIN}
     if not heads:
         return []
@@ -229,7 +228,7 @@ def _refs_with(table: Table, matching: Matching) -> list[str]:
 
 
 def _holding(table: Table, matching: Matching) -> list[DataFile]:
-    """The files of all snapshots that have rows."""
+    """The files of all snapshots that have such rows."""
     with catalog_errors(f"look for rows in {'.'.join(table.name())}"):
         return [file for file in _files_of(table) if matching.any_in(table, [file])]
 
@@ -244,8 +243,8 @@ def _files_of(table: Table) -> Iterator[DataFile]:
 
 
 def _unnamed(task: TableTask, table: Table, matching: Matching) -> tuple[dict[str, int], list[str], int]:
-    """The data files of no snapshot that have rows, or may have: those that may go, and those that are too young; and
-    how many others were looked through.
+    """The data files that no snapshot references and that have, or may have, such rows: those that may be deleted, and
+    those that are too young; and the number of others that were checked.
     """
     named = NamedFiles()
     found: dict[str, int] = {}
@@ -267,10 +266,10 @@ def _unnamed(task: TableTask, table: Table, matching: Matching) -> tuple[dict[st
 
 
 def _verified(task: TableTask, table: Table, matching: Matching, had: set[str]) -> int:
-    """Look through the files that the table names, also through those that were written just now.
+    """Check the files that the table references, including those that were just written.
 
     Returns:
-        How many.
+        Their number.
 
     Raises:
         RowsStillThere: One has such rows.
@@ -289,7 +288,7 @@ def _verified(task: TableTask, table: Table, matching: Matching, had: set[str]) 
 def _foreseen(
     task: TableTask, table: Table, matching: Matching, had: Sequence[DataFile], refs: Sequence[str]
 ) -> ErasedFrom:
-    """What would be done."""
+    """What would be erased."""
     current = table.current_snapshot()
     now = {file.file_path for file in _files_in(table, current.snapshot_id)} if current else set()
     there = [file for file in had if file.file_path in now]

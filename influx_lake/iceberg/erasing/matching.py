@@ -1,4 +1,4 @@
-"""Which rows of a table's files are to be erased, and which files have such."""
+"""Finds the rows of a table's files that are to be erased, and the files that have such rows."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _FIELD_ID = b"PARQUET:field_id"
 
 @dataclass(slots=True)
 class Matching:
-    """Finds rows in files, whether or not deletes of others hide them: these are in the files all the same.
+    """Finds rows in files, including those that delete files hide: they are still in the files.
 
     Attributes:
-        columns: The columns that the condition looks at, as the table's loads call them.
-        condition: Which rows of a batch of these columns; null is not.
-        window: Only rows of this time.
+        columns: The columns that the condition needs, under the names of the table's loads.
+        condition: The mask of the rows in a batch of these columns; null counts as false.
+        window: Only rows in this window.
         share: Only rows of this measurement, where the table holds several.
-        time_column: What the time is called.
+        time_column: The name of the time column.
     """
 
     columns: tuple[str, ...]
@@ -49,24 +49,24 @@ class Matching:
     _found: dict[str, int] = field(default_factory=dict)
 
     def mask(self, batch: pa.RecordBatch) -> pa.Array:
-        """Which rows of a batch are to be erased; never null."""
+        """The mask of the rows of a batch that are to be erased; without nulls."""
         found = self._filter.mask(batch)
         return found if self.condition is None else pc.and_(found, pc.fill_null(self.condition(batch), False))
 
     def count(self, table: Table, file: DataFile) -> int:
-        """How many such rows a file of a table has; a file that is gone has none.
+        """The number of such rows in a file of a table; a file that no longer exists has none.
 
         Raises:
-            StorageError: It cannot be read.
+            StorageError: The file cannot be read.
         """
         if file.file_path not in self._found:
             self._found[file.file_path] = self._counted(table, file) if self._may_hold(table, file) else 0
         return self._found[file.file_path]
 
     def may_be_in(self, table: Table, path: str) -> bool:
-        """Whether a file that the table does not name may have such rows: it has some, or it is damaged.
+        """Whether a file that the table does not reference may have such rows: it has some, or is damaged.
 
-        Its columns are found by their field ids; by their names where it has none. What it lacks is null.
+        Its columns are matched by field ids; by names where it has no ids. Missing columns are null.
 
         Raises:
             StorageError: The store fails.
@@ -95,13 +95,13 @@ class Matching:
             except FileNotFoundError:
                 return False
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                # A process that is killed leaves a file without its end: what is in it cannot be told.
+                # A process that was killed leaves a file without its footer: its rows cannot be read.
                 return True
         return False
 
     def snapshots_with(self, table: Table) -> list[Snapshot]:
-        """The snapshots that a table has whose files have such rows, or which name such files as removed: the bounds of
-        their columns are values of the rows.
+        """The snapshots of a table whose files have such rows, or which list such files as removed: the bounds of their
+        columns are values of the rows.
 
         Raises:
             StorageError: Files cannot be read.
@@ -121,7 +121,7 @@ class Matching:
         return found
 
     def removed_in(self, table: Table, manifest: ManifestFile) -> bool:
-        """Whether a manifest names a file as removed that has such rows; of one that is gone nobody can tell."""
+        """Whether a manifest lists a file with such rows as removed; False for files that no longer exist."""
         from pyiceberg.manifest import ManifestEntryStatus
 
         if manifest.deleted_files_count == 0:
@@ -130,11 +130,11 @@ class Matching:
         return self.any_in(table, [entry.data_file for entry in entries if entry.status is ManifestEntryStatus.DELETED])
 
     def any_in(self, table: Table, files: Iterable[DataFile]) -> bool:
-        """Whether one of some files has such rows; each is looked into once, also by later questions."""
+        """Whether one of these files has such rows; each file is read once, also over several calls."""
         return sum(self.count(table, file) for file in files if _is_data(file)) > 0
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Look into files again when they are asked about."""
+        """Read files again at the next call."""
         for path in paths:
             self._found.pop(path, None)
 
@@ -169,7 +169,7 @@ class Matching:
 
 
 def _places(stored: pa.Schema, ids: Mapping[str, int]) -> dict[str, str]:
-    """What a file calls columns, by the names of the table's loads."""
+    """The names of columns in a file, by the names of the table's loads."""
     numbered = {int((field.metadata or {}).get(_FIELD_ID, -1)): field.name for field in stored}
     if set(numbered) == {-1}:
         return {name: name for name in ids if name in stored.names}

@@ -1,4 +1,4 @@
-"""The plan that puts files without some rows in the place of those that have them."""
+"""Plans the commit that replaces files with rows to be erased by files without them."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
 
 ERASED_ROWS = "influx-lake.erased-rows"
-"""The property of a snapshot's summary: how many rows were erased."""
+"""The property of a snapshot's summary: the number of rows that were erased."""
 
 
 @dataclass(slots=True)
 class Rewriting:
-    """Rewrites each file that has rows to be erased, once, also where the change is planned again.
+    """Rewrites each file that has rows to be erased, once, even if the change is planned again.
 
     Attributes:
         target: How files are written.
-        matching: Which rows go.
+        matching: The rows to be erased.
     """
 
     target: TableTarget
@@ -41,9 +41,9 @@ class Rewriting:
     _kept: dict[str, tuple[DataFile, ...]] = field(default_factory=dict)
 
     def plan(self, table: Table) -> FileChange:
-        """Remove the files that have such rows, and add files with the others of theirs.
+        """Remove the files that have such rows, and add files with the rest of their rows.
 
-        A change without any is one of manifests: those that name files as removed that had such rows.
+        A change without files concerns manifests: those that list files with such rows as removed.
         """
         with catalog_errors(f"rewrite files of {self.target.name}"):
             holding = [task for task in planned_files(table.scan()) if self.matching.count(table, task.file)]

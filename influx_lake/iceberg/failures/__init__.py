@@ -1,1 +1,1 @@
-"""What the errors of catalogs, stores and drivers mean: one module for each of those that raise them."""
+"""Translates errors of catalogs, stores and drivers: one module for each of those that raise them."""

@@ -1,4 +1,4 @@
-"""What an error means: the kind of error of ours, who failed and how, and what to do."""
+"""The meaning of known errors: our error class, what failed and how, and the remedy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from influx_lake.iceberg.failures.exceptions import text_of
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a known error means.
+    """The meaning of a known error.
 
     Attributes:
-        kind: The project's class for it.
-        problem: Who failed, and how.
+        kind: Our error class for it.
+        problem: What failed, and how.
         remedy: What to do, where that is known.
     """
 
@@ -24,12 +24,12 @@ class Meaning:
     remedy: str | None = None
 
     def of(self, error: BaseException, doing: str) -> LakeError:
-        """The project's error: what was being done, the meaning, and the error's own words."""
+        """Build our error: the operation, the meaning, and the original text."""
         return self.kind(f"could not {doing}: {self.problem} ({text_of(error)})", remedy=self.remedy)
 
 
 def first(names: set[str], meanings: Iterable[tuple[set[str], Meaning]]) -> Meaning | None:
-    """The meaning of the first set that holds one of an error's names or codes."""
+    """The meaning of the first set that contains one of an error's names or codes."""
     return next((meaning for classes, meaning in meanings if names & classes), None)
 
 
@@ -74,5 +74,5 @@ NO_TLS_THERE = Meaning(
 
 
 def of_tls(error: BaseException) -> Meaning:
-    """What a TLS connection that was not made means."""
+    """The meaning of a failed TLS handshake."""
     return NO_TLS_THERE if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error) else NO_TLS

@@ -1,4 +1,4 @@
-"""Whether a commit took place, as far as the error that ended it shows."""
+"""Determines from the error that ended a commit whether the commit took place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOST_BY_NAME = {
     "ValidationException",
     "WaitingForLockException",
     "TooManyRequestsError",
-    # Hive's own, where pyiceberg hands them on
+    # Hive's own, where pyiceberg passes them on
     "NoSuchLockException",
     "TxnAbortedException",
 }
@@ -47,15 +47,15 @@ _LOST_MYSQL_NUMBERS = {1205, 1213}
 """Lock wait timeout, deadlock."""
 _LOST_HIVE_TEXTS = ("has been modified", "failed to acquire lock")
 _UNDECIDED_STATUSES = {408, 425, 429}
-"""Answers of the 400s that say nothing of the request itself."""
+"""Statuses 4xx that say nothing about the request itself."""
 
 
 class Outcome(Enum):
-    """What became of a commit that ended with an error.
+    """The outcome of a commit that ended with an error.
 
     Attributes:
-        LOST: It did not take place: another writer was first, or the catalog was busy. The next try may succeed.
-        REFUSED: It did not take place, and the next try would not either.
+        LOST: It did not take place: another writer was first, or the catalog was busy. The next attempt may succeed.
+        REFUSED: It did not take place, and the next attempt would not either.
         UNKNOWN: It may have taken place, or may do so yet.
     """
 
@@ -67,7 +67,7 @@ class Outcome(Enum):
 def outcome_of(error: BaseException) -> Outcome:
     """The outcome of a commit that ended with an error of any catalog; unknown unless it is certain.
 
-    Classes are compared by name: boto3, thrift and database drivers are there only when a catalog of theirs is used.
+    Classes are compared by name: boto3, thrift and database drivers are installed only for catalogs that need them.
     """
     names = class_names(error)
     if names & _LOST_BY_NAME or _is_hive_conflict(error, names):
@@ -87,7 +87,7 @@ def _is_refused_status(error: BaseException, names: set[str]) -> bool:
 
 
 def _is_before_the_commit(error: BaseException, names: set[str]) -> bool:
-    """Whether a table's new metadata could not be written: only then would the catalog be asked to name it."""
+    """Whether writing the table's new metadata failed: the catalog is asked to commit it only afterwards."""
     return isinstance(error, OSError) and "RequestException" not in names and raised_by(error) is RaisedBy.STORE
 
 

@@ -13,13 +13,13 @@ _PAGE = re.compile(r"<!doctype html|<html", re.IGNORECASE)
 _PLACES = (
     (re.compile(r"pyiceberg\.(io|serializers)\b"), "store"),
     (re.compile(r"pyiceberg\.catalog\b|influx_lake\.iceberg\.catalogs\.sql_catalog"), "catalog"),
-    # Rows are read while files are written: an error of the source is of neither side.
+    # Rows are read while files are written: an error of the source comes from neither side.
     (re.compile(r"influx_lake\.sources\b"), "other"),
 )
 
 
 class RaisedBy(Enum):
-    """Which of the two sides of an Iceberg table an error comes from."""
+    """Which side of an Iceberg table an error comes from."""
 
     CATALOG = "catalog"
     STORE = "store"
@@ -27,15 +27,15 @@ class RaisedBy(Enum):
 
 
 def class_names(error: BaseException) -> set[str]:
-    """The names of an error's class and of those that it is one of.
+    """The names of an error's class and its base classes.
 
-    Classes are compared by name: boto3, thrift and database drivers are there only when a catalog of theirs is used.
+    Classes are compared by name: boto3, thrift and database drivers are installed only for catalogs that need them.
     """
     return {kind.__name__ for kind in type(error).__mro__}
 
 
 def packages(error: BaseException) -> set[str]:
-    """The packages of an error's class and of those that it is one of."""
+    """The packages of an error's class and its base classes."""
     return {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
 
 
@@ -45,7 +45,7 @@ def text_of(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, with no secret in it and no page of HTML."""
+    """The first line of an error's text, without secrets and HTML pages."""
     line = (redact(str(error)).strip() or "no message").splitlines()[0]
     if page := _PAGE.search(line):
         line = f"{line[: page.start()]}(a page of HTML)"
@@ -53,12 +53,12 @@ def first_line(error: BaseException) -> str:
 
 
 def holds_page(error: BaseException) -> bool:
-    """Whether an error's text has a page of HTML in it."""
+    """Whether an error's text contains an HTML page."""
     return _PAGE.search(str(error)) is not None
 
 
 def raised_by(error: BaseException) -> RaisedBy:
-    """Who raised an error: the part of pyiceberg that was entered last before it."""
+    """The side that raised an error: the part of pyiceberg that was entered last before it."""
     found, step = "other", error.__traceback__
     while step is not None:
         found = _place(step) or found

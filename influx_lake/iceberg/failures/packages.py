@@ -1,4 +1,4 @@
-"""Packages that are not installed."""
+"""Errors about packages that are not installed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FILE_IO = re.compile(r"Could not initialize FileIO: (\S+)")
 
 
 def missing_package(error: BaseException, doing: str) -> LakeError | None:
-    """What to install, where that is what an error is about."""
+    """The error that says what to install; None where the error is about something else."""
     names = class_names(error)
     if isinstance(error, ImportError) or "NotInstalledError" in names:
         return _missing(error, doing)
@@ -61,7 +61,7 @@ def _missing(error: BaseException, doing: str) -> LakeError:
 
 
 def _module(error: BaseException) -> str | None:
-    """The module that is not there: pyiceberg raises its own error because of Python's."""
+    """The missing module: pyiceberg raises its own error with Python's as its cause."""
     step: BaseException | None = error
     while step is not None:
         if isinstance(step, ModuleNotFoundError) and step.name:

@@ -1,4 +1,4 @@
-"""Catalogs over HTTP, by Iceberg's REST protocol, and what pyiceberg raises for catalogs of any kind."""
+"""Errors of catalogs over HTTP (Iceberg's REST protocol), and of pyiceberg for catalogs of any kind."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ _OF_ANY_CATALOG = (
     ),
 )
 _FOR_A_REASON = (400, 403, 406, 422)
-"""Answers that say that a request is understood, and not done."""
+"""Statuses that mean that the server understood the request, and refuses it."""
 _NOT_ABLE = Meaning(
     CatalogRefused,
     "this kind of catalog cannot do that",
@@ -104,7 +104,7 @@ _VERSION_3 = Meaning(
 
 
 def rest_error(error: BaseException, doing: str) -> LakeError | None:
-    """What an error of a catalog over HTTP means, or of pyiceberg; None for those of others."""
+    """Translate an error of a catalog over HTTP, or of pyiceberg; None for other errors."""
     names = class_names(error)
     meaning = NOT_IN_TIME if "AnswerTimeout" in names else first(names, _OF_ANY_CATALOG)
     if "RequestException" in names:
@@ -121,7 +121,7 @@ def rest_error(error: BaseException, doing: str) -> LakeError | None:
 
 
 def refused_properties(error: BaseException, properties: Iterable[str]) -> set[str]:
-    """Those of a new table's properties that a catalog over HTTP names where it refuses to make the table."""
+    """The properties of a new table that a REST catalog names in its refusal to create the table."""
     status = status_of(error) if "RESTError" in class_names(error) else None
     if status not in _FOR_A_REASON:
         return set()
@@ -129,7 +129,7 @@ def refused_properties(error: BaseException, properties: Iterable[str]) -> set[s
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an error of pyiceberg's REST catalog was made of."""
+    """The HTTP status behind an error of pyiceberg's REST catalog."""
     response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
@@ -156,7 +156,7 @@ def _answered(error: BaseException, names: set[str], doing: str) -> LakeError:
 
 
 def _of_content(error: BaseException) -> Meaning | None:
-    """What content means that has another form than the protocol's, or than the format's; None where it is ours."""
+    """The meaning of content that does not conform to the protocol or the format; None for content of ours."""
     by = raised_by(error)
     if by is RaisedBy.STORE:
         return Meaning(

@@ -1,4 +1,4 @@
-"""Whether an error says that a right is missing."""
+"""Tells whether an error means that a right is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEXT = re.compile(
 
 
 def lacks_right(error: BaseException) -> bool:
-    """Whether a catalog or a store says that one may not do this, and not that it does not know who asks."""
+    """Whether a catalog or a store refuses an operation for lack of rights, and not for lack of credentials."""
     code = getattr(error, "response", None)
     named = str(code.get("Error", {}).get("Code", "")) if isinstance(code, dict) else ""
     return bool(

@@ -1,4 +1,4 @@
-"""Catalogs with a client of their own: AWS (botocore), Hive Metastores (thrift)."""
+"""Errors of catalogs with clients of their own: AWS (botocore), Hive Metastores (thrift)."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ _HIVE_TYPE = Meaning(
 
 
 def service_error(error: BaseException, doing: str) -> LakeError | None:
-    """What an error of botocore or thrift means; None for those of others."""
+    """Translate an error of botocore or thrift; None for other errors."""
     names = class_names(error)
     if is_hive_type_unknown(error):
         return _HIVE_TYPE.of(error, doing)
-    # aiohttp, by which fsspec reads stores, has a ClientError of its own.
+    # aiohttp, which fsspec uses to read stores, has a ClientError of its own.
     if not names & {"BotoCoreError", "ClientError", "TException"} or "aiohttp" in packages(error):
         return None
     code = str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))

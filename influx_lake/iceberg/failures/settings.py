@@ -1,4 +1,4 @@
-"""Properties with which pyiceberg opens no catalog."""
+"""Errors of catalog properties with which pyiceberg cannot open a catalog."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REMEDIES = (
 
 
 def settings_error(error: BaseException, doing: str) -> LakeError | None:
-    """What pyiceberg refuses of a catalog's properties; None for other errors."""
+    """Translate pyiceberg's refusal of a catalog's properties; None for other errors."""
     if not (isinstance(error, ValueError) or class_names(error) & _PYICEBERGS):
         return None
     remedy = next((remedy for part, remedy in _REMEDIES if part in str(error)), None)

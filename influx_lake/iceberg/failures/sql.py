@@ -1,4 +1,4 @@
-"""Catalogs in a database: SQLite, PostgreSQL and what else SQLAlchemy has."""
+"""Errors of catalogs in databases: SQLite, PostgreSQL and others by SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -112,14 +112,14 @@ _TRANSIENT_STATES = ("08", "53", "57P01", "57P02", "57P03", "40001", "40P01", "5
 
 
 def sql_error(error: BaseException, doing: str) -> LakeError | None:
-    """What an error of a database means; None for those of others."""
+    """Translate an error of a database; None for other errors."""
     names = class_names(error)
     if "SQLAlchemyError" not in names:
         return None
     text = str(error)
     by_text = next((meaning for part, meaning in (*_SQLITE, *_SERVERS) if part in text), None)
     meaning = by_text or first(names, _BY_CLASS) or _of_server(error, names, text)
-    # The driver's own words: SQLAlchemy adds the statement and its parameters behind them.
+    # The driver's own text: SQLAlchemy appends the statement and its parameters.
     original = getattr(error, "orig", None)
     return meaning.of(original if isinstance(original, BaseException) and str(original) else error, doing)
 

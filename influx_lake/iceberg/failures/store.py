@@ -1,4 +1,4 @@
-"""The files of tables: local disks, S3, GCS, Azure, by pyarrow and fsspec."""
+"""Errors of the stores of tables' files: local disks, S3, GCS, Azure, by pyarrow and fsspec."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _GCS_EXPIRY = "access_token and credential_token_expiration must be specified to
 
 
 def store_error(error: BaseException, doing: str) -> LakeError | None:
-    """What an error of a store means; None for those of others."""
+    """Translate an error of a store; None for other errors."""
     if (of_fsspec := _of_fsspec(error, doing)) is not None:
         return of_fsspec
     if isinstance(error, OSError):
@@ -148,7 +148,7 @@ def _not_found_remedy(text: str) -> str:
 
 
 def _of_settings(error: BaseException, doing: str) -> LakeError | None:
-    """What pyiceberg refuses of a catalog's properties when it first opens a file."""
+    """Translate pyiceberg's refusal of a catalog's properties when it opens the first file."""
     text = str(error)
     if scheme := _SCHEME.search(text):
         return ConfigurationError(
@@ -166,7 +166,7 @@ def _of_settings(error: BaseException, doing: str) -> LakeError | None:
             f"could not {doing}: the catalog has no `warehouse`, and none is set for the namespace",
             remedy="Set `warehouse` under `catalog:` in lake.yaml",
         )
-    # A text that is not UTF-8 is one of the rows' own.
+    # A string that is not UTF-8 comes from the rows, not from the store.
     if raised_by(error) is RaisedBy.STORE and not isinstance(error, UnicodeError):
         return StorageError(f"could not {doing}: the store's settings or path do not work ({text_of(error)})")
     return None

@@ -1,4 +1,4 @@
-"""Turns the errors of pyiceberg, its catalogs and its file systems into the project's own."""
+"""Translates errors of pyiceberg, its catalogs and its file systems to our own."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def catalog_errors(doing: str) -> Iterator[None]:
     """Raise any exception inside as a LakeError that names the operation and the side that failed.
 
     Args:
-        doing: What is done, as the end of "could not ...".
+        doing: The operation, as it follows "could not ...".
 
     Raises:
         CatalogError: The catalog failed.
         StorageError: A file could not be read or written.
         ConfigurationError: A property of the catalog is wrong, or a package is missing.
-        UnforeseenError: Anything else, as it is.
+        UnforeseenError: Any other error.
     """
     try:
         yield
@@ -43,9 +43,9 @@ def catalog_errors(doing: str) -> Iterator[None]:
 
 
 def translate(error: Exception, doing: str) -> LakeError:
-    """The project's error for one of pyiceberg's, of its catalogs' or of a file system's.
+    """Translate an error of pyiceberg, its catalogs or a file system to ours.
 
-    Only errors that the catalog or the store is known to raise have a remedy.
+    Only errors that catalogs or stores are known to raise get a remedy.
     """
     if isinstance(error, ConnectionError | TimeoutError) and raised_by(error) is not RaisedBy.STORE:
         return UNREACHABLE.of(error, doing)
@@ -56,8 +56,8 @@ def translate(error: Exception, doing: str) -> LakeError:
 
 
 def safe_cause(error: BaseException) -> BaseException | None:
-    """The error itself, to be shown as a cause, unless a secret would be shown with it.
+    """The error itself, to be shown as the cause, unless it contains a secret.
 
-    pyiceberg, for one, prints all its properties when it does not know a catalog.
+    pyiceberg, for one, prints all properties of a catalog that it does not know.
     """
     return None if leaks(error) else error

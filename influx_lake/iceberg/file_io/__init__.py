@@ -1,1 +1,1 @@
-"""pyiceberg's files, for stores that its own reach too slowly, too late or not at all."""
+"""pyiceberg's FileIO for stores that its own reaches too slowly, too late or not at all."""

@@ -1,4 +1,4 @@
-"""pyiceberg's files by fsspec: in Azure's storage by every form of its addresses, elsewhere as they are now."""
+"""pyiceberg's FileIO by fsspec, for all forms of Azure's addresses, and without cached listings elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FsspecFileIO(fsspec.FsspecFileIO):
-    """Files that others write, too: what a folder held when it was listed last is not believed.
+    """Files that other processes write too: cached listings of folders are not used.
 
     In Azure, pyiceberg's own knows no `wasb://`, takes `adls.anon: "false"` for yes, and connects anew in each thread.
     """

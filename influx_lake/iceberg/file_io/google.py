@@ -1,4 +1,4 @@
-"""pyiceberg's files, whose store gives up in time where its client would try for a quarter of an hour."""
+"""pyiceberg's FileIO by Arrow, with a time limit on retries in Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 RETRY_SECONDS = "gcs.retry-seconds"
-"""The property that holds how long a request to Google Cloud Storage is tried."""
+"""The catalog property: how long to retry a request to Google Cloud Storage, in seconds."""
 _DEFAULT_RETRY_SECONDS = "30"
 
 
 class PyArrowFileIO(pyarrow.PyArrowFileIO):
-    """Files by Arrow, with a limit on what Google's client does before it gives up.
+    """Files by Arrow, with a limit on how long Google's client retries.
 
-    That client looks for a token at the metadata server of Google's machines where it has no credentials, and tries for
+    Without credentials, that client asks the metadata server of Google's machines for a token, and retries for
     fifteen minutes where there is none.
     """
 

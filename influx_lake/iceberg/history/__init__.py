@@ -1,1 +1,1 @@
-"""A table's snapshots, branches and tags: what it was, what it is to be, and what only some readers see."""
+"""A table's snapshots, branches and tags: log, rollback, audited loads, publishing."""

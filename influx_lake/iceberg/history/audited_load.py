@@ -1,4 +1,4 @@
-"""Write, audit, publish: a window is loaded where readers do not look, checked there, and then made visible at once."""
+"""Write, audit, publish: loads a window to a branch, checks it there, and makes it visible to readers in one commit."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ log = logging.getLogger("influx_lake.replication")
 
 
 def audited(load: WindowLoad, work: Callable[[WindowLoad], WindowResult], aside: TableTarget) -> WindowResult:
-    """Load a window to a branch of its own, have it checked there, and make it visible in one commit.
+    """Load a window to a branch of its own, check it there, and make it visible in one commit.
 
-    Readers of the table get the rows when they passed, and never before. A load that fails its checks leaves the
-    branch, for people to look at; the next load of the window removes it. Loads of other windows go on meanwhile.
+    Readers of the table get the rows once they passed, and never before. A load that fails its checks leaves its
+    branch for inspection; the next load of the window removes it. Loads of other windows go on meanwhile.
 
     Args:
         load: The load; its `audit` checks it.
-        work: Loads it.
-        aside: The table for rows that its table does not take, which has the same branch.
+        work: Loads the window into the load's catalog.
+        aside: The quarantine, which gets a branch of the same name.
 
     Raises:
-        AuditFailed: It did not pass; the table is unchanged.
-        BranchOutdated: Others loaded or changed the window meanwhile: it is to be loaded again.
-        LakeError: As the load itself; the table is unchanged.
+        AuditFailed: The window did not pass; the table is unchanged.
+        BranchOutdated: Another writer loaded or changed the window meanwhile: it has to be loaded again.
+        LakeError: As for the load itself; the table is unchanged.
     """
     assert load.audit is not None
     branch = f"{AUDIT_PREFIX}{uuid.uuid4().hex[:12]}"
@@ -52,7 +52,7 @@ def audited(load: WindowLoad, work: Callable[[WindowLoad], WindowResult], aside:
         done = work(replace(load, catalog=hidden))
         found = find_table(load.catalog, load.target.identifier)
         if found is None or branch not in found.metadata.refs:
-            # Nothing was to be done.
+            # Nothing was committed.
             return done
         _check(load, load.audit(hidden), branch)
         published = publish_with_aside(load.catalog, load.target, aside, branch)
@@ -94,7 +94,7 @@ def _check(load: WindowLoad, failed: Sequence[str], branch: str) -> None:
 
 
 def _drop(catalog: Catalog, targets: Iterable[TableTarget], branch: str) -> None:
-    """Remove a branch that nobody is to look at; where that fails, the next load of its window does."""
+    """Remove a branch that is not kept for inspection; where that fails, the next load of its window does."""
 
     def plan(table: Table, again: bool) -> RefChange | None:  # noqa: ARG001
         return RefChange((remove_ref(branch),)) if branch in table.metadata.refs else None

@@ -1,4 +1,4 @@
-"""A catalog whose tables are as one of their branches has them: whoever reads, loads or checks there knows of none."""
+"""A catalog whose tables are as one of their branches has them, for code that reads, loads or checks any table."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from pyiceberg.table.update import AddSnapshotUpdate, TableRequirement, TableUpdate
 
 _OF_MAIN = frozenset({*STATED, commit_log.PROPERTY})
-"""Properties that say what is known of the snapshot that readers of the table get: a branch leaves them alone."""
+"""Properties that describe the snapshot that readers of the table get: commits to a branch do not change them."""
 
 Dropped = Callable[["TableMetadata"], Iterable[str]]
-"""Which branches a commit removes."""
+"""Determines the branches that a commit removes."""
 
 
 def on_branch(catalog: Catalog, branch: str, dropping: Dropped = lambda metadata: ()) -> Catalog:
-    """The catalog, with tables as they are on a branch, and commits that go there.
+    """View a catalog with tables as they are on a branch, where commits go too.
 
-    A table without the branch is as its main branch is; the first commit to it makes the branch. Such a commit leaves
-    what readers of the table get as it is, but for columns: a table has them for all of its branches.
+    A table without the branch is shown as on its main branch; the first commit creates the branch. Commits to the
+    branch do not change what readers of the table get, except columns: a table's branches share its schema.
 
     Args:
         catalog: The catalog.
         branch: The branch.
-        dropping: Which other branches go with each commit.
+        dropping: Determines other branches that each commit removes.
     """
     return cast("Catalog", _BranchCatalog(catalog, branch, dropping))
 
 
 def branch_of(catalog: Catalog) -> str | None:
-    """The branch that a catalog has tables on; None: what readers of them get."""
+    """The branch that a catalog shows tables on; None for the main branch."""
     return catalog.branch if isinstance(catalog, _BranchCatalog) else None
 
 
@@ -58,10 +58,10 @@ class _BranchCatalog:
         return getattr(self._catalog, name)
 
     def load_table(self, identifier: str | tuple[str, ...]) -> Table:
-        """The table as it is on the branch.
+        """Load a table as it is on the branch.
 
         Raises:
-            ConfigurationError: It has a tag of this name, which no load moves.
+            ConfigurationError: The table has a tag of this name, which no load moves.
         """
         return self._view(self._catalog.load_table(identifier))
 
@@ -71,7 +71,7 @@ class _BranchCatalog:
         """Commit to the branch what was planned for the table as it is there.
 
         Raises:
-            CommitFailedException: Another writer was first, to this branch or another.
+            CommitFailedException: Another writer was first, on this branch or another.
         """
         from pyiceberg.exceptions import CommitFailedException
 
@@ -84,7 +84,7 @@ class _BranchCatalog:
                 (*self._updated(updates), *map(remove_ref, dropped)),
             )
         except Exception as error:
-            # Snapshots are numbered over all branches: another branch got one meanwhile, with this one's number.
+            # Sequence numbers count over all branches: another branch got a snapshot with this number meanwhile.
             if "sequence number" not in str(error):
                 raise
             raise CommitFailedException(str(error)) from error
@@ -118,10 +118,11 @@ class _BranchCatalog:
                 yield each
                 continue
             if not there:
-                # The branch is made from what was planned on: once others committed, that can no longer take place.
+                # The branch starts from the snapshot that was planned on: after another commit that is no longer
+                # possible.
                 yield each
             if metadata.snapshots:
-                # Of a table without any, pyiceberg lets nothing be required of other branches.
+                # For a table without snapshots, pyiceberg allows no requirements on other branches.
                 planned_on = each.snapshot_id if there else None
                 yield AssertRefSnapshotId.model_validate({"ref": self._branch, "snapshot-id": planned_on})
 
@@ -143,7 +144,7 @@ class _BranchCatalog:
 
 
 def _marked(update: AddSnapshotUpdate, branch: str) -> AddSnapshotUpdate:
-    """A new snapshot that says which branch it was made for."""
+    """A new snapshot whose summary names the branch that it was made for."""
     from pyiceberg.table.snapshots import Summary
 
     summary = update.snapshot.summary

@@ -1,4 +1,4 @@
-"""What was loaded to a branch, and whether it still fits what readers of the table get."""
+"""The loads on a branch, and whether they still fit the snapshot that readers get."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 PUBLISHED_FROM = "influx-lake.published-from"
-"""The property of a snapshot's summary: the snapshot of a branch that has the same load."""
+"""The property of a snapshot's summary: the snapshot of a branch with the same load."""
 
 
 @dataclass(frozen=True, slots=True)
 class BranchLoads:
-    """What was loaded to a branch.
+    """The loads on a branch.
 
     Attributes:
         branch: The branch.
         head: Its newest snapshot.
-        base: The snapshot that the first load on it was made on; None where the table had none.
+        base: The snapshot that the first of them was made on; None where the table had none.
         loads: The snapshots of the loads, oldest first.
     """
 
@@ -45,7 +45,7 @@ class BranchLoads:
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        """The windows that were loaded, in that order."""
+        """The windows of the loads, in their order."""
         return tuple(map(window_of, self.loads))
 
 
@@ -55,10 +55,10 @@ def window_of(load: Snapshot) -> Window:
 
 
 def loads_on(table: Table, branch: str) -> BranchLoads:
-    """The loads that a branch has, and what readers get has not.
+    """The loads that a branch has and the main branch has not.
 
     Raises:
-        ConfigurationError: There is no such branch, or others committed to it.
+        ConfigurationError: There is no such branch, or another tool committed to it.
     """
     there = {each.snapshot_id: each for each in table.metadata.snapshots}
     read = line_there(table.metadata)
@@ -75,8 +75,8 @@ def loads_on(table: Table, branch: str) -> BranchLoads:
 
 
 def unpublished(table: Table) -> dict[str, tuple[Window, ...]]:
-    """The windows on branches that readers do not get, by branch: what waits for its checks, or did not pass them, and
-    what somebody had loaded to a branch.
+    """The windows on branches that readers do not get, by branch: those that wait for their checks or did not pass
+    them, and those that a user loaded to a branch.
     """
     metadata, found = table.metadata, dict[str, tuple[Window, ...]]()
     for name, ref in sorted(metadata.refs.items()):
@@ -89,20 +89,20 @@ def unpublished(table: Table) -> dict[str, tuple[Window, ...]]:
 
 
 def check_fits(table: Table, base: int | None, window: Window, time_column: str, own: Collection[int] = ()) -> None:
-    """See to it that the rows of a window are still those that a load on a branch was planned on.
+    """Check that the rows of a window are still those that a load on a branch was planned on.
 
-    Files that were rewritten with the same rows are no matter, nor are loads of other windows.
+    Files that were rewritten with the same rows are allowed, and so are loads of other windows.
 
     Args:
-        table: The table as it is read now, with the rows that the load has of it.
+        table: The table as readers get it, with the share of the load.
         base: The snapshot that the load was made on.
-        window: Its window.
+        window: The window of the load.
         time_column: The column that places a row in a window.
-        own: The loads of the same branch: they may be committed anew before it.
+        own: The loads of the same branch, which may have been committed anew before it.
 
     Raises:
-        BranchOutdated: Others loaded or changed the window since, or the snapshot is no longer among those that led to
-            what is read.
+        BranchOutdated: Another writer loaded or changed the window since, or the snapshot is no longer an ancestor of
+            the one that readers get.
     """
     lineage, head, oldest = Lineage(table), table.current_snapshot(), None
     name = ".".join(table.name())
@@ -127,12 +127,12 @@ def check_fits(table: Table, base: int | None, window: Window, time_column: str,
 
 
 def superseded(metadata: TableMetadata, windows: Collection[Window], measurement: str | None) -> Iterator[str]:
-    """The branches on which earlier loads of windows wait for their checks, or failed them.
+    """The branches with earlier loads of windows that wait for their checks, or failed them.
 
     Args:
         metadata: The table's metadata.
         windows: The windows that are loaded now.
-        measurement: Whose, where the table holds several measurements.
+        measurement: The measurement of the windows, where the table holds several.
     """
     for name, ref in metadata.refs.items():
         head = metadata.snapshot_by_id(ref.snapshot_id) if name.startswith(AUDIT_PREFIX) else None
@@ -160,7 +160,7 @@ def _of_others(table: Table, branch: str, snapshot_id: int) -> ConfigurationErro
 
 
 def _touches(table: Table, snapshot: Snapshot, window: Window, time_column: str, *, is_there: bool) -> bool:
-    """Whether rows of a window may be others since a snapshot; of one that expired files do not tell."""
+    """Whether a snapshot may have changed rows of a window; True where expired files cannot tell."""
     if change_of(snapshot).kind is Kind.REPLACE:
         return False
     loaded = summary_of(snapshot).get(WINDOW)

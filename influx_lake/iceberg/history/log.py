@@ -1,4 +1,4 @@
-"""The snapshots of a table, with who made them, of which window, and how many rows came and went."""
+"""The log of a table's snapshots: who made them, of which window, with which numbers of rows."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ _SOURCE = "influx-lake.source"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One snapshot.
+    """A snapshot in the log.
 
     Attributes:
         snapshot_id: Its id.
-        parent_id: The snapshot that it was made on.
+        parent_id: The id of its parent snapshot.
         at: When it was committed.
-        operation: What it did to files: append, overwrite, replace or delete.
+        operation: Its operation: append, overwrite, replace or delete.
         ours: Whether influx-lake made it.
-        is_tail: Whether it is a tail of a window that was open.
-        window: The window that was loaded; None where it was no load.
-        rows: How many rows the window had afterwards.
-        previous_rows: How many it had before.
-        rows_added: How many rows were in the files that came.
-        rows_removed: How many were in those that went.
-        files_added: Data files that came.
-        files_removed: Data files that went.
-        total_rows: How many rows the table had afterwards.
-        measurement: Whose rows, where the table holds several measurements.
+        is_tail: Whether it is a tail of an open window.
+        window: The window that was loaded; None where it is no load.
+        rows: Rows of the window afterwards.
+        previous_rows: Rows of the window before.
+        rows_added: Rows in the added files.
+        rows_removed: Rows in the removed files.
+        files_added: Data files added.
+        files_removed: Data files removed.
+        total_rows: Rows of the table afterwards.
+        measurement: The measurement of the rows, where the table holds several.
         run_id: The run that loaded it.
-        source: Where the rows are from.
+        source: The identity of the source.
         engine: The engine, where the snapshot names it.
-        maintenance: What kind of maintenance made it; None where it was none.
-        made_on: The branch that it was made on; None for the table's own.
-        names: The branches and tags that name it.
-        is_read: Whether it led to what readers get, or is that.
+        maintenance: The kind of maintenance that made it; None where it was none.
+        made_on: The branch that it was made on; None for the main branch.
+        names: The branches and tags at it.
+        is_read: Whether it is the snapshot that readers get, or an ancestor of it.
     """
 
     snapshot_id: int
@@ -79,7 +79,7 @@ class Entry:
 
     @property
     def who(self) -> str:
-        """Who made it, for people: the run, the engine, or others."""
+        """Who made it, for people: the run, the engine, or "others"."""
         of_ours = self.ours or self.maintenance is not None
         return self.run_id or ("influx-lake" if of_ours else self.engine or "others")
 
@@ -89,8 +89,8 @@ def history(table: Table, branch: str = MAIN, *, everything: bool = False) -> It
 
     Args:
         table: The table.
-        branch: Those that led to the newest one of this branch.
-        everything: Also those that did not: rolled back, or of other branches.
+        branch: The branch whose newest snapshot and its ancestors are listed.
+        everything: Also other snapshots: rolled back, or of other branches.
 
     Raises:
         ConfigurationError: There is no such branch.

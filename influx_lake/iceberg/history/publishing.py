@@ -1,4 +1,4 @@
-"""Makes visible what was loaded to a branch: main is fast-forwarded to it, or the same files are committed there."""
+"""Makes the loads on a branch visible: fast-forwards main to it, or commits the same files to main."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from influx_lake.iceberg.target import TableTarget
 
 _ANEW = "__anew"
-"""The end of a branch's name on which its loads are committed anew."""
+"""The infix in the name of a branch on which loads of another branch are committed anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What became of a branch.
+    """The result of publishing a branch.
 
     Attributes:
-        table: The table as readers get it now.
-        snapshot_id: The snapshot that made it visible; None where there was nothing on the branch.
-        windows: The windows that were loaded to it.
-        fast_forward: Whether readers get the branch's own snapshots: nobody else had committed.
+        table: The table after it.
+        snapshot_id: The snapshot that made the loads visible; None where there was none on the branch.
+        windows: The windows of the loads.
+        fast_forward: Whether main has the branch's own snapshots: nothing else had been committed.
     """
 
     table: Table
@@ -53,24 +53,24 @@ class Published:
 
 
 class _Moved(Exception):
-    """Others committed to the table: the branch is no continuation of it any more."""
+    """Another writer committed to the table: the branch no longer continues main."""
 
 
 def publish(catalog: Catalog, target: TableTarget, branch: str) -> Published:
-    """Make visible what was loaded to a branch, all of it at once, and remove the branch.
+    """Make the loads on a branch visible, all at once, and remove the branch.
 
-    Where nobody committed to the table since the branch was made, it is fast-forwarded to the branch. Otherwise the
-    loads are committed anew on top of what is there, from the files that the branch has. Branches on which earlier
-    loads of the same windows wait for their checks go with it.
+    Where nothing was committed to the table since the branch was made, main is fast-forwarded to the branch. Otherwise
+    the loads are committed anew on top of main, with the files of the branch. Branches on which earlier loads of the
+    same windows wait for their checks are removed too.
 
     Args:
         catalog: The catalog.
-        target: The table, with the rows that the loads have of it, and how files are written.
+        target: The table, with the share of the loads, and how files are written.
         branch: The branch.
 
     Raises:
-        ConfigurationError: There is no such branch, or others committed to it.
-        BranchOutdated: Others changed the same windows since.
+        ConfigurationError: There is no such branch, or another tool committed to it.
+        BranchOutdated: Another writer changed the same windows since.
         CommitError: It could not be committed.
     """
     deadline = time.monotonic() + target.write.commit_timeout.total_seconds()
@@ -102,14 +102,14 @@ def publish(catalog: Catalog, target: TableTarget, branch: str) -> Published:
 
 
 def publish_with_aside(catalog: Catalog, target: TableTarget, aside: TableTarget, branch: str) -> Published:
-    """Make visible what was loaded to a branch, with the rows of it that the table does not take; see `publish`.
+    """Make the loads on a branch visible, together with their rows in quarantine; see `publish`.
 
-    As in a load, rows are in both tables for a moment, and never in neither.
+    As in a load, such rows are in both tables for a moment, and never in neither.
 
     Args:
         catalog: The catalog.
         target: The table.
-        aside: Its quarantine, where there is one: with a branch of the same name, where the loads put something there.
+        aside: Its quarantine, which has a branch of the same name where the loads put rows there.
         branch: The branch.
     """
     check_publishable(catalog, target, branch)
@@ -120,7 +120,7 @@ def publish_with_aside(catalog: Catalog, target: TableTarget, aside: TableTarget
 
 
 def check_publishable(catalog: Catalog, target: TableTarget, branch: str) -> None:
-    """See to it that a branch can be published as the table is now; arguments and errors are those of `publish`."""
+    """Check that a branch can be published on the current table; arguments and errors as for `publish`."""
     table = actual(open_table(catalog, target.identifier))
     loads = loads_on(table, branch)
     if loads.base == table.metadata.current_snapshot_id:
@@ -132,7 +132,7 @@ def check_publishable(catalog: Catalog, target: TableTarget, branch: str) -> Non
 
 @dataclass(frozen=True, slots=True)
 class _Gone:
-    """The branches that go when windows are published: their own, and those of earlier loads of them."""
+    """The branches to remove when windows are published: their own, and those of earlier loads of them."""
 
     target: TableTarget
     windows: tuple[Window, ...]
@@ -144,7 +144,7 @@ class _Gone:
 
 
 def measurement_of(target: TableTarget, metadata: TableMetadata) -> str | None:
-    """What the snapshots of a load's table say whose it is: nothing, where it is one measurement's alone."""
+    """The measurement that snapshots of a load's table name; None where the table holds one measurement alone."""
     share = target.share
     return None if share is None or (share.is_alone and not is_shared(metadata)) else share.value
 
@@ -186,12 +186,12 @@ def _anew(
     loads: BranchLoads,
     used: tuple[str, ...],
 ) -> tuple[str, tuple[str, ...]]:
-    """Commit the loads of a branch anew to another branch, made from what readers get now.
+    """Commit the loads of a branch anew to another branch, which starts from main.
 
     Returns:
-        That branch, and those that go with it when it is published.
+        That branch, and those that are removed with it when it is published.
     """
-    # Each try has another name: what a killed process left is not gone on with, and goes with the others.
+    # Each attempt uses a new name: the branch of a killed process is not continued, and is removed with the others.
     earlier = [name for name in table.metadata.refs if name.startswith(f"{branch}{_ANEW}")]
     name = f"{branch}{_ANEW}_{uuid.uuid4().hex[:8]}"
     own = frozenset(load.snapshot_id for load in loads.loads)

@@ -1,4 +1,4 @@
-"""Commits changes of a table's branches and tags, whoever else writes to it and whatever the catalog answers."""
+"""Commits changes of a table's branches and tags, with retries after conflicts and commits of unknown outcome."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from pyiceberg.table.update import TableRequirement, TableUpdate
 
 TIMEOUT = timedelta(minutes=2)
-"""How long a change of branches and tags is tried again while other writers are first or the catalog fails."""
+"""How long to retry a change of branches and tags while other writers are first or the catalog fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefChange:
-    """What is to change.
+    """A change of branches and tags.
 
     Attributes:
-        updates: The changes.
-        requirements: What the table must be like for them.
+        updates: The updates.
+        requirements: What the table has to fulfil for them.
     """
 
     updates: tuple[TableUpdate, ...]
@@ -38,8 +38,8 @@ class RefChange:
 
 
 Plan = Callable[["Table", bool], RefChange | None]
-"""Plans a change for the table as it is now; None where it is made already. Told whether an earlier try was made, which
-may have taken place although the catalog did not say so.
+"""Plans a change for the table as it is now; None where nothing has to change. The flag tells whether there was an
+earlier attempt, which may have taken place although the catalog did not say so.
 """
 
 
@@ -51,17 +51,17 @@ def commit_refs(
     Args:
         catalog: The catalog.
         identifier: The table.
-        plan: Plans the change, again for each try; raises to stop.
-        doing: What is done, as the end of "could not ...".
-        timeout: How long it is tried.
+        plan: Plans the change, for each attempt; raises to stop.
+        doing: The operation, as it follows "could not ...".
+        timeout: How long to retry.
 
     Returns:
         The table afterwards.
 
     Raises:
         CatalogError: There is no such table, or the catalog refuses.
-        CommitConflict: Other writers were first all the time.
-        CommitOutcomeUnknown: Whether it was committed could not be found out.
+        CommitConflict: Other writers were first until the timeout.
+        CommitOutcomeUnknown: Whether it was committed could not be determined.
     """
     failure: LakeError | None = None
     outcome = Outcome.LOST

@@ -1,4 +1,4 @@
-"""Branches and tags: names of snapshots, which are kept as long as they are named."""
+"""Branches and tags: named snapshots, which are kept as long as they have a name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 AUDIT_PREFIX = "influx_lake_audit_"
-"""What the branches are called on which windows wait for their checks."""
+"""The prefix of branches on which windows wait for their checks."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -30,9 +30,9 @@ class Ref:
     Attributes:
         name: Its name.
         is_tag: Whether it is a tag, which never moves.
-        snapshot_id: The snapshot that it names.
-        at: When that was made.
-        max_age_ms: How old the snapshot may get before an expiry removes the name; None: it is kept for ever.
+        snapshot_id: The snapshot that it is at.
+        at: When that snapshot was made.
+        max_age_ms: The age of the snapshot at which an expiry removes the branch or tag; None: it is kept for ever.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Ref:
 
 
 def refs_of(table: Table) -> list[Ref]:
-    """The branches and tags of a table, by name; its main branch first."""
+    """The branches and tags of a table, by name; the main branch first."""
     metadata = table.metadata
     found = [
         Ref(
@@ -61,17 +61,17 @@ def refs_of(table: Table) -> list[Ref]:
 def create_ref(
     catalog: Catalog, identifier: tuple[str, ...], name: str, *, tag: bool, snapshot_id: int | None = None
 ) -> int:
-    """Make a branch or tag, which no expiry removes.
+    """Create a branch or tag, which no expiry removes.
 
     Args:
         catalog: The catalog.
         identifier: The table.
         name: Its name.
-        tag: Make a tag.
-        snapshot_id: The snapshot that it names; None for the one that is read.
+        tag: Create a tag.
+        snapshot_id: The snapshot that it is put at; None for the current one.
 
     Returns:
-        The snapshot that it names.
+        The snapshot that it is at.
 
     Raises:
         ConfigurationError: The name is taken or cannot be one, or there is no such snapshot.
@@ -101,10 +101,10 @@ def create_ref(
 
 
 def drop_ref(catalog: Catalog, identifier: tuple[str, ...], name: str, *, tag: bool) -> int | None:
-    """Remove a branch or tag. Its snapshots stay until an expiry removes those that nothing else names.
+    """Remove a branch or tag. An expiry removes its snapshots later, unless another name keeps them.
 
     Returns:
-        The snapshot that it named; None where an earlier try removed it.
+        The snapshot that it was at; None where an earlier attempt removed it.
 
     Raises:
         ConfigurationError: There is none of this name, or it is the main branch.
@@ -145,10 +145,10 @@ def branch_head(table: Table, name: str) -> int:
 
 
 def check_name(name: str, kind: str) -> None:
-    """Check the name of a branch or tag that is to be made.
+    """Check the name for a new branch or tag.
 
     Raises:
-        ConfigurationError: It cannot be one.
+        ConfigurationError: It is not allowed.
     """
     if name == MAIN or not _NAME.fullmatch(name):
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""The load of a window that is on a branch, committed anew where others committed meanwhile: the same files."""
+"""Commits the load of a window on a branch anew, with the same files, after other commits to the table."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ _OURS = "influx-lake."
 
 @dataclass(slots=True)
 class Replay:
-    """Commits a load that is on a branch on top of another snapshot. `Committer(...).run()` makes it.
+    """Commits a load on a branch anew on top of another snapshot. `Committer(...).run()` makes it.
 
     Attributes:
         catalog: The catalog.
-        target: The table, with the rows that the load has of it.
+        target: The table, with the share of the load.
         table: The table.
         load: The snapshot of the load.
         base: The snapshot that the first load on the branch was made on.
@@ -76,7 +76,7 @@ class Replay:
         check_not_copied(table, self.target.name)
 
     def plan(self, table: Table) -> tuple[StagedTable, Change]:
-        """Put the files that the branch has of the window in the place of the table's."""
+        """Replace the table's files of the window by those of the branch."""
         staged = StagedTable.unchanged(table)
         known, loaded = self._known(table), self._known(as_of(table, self.load))
         check_fits(known, self.base, self.window, self.target.time_column, self.own)
@@ -99,15 +99,15 @@ class Replay:
             coverage=self._coverage(known, loaded),
             notes=self._notes(),
         )
-        # A load that was made before the window was off-loaded may not have all of its rows.
+        # A load from before the window was off-loaded may lack some of its rows.
         check_spared(known, self.window, keeps_rows=change.rows >= change.previous_rows)
         return staged, change
 
     def before_commit(self, change: Change) -> None:
-        """Nothing comes first."""
+        """Does nothing."""
 
     def ask_for(self, table: Table, staged: StagedTable, change: Change) -> tuple[ReplaceCommit, dict[str, str]]:
-        """The commit of a plan, and what the table's properties say of it: what the load said, for this snapshot."""
+        """Build the commit of a plan, and the table properties: those of the load, for this snapshot."""
         from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
 
         said = summary_of(self.load)
@@ -133,11 +133,11 @@ class Replay:
         return commit, {**known.properties, commit_log.PROPERTY: commit_log.recording(table, commit.snapshot_id)}
 
     def written(self) -> list[DataFile]:
-        """The files that were written for plans: those of the load are the branch's."""
+        """The files that were written for plans; those of the load belong to the branch."""
         return self._outside.written()
 
     def _check_files(self, table: Table, loaded: Table, files: WindowFiles) -> None:
-        """Check that the files inside the window hold all of it, and suit the table."""
+        """Check that the files inside the window hold all of its rows, and have the table's partition spec."""
         inside = sum(task.file.record_count for task in files.inside)
         suit = all(task.file.spec_id == table.spec().spec_id for task in files.inside)
         if not suit or (files.straddling and count_rows(loaded, self.window, self.target.time_column) != inside):
@@ -151,7 +151,7 @@ class Replay:
         return as_known(actual(table), share=self.target.share)
 
     def _coverage(self, known: Table, loaded: Table) -> Coverage:
-        """What the table holds, and of the window what the branch holds."""
+        """The table's coverage, with that of the branch inside the window."""
         mine, theirs = table_state(known).coverage, table_state(loaded).coverage.within([self.window])
         coverage = mine.losing([self.window])
         for part in theirs.intervals:

@@ -1,4 +1,4 @@
-"""Has a table read an earlier snapshot again, with what is known of it."""
+"""Rolls a table back to an earlier snapshot, with the state that was recorded for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def named_snapshot(text: str) -> int | str | datetime:
-    """What a text names for `snapshot_at`: a snapshot's id, a date or time, or a branch or tag."""
+    """Parse a reference for `snapshot_at`: a snapshot's id, a date or time, or a branch or tag."""
     if text.isdecimal():
         return int(text)
     try:
@@ -32,11 +32,11 @@ def named_snapshot(text: str) -> int | str | datetime:
 
 
 def snapshot_at(table: Table, where: int | str | datetime) -> Snapshot:
-    """The snapshot of a table that is meant.
+    """Resolve a reference to a snapshot of a table.
 
     Args:
         table: The table.
-        where: Its id, a branch or tag, or a moment: what readers got then.
+        where: The id of the snapshot, a branch or tag, or a time: the snapshot that readers got then.
 
     Raises:
         ConfigurationError: There is no such snapshot, or it expired.
@@ -69,10 +69,10 @@ def snapshot_at(table: Table, where: int | str | datetime) -> Snapshot:
 
 
 def check_was_read(table: Table, snapshot: Snapshot) -> None:
-    """See to it that a snapshot is none that waits on a branch: those become visible when their branch is published.
+    """Check that a snapshot does not wait on a branch: such snapshots become visible by publishing their branch.
 
     Raises:
-        ConfigurationError: It is, and readers of the table never got it.
+        ConfigurationError: It does, and readers of the table never got it.
     """
     metadata = table.metadata
     tagged = {ref.snapshot_id for ref in metadata.refs.values() if ref.snapshot_ref_type == "tag"}
@@ -85,19 +85,19 @@ def check_was_read(table: Table, snapshot: Snapshot) -> None:
 
 
 def roll_back(catalog: Catalog, identifier: tuple[str, ...], snapshot: Snapshot, current: int | None) -> None:
-    """Have readers of a table get an earlier snapshot; what is known of it is what was known then.
+    """Set a table back to an earlier snapshot, with the state that was recorded for it.
 
-    Loads under way are planned again on that snapshot. The snapshots after it stay until they expire, so that it can be
-    undone by rolling back to the newest of them.
+    Loads under way are planned again on that snapshot. The snapshots after it stay until they expire, so that the
+    rollback can be undone by rolling back to the newest of them.
 
     Args:
         catalog: The catalog.
         identifier: The table.
         snapshot: The snapshot.
-        current: The snapshot that readers got when it was decided.
+        current: The snapshot that readers got when the rollback was decided.
 
     Raises:
-        CommitConflict: Another one is read meanwhile.
+        CommitConflict: The table has another current snapshot by now.
         CommitError: It could not be committed.
     """
 

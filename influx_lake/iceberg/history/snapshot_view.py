@@ -1,4 +1,4 @@
-"""A table as another snapshot than the one that is read has it."""
+"""Views a table as of another snapshot than its current one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MAIN = "main"
 
 
 def as_of(table: Table, snapshot: Snapshot, catalog: Catalog | None = None) -> Table:
-    """The table with a snapshot as its current one, and no other branch or tag: what is read, counted and known of it
-    is then that snapshot's. Its schema is the table's, as with every branch.
+    """View a table with a snapshot as its current one, and no other branch or tag: reading, counting and recorded state
+    then concern that snapshot. The schema is the table's, as for every branch.
 
     Args:
         table: The table, under its own names.
         snapshot: One of its snapshots.
-        catalog: What commits to the view go to; None for one that is only read.
+        catalog: The catalog for commits to the view; None for a view that is only read.
     """
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table.refs import SnapshotRef

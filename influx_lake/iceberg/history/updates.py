@@ -1,4 +1,4 @@
-"""Updates of a table's branches, tags and properties, and what they require of it."""
+"""Builds updates of a table's branches, tags and properties, and their requirements."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def set_ref(name: str, snapshot_id: int, *, tag: bool = False, max_age_ms: int | None = None) -> TableUpdate:
-    """The update that makes a branch or tag, or moves it.
+    """The update that creates a branch or tag, or moves it.
 
     Args:
         name: Its name.
-        snapshot_id: The snapshot that it names.
-        tag: Make a tag.
-        max_age_ms: How old the snapshot may get before an expiry removes the name; None: it is kept for ever.
+        snapshot_id: The snapshot that it is put at.
+        tag: Create a tag.
+        max_age_ms: The age of the snapshot at which an expiry removes the branch or tag; None: it is kept for ever.
     """
     from pyiceberg.table.update import SetSnapshotRefUpdate
 
@@ -36,17 +36,17 @@ def remove_ref(name: str) -> TableUpdate:
 
 
 def stating(properties: Mapping[str, str]) -> list[TableUpdate]:
-    """The update that sets properties; none where there are none."""
+    """The update that sets properties; empty where there are none."""
     from pyiceberg.table.update import SetPropertiesUpdate
 
     return [SetPropertiesUpdate(updates=dict(properties))] if properties else []
 
 
 def at(name: str, snapshot_id: int | None, table: Table) -> Sequence[TableRequirement]:
-    """What requires that a branch or tag is still at a snapshot; None: that there is none of this name."""
+    """The requirement that a branch or tag is at a snapshot; None: that there is none of this name."""
     from pyiceberg.table.update import AssertRefSnapshotId
 
     if not table.metadata.snapshots and name != MAIN:
-        # pyiceberg lets nothing be required of other branches there.
+        # For a table without snapshots, pyiceberg allows no requirements on other branches.
         return ()
     return (AssertRefSnapshotId.model_validate({"ref": name, "snapshot-id": snapshot_id}),)

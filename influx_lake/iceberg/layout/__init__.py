@@ -1,1 +1,1 @@
-"""How a table is laid out: partition spec, sort order and properties, of new tables and of those that are there."""
+"""Partition spec, sort order and properties, of new and of existing tables."""

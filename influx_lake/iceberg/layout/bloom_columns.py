@@ -1,4 +1,4 @@
-"""Which columns of a table have bloom filters."""
+"""Which columns of a table get bloom filters."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def check_bloom_filters(target: TableTarget, schema: Schema) -> None:
-    """Check that the filters that were asked for can be.
+    """Check that the requested bloom filters are possible.
 
     Raises:
-        SchemaConflict: One is of a column that is not there, or of a type that has none.
+        SchemaConflict: One is for a missing column, or for a type that cannot have one.
     """
     types = {field.name: field.field_type for field in schema.fields}
     for column in sorted(asked_for(target) - able(schema)):
@@ -32,17 +32,17 @@ def check_bloom_filters(target: TableTarget, schema: Schema) -> None:
 
 
 def asked_for(target: TableTarget) -> set[str]:
-    """The columns that lake.yaml states a filter of."""
+    """The columns for which lake.yaml requests a filter."""
     return set(target.write.bloom_filter) | switched_on(target.properties)
 
 
 def switched_on(properties: Mapping[str, str]) -> set[str]:
-    """The columns whose filter a table's properties switch on."""
+    """The columns whose filter a table's properties enable."""
     return {column for column, is_on in names.columns_with_bloom_filter(properties).items() if is_on}
 
 
 def able(schema: Schema) -> set[str]:
-    """The columns that may have a filter."""
+    """The columns whose type can have a filter."""
     from pyiceberg.types import BooleanType
 
     return {

@@ -1,4 +1,4 @@
-"""A table that is there is laid out as lake.yaml says, where lake.yaml says so."""
+"""Changes the layout of an existing table to the one that lake.yaml states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def differs(table: Table, target: TableTarget) -> bool:
-    """Whether the table is not laid out as was stated; what was not stated is as it should be."""
+    """Whether the table's layout differs from the stated one; what is not stated does not differ."""
     if properties.differing(table, target):
         return True
     return _partition_differs(table, target) or _order_differs(table, target)
@@ -27,15 +27,15 @@ def _order_differs(table: Table, target: TableTarget) -> bool:
 
 
 def stage(transaction: Transaction, table: Table, target: TableTarget) -> None:
-    """Put what differs into a transaction.
+    """Add the changes of the layout to a transaction.
 
     Args:
-        transaction: The transaction, in which the table may have been changed already.
+        transaction: The transaction, which may have other changes already.
         table: The table with these changes.
-        target: What is wanted.
+        target: The table as lake.yaml describes it.
 
     Raises:
-        SchemaConflict: The layout names a column that is not there, or of a type that does not suit.
+        SchemaConflict: The layout names a missing column, or one whose type does not suit.
     """
     properties.stage(transaction, table, target)
     if target.write.sort_by is not None and _order_differs(table, target):

@@ -1,4 +1,4 @@
-"""How a new table is laid out: its partition spec, its properties, its place in the warehouse."""
+"""The layout of a new table: partition spec, properties, location in the warehouse."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SAFE_IN_A_PATH = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def spec_of(target: TableTarget, schema: Schema) -> PartitionSpec:
-    """What was asked for, or by day of the time, and by measurement where the table is to hold several.
+    """The stated partition spec, else by day of the time, and by measurement where the table is to hold several.
 
     Raises:
-        SchemaConflict: A field's column is not there, or its type does not go with the transform.
+        SchemaConflict: A field's column is missing, or its type does not suit the transform.
     """
     usual = [PartitionTerm("day", target.time_column)]
     if target.share is not None and not target.share.is_alone:
@@ -37,7 +37,7 @@ def spec_of(target: TableTarget, schema: Schema) -> PartitionSpec:
 
 
 def new_table_properties(target: TableTarget) -> dict[str, str]:
-    """What was stated, what other engines should know when they write to the table, and what keeps metadata small."""
+    """Stated properties, those that tell other engines how to write the table, and those that keep metadata small."""
     write = target.write
     codec = "uncompressed" if write.compression.value == "none" else write.compression.value
     properties = {
@@ -57,7 +57,7 @@ def new_table_properties(target: TableTarget) -> dict[str, str]:
 
 
 def unasked_properties(target: TableTarget) -> set[str]:
-    """Those of a new table's properties that nobody stated, without which its loads are as right."""
+    """The properties of a new table that lake.yaml does not state, and that its loads do not depend on."""
     stated = target.write.model_fields_set
     unasked = {"write.metadata.delete-after-commit.enabled", "write.metadata.previous-versions-max"}
     unasked |= {names.CODEC} if "compression" not in stated else set()
@@ -66,10 +66,8 @@ def unasked_properties(target: TableTarget) -> set[str]:
 
 
 def table_location(catalog: Catalog, identifier: tuple[str, ...]) -> str | None:
-    """A location of our own where that of the catalog would not do: a name does not go into a path, or another table's
-    metadata is there, which was renamed or dropped.
-
-    A REST catalog gives locations itself.
+    """A location of our own where the catalog's would not do: a name is not safe in a path, or the location has
+    metadata of another table, which was renamed or dropped. None: the catalog's own; REST catalogs always choose it.
     """
     from pyiceberg.catalog import MetastoreCatalog
 
@@ -79,7 +77,7 @@ def table_location(catalog: Catalog, identifier: tuple[str, ...]) -> str | None:
     if all(_SAFE_IN_A_PATH.fullmatch(part) for part in identifier):
         usual = catalog._resolve_table_location(None, ".".join(identifier[:-1]), identifier[-1])
         return f"{usual}-{uuid.uuid4().hex[:8]}" if _has_metadata(catalog, usual) else None
-    # Two names may become one path, and two tables must never share a folder.
+    # Two names may map to the same path, and two tables must never share a folder.
     distinct = hashlib.blake2s("\0".join(identifier).encode(), digest_size=4).hexdigest()
     path = [re.sub(r"[^A-Za-z0-9_.-]", "_", part) for part in identifier]
     own = "/".join([warehouse.rstrip("/"), *path]) + f"-{distinct}"
@@ -87,13 +85,13 @@ def table_location(catalog: Catalog, identifier: tuple[str, ...]) -> str | None:
 
 
 def _has_metadata(catalog: MetastoreCatalog, location: str) -> bool:
-    """Whether some table has, or had, its metadata at a location; False where the store cannot tell."""
+    """Whether a table has, or had, its metadata at a location; False where the store cannot tell."""
     from influx_lake.iceberg.storage.listing import files_below
 
     try:
         return next(files_below(catalog._load_file_io(location=location), f"{location}/metadata"), None) is not None
-    # That the store may not be listed, or is not there, is said by what is written to it next, if it matters. What its
-    # client raises has no common class.
+    # If the store cannot be listed or is missing, the next write to it fails and says so. The exceptions of its clients
+    # have no common class.
     except Exception as error:
         log.debug("whether there are files at %s cannot be told: %s", location, error)
         return False

@@ -1,4 +1,4 @@
-"""The partition spec that was asked for, for a new table and for one that is there."""
+"""The partition spec that lake.yaml states, for new and for existing tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def new_spec(terms: Sequence[PartitionTerm], schema: Schema) -> PartitionSpec:
     """The spec of a new table.
 
     Raises:
-        SchemaConflict: A field's column is not there, or its type does not go with the transform.
+        SchemaConflict: A field's column is missing, or its type does not suit the transform.
     """
     from pyiceberg.partitioning import PARTITION_FIELD_ID_START, PartitionField, PartitionSpec
 
@@ -38,16 +38,16 @@ def new_spec(terms: Sequence[PartitionTerm], schema: Schema) -> PartitionSpec:
 
 
 def differs(terms: Sequence[PartitionTerm], spec: PartitionSpec, schema: Schema) -> bool:
-    """Whether a table's spec is not the one that was asked for; the order of its fields means nothing.
+    """Whether a table's spec differs from the stated one; the order of its fields does not matter.
 
     Raises:
-        SchemaConflict: A field's column is not there, or its type does not go with the transform.
+        SchemaConflict: A field's column is missing, or its type does not suit the transform.
     """
     return _transforms(terms, schema) != _current(spec)
 
 
 def evolve(transaction: Transaction, terms: Sequence[PartitionTerm], spec: PartitionSpec, schema: Schema) -> None:
-    """Change a table's spec to the one that was asked for; its files stay in the partitions they are in."""
+    """Change a table's spec to the stated one; existing files stay in their partitions."""
     wanted = _transforms(terms, schema)
     with transaction.update_spec() as update:
         for field in spec.fields:
@@ -97,7 +97,7 @@ def _transform(term: PartitionTerm) -> Transform[Any, Any]:
 
 
 def _name(column: str, transform: Transform[Any, Any]) -> str:
-    """As pyiceberg and Spark name fields: `time_day`, `host_bucket_16`."""
+    """Name a partition field as pyiceberg and Spark do: `time_day`, `host_bucket_16`."""
     kind = str(transform)
     if kind == "identity":
         return column

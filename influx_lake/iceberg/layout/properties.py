@@ -1,4 +1,4 @@
-"""Properties that were stated for a table, set on one that is there where it has others."""
+"""Sets the table properties that lake.yaml states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def differing(table: Table, target: TableTarget) -> dict[str, str]:
     """The stated properties that the table does not have, or has with another value.
 
     Raises:
-        SchemaConflict: The table is of a later format version than was stated, or has no such column.
+        SchemaConflict: The table has a later format version than stated, or lacks a column that a property names.
     """
     check_columns(target, table.schema())
     there = {**table.properties, FORMAT_VERSION: str(table.format_version)}
@@ -36,7 +36,7 @@ def differing(table: Table, target: TableTarget) -> dict[str, str]:
 
 
 def stage(transaction: Transaction, table: Table, target: TableTarget) -> None:
-    """Put the differing ones into a transaction; others stay, and none is removed."""
+    """Add the differing properties to a transaction; others stay, and none is removed."""
     found = differing(table, target)
     if found.pop(FORMAT_VERSION, None):
         transaction.upgrade_table_version(_VERSION)
@@ -45,10 +45,10 @@ def stage(transaction: Transaction, table: Table, target: TableTarget) -> None:
 
 
 def check_columns(target: TableTarget, schema: Schema) -> None:
-    """Check that what is stated of single columns is of columns that there are, and can be done.
+    """Check that properties of single columns name existing columns, and are possible.
 
     Raises:
-        SchemaConflict: It is not, or cannot.
+        SchemaConflict: One does not, or is not.
     """
     check_bloom_filters(target, schema)
     columns = [field.name for field in schema.fields]

@@ -1,4 +1,4 @@
-"""The sort order that was asked for, as a table and its files record it."""
+"""The sort order that lake.yaml states, as a table and its files record it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FileOrder:
-    """What a file says of the order of its rows.
+    """The sort order that a file declares.
 
     Attributes:
-        order_id: The order's number in the table.
-        columns: The same for Parquet readers.
+        order_id: The id of the sort order in the table.
+        columns: The same order for Parquet readers.
     """
 
     order_id: int
@@ -31,8 +31,8 @@ class FileOrder:
 
     @classmethod
     def of(cls, table: Table, terms: Sequence[SortTerm]) -> FileOrder | None:
-        """What files say whose rows are sorted by the terms; None when they are not sorted, or the table has no such
-        order: another writer changed it just now.
+        """The order that files declare whose rows are sorted by the terms; None without terms, or where the table has
+        no such order: another writer has just changed it.
         """
         wanted = _fields(terms, table.schema())
         order_id = next((order.order_id for order in table.metadata.sort_orders if order.fields == wanted), None)
@@ -49,7 +49,7 @@ def new_order(terms: Sequence[SortTerm], schema: Schema) -> SortOrder:
     """The sort order of a new table.
 
     Raises:
-        SchemaConflict: A column is not there.
+        SchemaConflict: A column is missing.
     """
     from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 
@@ -57,7 +57,7 @@ def new_order(terms: Sequence[SortTerm], schema: Schema) -> SortOrder:
 
 
 def identity_terms(table: Table) -> tuple[SortTerm, ...]:
-    """The default order of a table; none where it is of another kind than is written here."""
+    """The default sort order of a table; empty where it cannot be expressed by terms."""
     from pyiceberg.table.sorting import SortDirection
 
     names = {field.field_id: field.name for field in table.schema().fields}
@@ -69,16 +69,16 @@ def identity_terms(table: Table) -> tuple[SortTerm, ...]:
 
 
 def differs(terms: Sequence[SortTerm], table: Table) -> bool:
-    """Whether a table's default order is not the one that was asked for.
+    """Whether a table's default order differs from the stated one.
 
     Raises:
-        SchemaConflict: A column is not there.
+        SchemaConflict: A column is missing.
     """
     return table.sort_order().fields != _fields(terms, table.schema())
 
 
 def evolve(transaction: Transaction, terms: Sequence[SortTerm]) -> None:
-    """Make the order that was asked for the table's default; its files stay as they are."""
+    """Make the stated order the table's default; existing files stay as they are."""
     from pyiceberg.table.sorting import NullOrder
     from pyiceberg.transforms import IdentityTransform
 

@@ -1,1 +1,1 @@
-"""Loading rows into a table, one module for each way."""
+"""Loads rows into a table, one module for each way."""

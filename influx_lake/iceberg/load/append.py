@@ -1,4 +1,4 @@
-"""Adds the rows of the time that was not loaded yet; what is loaded already is never added again."""
+"""Append mode: adds rows of time that is not covered yet; covered time never gets rows again."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 def append_window(load: WindowLoad) -> WindowResult:
-    """Add the rows of those parts of a window that were not loaded yet: what lies after the watermark.
+    """Add the rows of those parts of a window that are not covered yet: those after the watermark.
 
-    What is loaded is written in the commit of the rows, so that a run that is repeated, killed or overtaken by another
-    adds nothing twice. Rows that come late to a time that is loaded are not seen.
+    Coverage is recorded in the commit of the rows, so that a run that is repeated, killed or overtaken by another adds
+    nothing twice. Rows that arrive late in covered time are not loaded.
 
     Returns:
-        What all parts came to; of the last commit its snapshot and table.
+        The results of all parts combined, with the snapshot and table of the last commit.
 
     Raises:
-        RowsUnaccounted: The table holds rows of a time that no load says it loaded.
-        LakeError: Of the class that says what can be done about it; the table is unchanged, but for
-            `CommitOutcomeUnknown` and parts that were added before.
+        RowsUnaccounted: The table holds rows of time that no load covers.
+        LakeError: Its class tells what can be done about it; the table is unchanged, except after
+            `CommitOutcomeUnknown`, and by parts that were added before.
     """
     done: WindowResult | None = None
     while True:
@@ -52,7 +52,7 @@ def append_window(load: WindowLoad) -> WindowResult:
 
 
 def _unchanged(load: WindowLoad, table: Table) -> WindowResult:
-    """What a load comes to that has nothing to do."""
+    """The result of a load that has nothing to do."""
     rows = count_rows(table, load.window, load.target.time_column)
     snapshot = table.metadata.current_snapshot_id
     names = {column.name: (column.name,) for column in table.schema().fields}
@@ -68,13 +68,13 @@ def _append(load: WindowLoad, part: Window) -> WindowResult:
 
 @dataclass(slots=True)
 class Addition:
-    """Plans files for a time that is not loaded.
+    """Plans files for time that is not covered.
 
     Attributes:
         target: The table.
-        window: The window that is asked for.
-        part: What of it is loaded now.
-        rows: How many rows come.
+        window: The window that is loaded.
+        part: The part of it that is loaded now.
+        rows: The number of loaded rows.
         written_rows: The files that hold them.
     """
 
@@ -85,7 +85,7 @@ class Addition:
     written_rows: WrittenRows
 
     def plan(self, table: Table) -> Change:
-        """Add the files, if nobody else loaded their time."""
+        """Add the files, unless another run loaded their time."""
         coverage = table_state(table).coverage
         if self.part not in coverage.gaps(self.window):
             raise Overtaken
@@ -113,5 +113,5 @@ class Addition:
         )
 
     def written(self) -> list[DataFile]:
-        """The files of the rows."""
+        """The files of the loaded rows."""
         return self.written_rows.written()

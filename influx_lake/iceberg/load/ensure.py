@@ -1,4 +1,4 @@
-"""The table for the rows of a window: made on first use, and what it has to become before they fit it."""
+"""Finds or creates the table for the rows of a window, and the changes it needs before they fit."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ log = logging.getLogger("influx_lake.replication")
 
 
 def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenance: Provenance) -> Staged:
-    """Load the target's table, and find out what it has to become before rows fit it; make it when it is missing.
+    """Load the target's table, or create it, and determine the changes it needs before rows fit it.
 
-    Nothing of a table that is there is changed: that is for the commit of the rows. Several processes may do this at
+    An existing table is not changed yet: that happens in the commit of the rows. Several processes may call this at
     once for the same table.
 
     Args:
         catalog: The catalog.
         target: The table.
-        columns: The columns of the rows as they come.
-        provenance: Where the rows come from.
+        columns: The Arrow schema of the rows.
+        provenance: The origin of the rows.
 
     Returns:
-        The table as it is to be, and how the rows become rows of it.
+        The table with its staged changes, and the mapping of the rows.
 
     Raises:
-        ForeignTable: The table is not this source's.
-        CatalogRefused: The table has deletes that cannot be read.
+        ForeignTable: The table belongs to another source.
+        CatalogRefused: The table has delete files that cannot be read.
         SchemaConflict: The rows do not fit the table; see `stage`.
         DataRefused: A column has no Iceberg type, or one that the options refuse.
         CatalogError: The catalog fails.
@@ -99,10 +99,10 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
 
 
 def check_writable(table: Table, name: str) -> None:
-    """See to it that files can be committed to a table.
+    """Check that files can be committed to a table.
 
     Raises:
-        TableUnsupported: It has a format version that pyiceberg does not write.
+        TableUnsupported: pyiceberg does not write the table's format version.
     """
     version = table.metadata.format_version
     if version > NEWEST_WRITTEN:
@@ -115,23 +115,24 @@ def check_writable(table: Table, name: str) -> None:
 
 
 def _may_pass(failure: LakeError) -> bool:
-    """Whether a catalog that may have done what it was asked for is to be asked again; a store is not."""
+    """Whether to ask a catalog again that may have done what it was asked for; a failed store is not asked again."""
     return isinstance(failure, CatalogUnavailable | CommitConflict)
 
 
 def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], provenance: Provenance) -> None:
-    """Check, before rows are asked for, that the table still has the columns that they will fill.
+    """Check, before rows are read, that the table still has the columns that they will fill.
 
     Args:
         catalog: The catalog.
         target: The table.
-        names: The columns, as lake.yaml has them called in the table.
-        provenance: Where the rows will come from.
+        names: The columns, under the names that lake.yaml gives them in the table.
+        provenance: The origin of the rows.
 
     Raises:
-        ForeignTable: The table is not this source's.
-        TableUnsupported: It has a format version that is not written.
-        SchemaConflict: Others dropped a column, renamed one that is not to be followed, or made one required.
+        ForeignTable: The table belongs to another source.
+        TableUnsupported: pyiceberg does not write its format version.
+        SchemaConflict: Another tool dropped a column, renamed one where `renamed_columns` is `refuse`, or made one
+            required.
         CatalogError: The catalog fails.
     """
     found = find_table(catalog, target.identifier, target.share)
@@ -144,13 +145,13 @@ def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], pro
 
 
 def check_takes_columns(table: Table, target: TableTarget, names: Iterable[str], columns: pa.Schema) -> None:
-    """Check that a table takes the columns of rows, in the order and the words of a load.
+    """Check that a table takes the columns of rows, with the checks and messages of a load.
 
     Args:
         table: The table, under its own names.
-        target: What is wanted of it.
-        names: The columns, as lake.yaml has them called in the table.
-        columns: The columns as they come.
+        target: The table as lake.yaml describes it.
+        names: The columns, under the names that lake.yaml gives them in the table.
+        columns: The Arrow schema of the rows.
 
     Raises:
         SchemaConflict: It does not.
@@ -166,7 +167,7 @@ def _check_names(table: Table, target: TableTarget, names: Iterable[str]) -> Non
 
 
 def _tell_of_names(staged: Staged, table: str) -> None:
-    """Say what others renamed, and which columns some engines cannot tell apart."""
+    """Warn about columns that other tools renamed, and about names that some engines cannot distinguish."""
     for name, there in staged.renamed.items():
         log.warning("%s: others renamed the column %r to %r; it is filled there", table, name, there)
     for names in alike(field.name for field in staged.table.schema().fields):
@@ -218,8 +219,8 @@ def _property_refused(error: Exception, target: TableTarget, stated: list[str]) 
 
 
 def _ensure_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> None:
-    # Of two that create a database at once, Hive lets one fail, and deletes its folder, with the other's tables in it.
-    # The name of a file has bounds, and that of a namespace none.
+    # When two processes create a database at once, Hive fails one of them, and deletes its folder, with the other's
+    # tables in it. File names have a length limit, and namespaces have none.
     digest = hashlib.sha256("\0".join((catalog.name, *namespace)).encode()).hexdigest()
     with commit_lock(f"namespace-{digest}"):
         make_namespace(catalog, namespace)

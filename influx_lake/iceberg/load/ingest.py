@@ -1,4 +1,4 @@
-"""Maps rows to the table's columns, collects their statistics, and sends those that do not fit to the quarantine."""
+"""Maps rows to the table's columns, collects statistics, and sends rows that do not fit to the quarantine."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 Passing: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]]
-"""What rows pass through, on their way into files."""
+"""A function that rows are passed through before they are written to files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ingest(ABC):
-    """The rows of a load on their way into its table.
+    """The rows of a load, from their source to its table.
 
     Attributes:
         load: The load.
-        staging: The table with every column of the rows, and how they become rows of it.
-        statistics: Of the rows that the table takes.
-        quarantine: Takes those that it cannot.
-        commit_id: Ties the commits of both.
+        staging: The table with every column of the rows, and their mapping to it.
+        statistics: Statistics of the rows that the table takes.
+        quarantine: Takes the rows that it does not.
+        commit_id: The id that the commits of both tables share.
     """
 
     load: WindowLoad
@@ -53,26 +53,26 @@ class Ingest(ABC):
 
     @property
     def shape(self) -> Shape:
-        """How the rows become rows of it."""
+        """The mapping of the rows to the table."""
         return self.staging.first.shape
 
     @abstractmethod
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows that the table takes."""
+        """Yield the rows that the table takes."""
 
     @abstractmethod
     def write(self, passing: Passing = iter) -> WrittenRows:
-        """The rows that the table takes, in files of it.
+        """Write the rows that the table takes to its files.
 
         Args:
-            passing: What they pass through, none of them changed.
+            passing: Gets the rows first, and returns them unchanged.
         """
 
     def commit(self, planner: Planner[Change]) -> WindowResult:
-        """Commit what is planned of the rows; see `Committer.run`.
+        """Commit what is planned with the rows; see `Committer.run`.
 
-        Each try is planned, then guarded; then the quarantine is committed, once; then the table. A crash in between
-        leaves rows in both tables until the window is loaded again, and never in neither.
+        Each attempt plans, checks the guard, commits the quarantine (once), then the table. A crash in between leaves
+        rows in both tables until the window is loaded again, and never in neither.
 
         Args:
             planner: Plans the change.
@@ -91,7 +91,7 @@ class Ingest(ABC):
         return self.described(done)
 
     def described(self, done: WindowResult) -> WindowResult:
-        """What a commit did, with what is known of the rows."""
+        """Add the statistics of the rows to the result of a commit."""
         return replace(
             done,
             first_time=self.statistics.first_time,
@@ -103,5 +103,5 @@ class Ingest(ABC):
 
 
 def statistics_of(load: WindowLoad) -> WindowStatistics:
-    """The statistics of a load's rows, before any came."""
+    """Empty statistics for the rows of a load."""
     return WindowStatistics(load.target.time_column, load.window, load.target.name, load.target.share)

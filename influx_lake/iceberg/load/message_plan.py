@@ -1,4 +1,4 @@
-"""Plans what a stream adds to a table, with how far it is then."""
+"""Plans the commit of a stream's rows, together with the stream's position."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StreamPlan:
-    """Plans what a stream adds, for a table in which nobody else of the stream was as far.
+    """Plans the commit of a stream's rows, provided that no other process of the stream has added them.
 
     Attributes:
         planner: Plans the rows.
         target: The table.
-        position: How far the stream is with them.
-        tailed: Tells the time whose rows, as far as they have come, are in the table then.
-        columns: The tags and fields that the stream has had for it; None where these are not its columns.
-        before: The sequence of what was added to the table last, which it has to have; 0 where nothing was.
+        position: The position of the stream after the rows.
+        tailed: Determines the windows that are tailed with the rows: time whose points so far are all in the table.
+        columns: The tags and fields that the stream has had for the table; None where they do not concern it.
+        before: The sequence number of the previous addition, which the table must have; 0 where there was none.
     """
 
     planner: Planner[Change]
@@ -43,7 +43,7 @@ class StreamPlan:
     before: int = 0
 
     def plan(self, table: Table) -> Change:
-        """Plan, if the table is as far as it was.
+        """Plan the commit, if the table has the expected position.
 
         Raises:
             StreamOvertaken: Another process has added these messages, or later ones.
@@ -81,18 +81,18 @@ class StreamPlan:
 
 @dataclass(slots=True)
 class Beside:
-    """Plans files beside all that a table holds.
+    """Plans files in addition to all that a table holds.
 
     Attributes:
         files: The files of the rows.
-        rows: How many they are.
+        rows: The number of rows.
     """
 
     files: WrittenRows
     rows: int
 
     def plan(self, table: Table) -> Change:
-        """Add them."""
+        """Add the files."""
         coverage = table_state(table).coverage
         return Change(
             added=tuple(self.files.of(table)),
@@ -103,5 +103,5 @@ class Beside:
         )
 
     def written(self) -> list[DataFile]:
-        """The files."""
+        """The files of the rows."""
         return self.files.written()

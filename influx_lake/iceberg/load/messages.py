@@ -1,4 +1,4 @@
-"""Adds the points of some messages to a table, with how far their stream is then, in one snapshot."""
+"""Adds the points of messages to a table, together with the position of their stream, in one snapshot."""
 
 from __future__ import annotations
 
@@ -32,27 +32,26 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
 
 _STRETCH_US = 60_000_000
-"""Times that lie in one such stretch are looked for together."""
+"""The size of the stretches of time, in microseconds, by which files with points are found."""
 
 
 def add_messages(
     load: WindowLoad, columns: StreamColumns, window_at: Callable[[datetime], Window], before: int
 ) -> WindowResult:
-    """Join the points of messages with those that the table holds: of a point both are one, values that come win.
+    """Join the points of messages with those of the table: rows of the same point become one, and new values win.
 
-    Nothing counts as loaded. Files that hold none of the points stay as they are.
+    Nothing is recorded as covered. Files that hold none of the points stay as they are.
 
     Args:
-        load: The load of all points, in mode `upsert`, with how far their stream is.
+        load: The load of all points, in mode `upsert`, with the position of their stream.
         columns: The tags and fields that the stream has had for the table.
-        window_at: The window of the measurement that holds a moment: up to its newest point, rows are in the table as
-            far as they have come.
-        before: The sequence of what was added to the table last; 0 where nothing was.
+        window_at: The measurement's window at a time: up to its newest point, it is recorded as tailed.
+        before: The sequence number of the previous addition to the table; 0 where there was none.
 
     Raises:
-        StreamSetBack: The table was rolled back behind that.
+        StreamSetBack: The table was rolled back to before that.
         StreamOvertaken: Another process has added these messages, or later ones.
-        LakeError: Of the class that says what can be done about it; the table is unchanged.
+        LakeError: Its class tells what can be done about it; the table is unchanged.
     """
     assert load.stream is not None
     target = load.target
@@ -67,13 +66,13 @@ def add_messages(
 
 
 class StreamMerge(Merge):
-    """Plans the join of points with those that the table holds of the same keys; files that hold none stay as they are.
+    """Plans the join of points with the table's rows of the same keys; files that hold none of them stay as they are.
 
-    A stream's points are new, but for a few: the files that share their time are only looked into.
+    Nearly all points of a stream are new: files that share their time are read for their keys, and rarely rewritten.
     """
 
     def noting(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Note the times of batches as they pass through."""
+        """Record the times of batches while passing them through."""
         for batch in batches:
             times = np.asarray(batch.column(self._time).cast(pa.timestamp("us")).cast(pa.int64()))
             for stretch in np.unique(times // _STRETCH_US).tolist():
@@ -94,12 +93,12 @@ class StreamMerge(Merge):
             rows=outcome.rows,
             previous_rows=outcome.held,
             coverage=table_state(table).coverage,
-            # What else there is of that time was not counted.
+            # Other rows of that time were not counted.
             notes={KEPT_ROWS: str(outcome.kept + 1), **replaced_others(outcome.others)},
         )
 
     def _holds_some(self, table: Table, task: FileScanTask) -> bool:
-        """Whether a file holds a point that comes."""
+        """Whether a file holds one of the points."""
         bounds = time_bounds(task.file, time_field(table, self._time).field_id)
         if bounds is not None and not self._come_between(*bounds):
             return False
@@ -111,7 +110,7 @@ class StreamMerge(Merge):
             return any(bool((~self._points.not_in(self._points.of(batch))).any()) for batch in rows)
 
     def _come_between(self, first_us: int, last_us: int) -> bool:
-        """Whether points may come of a stretch of time, both ends included."""
+        """Whether there may be points in a range of time, both ends included."""
         place = int(np.searchsorted(self._stretches, first_us // _STRETCH_US))
         return place < len(self._stretches) and int(self._stretches[place]) <= last_us // _STRETCH_US
 
@@ -121,7 +120,7 @@ class StreamMerge(Merge):
         return np.array(sorted(self._newest), np.int64)
 
     def tailed(self, window_at: Callable[[datetime], Window]) -> list[Window]:
-        """Of each window that has points, the time up to the newest one."""
+        """For each window that has points, the time up to the newest one."""
         ends: dict[datetime, datetime] = {}
         for newest in self._newest.values():
             moment = EPOCH + newest * MICROSECOND

@@ -1,4 +1,4 @@
-"""Opens the rows of a load: those of its source, or what was written of them already."""
+"""Opens the rows of a load: from its source, or from files that were written already."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from influx_lake.iceberg.window_load import WindowLoad
 
 
 def open_ingest(load: WindowLoad) -> AbstractContextManager[Ingest]:
-    """The rows of a load, its table made ready for them.
+    """Open the rows of a load, with its table ready for them.
 
-    Leaving the context ends the reading, and deletes the rows in quarantine that were not committed.
+    Leaving the context ends the reading, and deletes quarantined rows that were not committed.
 
     Raises:
         LakeError: The source cannot be read, or the table cannot take such rows; see `table_for`.

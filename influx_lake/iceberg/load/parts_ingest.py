@@ -1,4 +1,4 @@
-"""The rows of a load as any processes wrote them into files, part by part."""
+"""The rows of a load that were written to files already, in parts, by any processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PartsIngest(Ingest):
-    """Rows that are in files already, which stay where a commit fails: they are committed by the next try.
+    """Rows in files already. The files stay if a commit fails: the next attempt commits them.
 
     Attributes:
         written: The files.
@@ -42,23 +42,23 @@ class PartsIngest(Ingest):
     parts: frozenset[str]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows, read back from the files."""
+        """Yield the rows, read back from the files."""
         for batch in self.written.read(arrow_schema(self.table.schema())):
             yield batch
             self.load.progress.add(len(batch))
 
     def write(self, passing: Passing = iter) -> WrittenRows:
-        """The files as they are; they are read only where the rows are to pass through something."""
+        """The files as they are; they are read only if the rows have to be passed through a function."""
         if passing is not iter:
             for _ in passing(self.batches()):
                 pass
         return self.written
 
     def commit(self, planner: Planner[Change]) -> WindowResult:
-        """Commit the files, unless another process did.
+        """Commit the files, unless another process has committed them.
 
         Raises:
-            BranchOutdated: It did, and the table has another state by now.
+            BranchOutdated: It has, and the commit is not in the table's current state.
         """
         try:
             return Ingest.commit(self, Once(planner, self.commit_id, self.parts))
@@ -80,14 +80,14 @@ class PartsIngest(Ingest):
 
 @contextmanager
 def open_parts(load: WindowLoad, parts: Sequence[WrittenPart]) -> Iterator[PartsIngest]:
-    """What was written of a load, its table made ready for it.
+    """Open the written parts of a load, with its table ready for them.
 
     Args:
         load: The load.
-        parts: What was written: one part at least, each within the window, and together all rows of it.
+        parts: At least one part, each within the window, which together hold all of its rows.
 
     Raises:
-        ColumnsChanged: Rows would be shaped for the table as it is now in another way than they were.
+        ColumnsChanged: The rows would be mapped to the current table in another way than they were.
         LakeError: The table cannot take such rows; see `table_for`.
     """
     if any(part.window.start < load.window.start or load.window.end < part.window.end for part in parts):
@@ -114,11 +114,11 @@ def open_parts(load: WindowLoad, parts: Sequence[WrittenPart]) -> Iterator[Parts
 
 
 def shape_as_of_now(load: WindowLoad, columns: pa.Schema) -> str:
-    """How rows of some columns would be shaped for a load's table as it is now; see `shape_digest`.
+    """How rows of some columns would be mapped to a load's current table; see `shape_digest`.
 
     Args:
         load: The load.
-        columns: The columns of the rows.
+        columns: The Arrow schema of the rows.
 
     Raises:
         LakeError: The table cannot take such rows; see `table_for`.
@@ -128,7 +128,7 @@ def shape_as_of_now(load: WindowLoad, columns: pa.Schema) -> str:
 
 
 def commit_id_of_parts(parts: Iterable[WrittenPart]) -> str:
-    """The id of the commit of some parts, the same whoever commits them."""
+    """The id of the commit of parts, the same in every process."""
     return hashlib.sha256("\0".join(sorted(part.id for part in parts)).encode()).hexdigest()[:32]
 
 
@@ -137,7 +137,7 @@ def _statistics(load: WindowLoad, parts: Sequence[WrittenPart]) -> WindowStatist
     found.rows = sum(part.files.rows for part in parts)
     found.first_us = min((part.first_us for part in parts if part.first_us is not None), default=None)
     found.last_us = max((part.last_us for part in parts if part.last_us is not None), default=None)
-    # Of one part: those of others may have other columns.
+    # From one part only: other parts may have other columns.
     first = next((part.preview for part in parts if len(part.preview)), None)
     found.head = first.slice(0, PREVIEW_ROWS).to_batches() if first is not None else []
     return found

@@ -1,4 +1,4 @@
-"""Rows that a table cannot take, kept whole in another one until somebody looks at them."""
+"""Quarantine: rows that a table does not take, kept whole in another table for inspection."""
 
 from __future__ import annotations
 
@@ -43,24 +43,23 @@ if TYPE_CHECKING:
 log = logging.getLogger("influx_lake.iceberg")
 
 ROWS_AT_ONCE = 1_000
-"""Rows are turned into text in pieces: a row may hold megabytes, and text of it is larger still."""
+"""Rows are converted to text in slices: a row may hold megabytes, and its text is larger still."""
 _TEXTS = ("reason", "column", "source", "row")
 
 
 class Quarantine:
-    """The rows of one window that do not fit its table: taken out of its batches, committed before the others.
+    """The rows of one window that do not fit its table: removed from its batches, and committed before the others.
 
-    A context; leaving it deletes the files of rows that were not committed.
-
-    They replace what the quarantine held for the window, so that a window that is done again does not double them, and
-    one that fits by now leaves none behind.
+    A context manager; leaving it deletes files of rows that were not committed. The rows replace those that the
+    quarantine held for the window, so that a window that is loaded again does not duplicate them, and one that fits by
+    now leaves none.
 
     Args:
-        load: The load of the window; the table of the quarantine is named `<table>__quarantine`.
-        staged: The load's table; a row does not fit where it has a value in one of its shape's misfits.
-        commit_id: The commit of the table's own rows, which is to follow; kept in that of these.
-        parts: Rows that were taken out already, and written, by whoever wrote a part of the window.
-        ids: The ids of the window's parts, where it was written in such.
+        load: The load of the window; the quarantine's table is named `<table>__quarantine`.
+        staged: The load's table; a row does not fit if it has a value in one of the shape's misfits.
+        commit_id: The id of the commit of the table's own rows, which follows; recorded in this commit too.
+        parts: Quarantined rows that were written already, with parts of the window.
+        ids: The ids of the window's parts, where it was written in parts.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Quarantine:
         ids: Collection[str] = (),
     ) -> None:
         self.target = quarantine_of(load.target)
-        # What of the window is loaded is for the table's own commit to say.
+        # Coverage of the window is recorded by the table's own commit.
         self._load = replace(
             load, target=self.target, complete_until=load.window.start, guard=Unguarded(), tail_of=None, written=None
         )
@@ -91,18 +90,18 @@ class Quarantine:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        # From the commit on, the files are the commit's to delete or to keep.
+        # Once the commit begins, it decides whether the files are deleted or kept.
         if self._writer and not self._handed_over:
             self._writer.abort()
 
     @property
     def rows(self) -> int:
-        """How many rows were taken out."""
+        """The number of quarantined rows."""
         return self._statistics.rows + sum(part.rows for part in self._parts)
 
     @property
     def previous_rows(self) -> int:
-        """How many rows of the window were in quarantine and not in the table, too."""
+        """The number of rows of the window that were in quarantine, and not in the table as well."""
         if not self._is_used or self._there is None or self._is_left_over(self._there):
             return 0
         return self._held
@@ -116,9 +115,9 @@ class Quarantine:
         return count_rows(self._there, self._load.window) if self._there else 0
 
     def _is_left_over(self, there: Table) -> bool:
-        """Whether a run put the window's rows into quarantine and ended before it took them out of the table."""
+        """Whether a run put the window's rows into quarantine and ended before it removed them from the table."""
         last = next((done for done in reversed(there.snapshots()) if self._is_of_window(done)), None)
-        # Between a tagged snapshot and those that led to the current one others may have expired.
+        # Snapshots between a tagged one and the ancestors of the current one may have expired.
         line = list(line_there(self._table.metadata).values())
         if last is None or (line and last.timestamp_ms < line[-1].timestamp_ms):
             return False
@@ -134,10 +133,10 @@ class Quarantine:
         return window.overlaps(self._load.window)
 
     def sift(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Take out the rows that do not fit, and return the others.
+        """Remove the rows that do not fit, and return the others.
 
         Raises:
-            SchemaConflict: A value has no place, and no quarantine either.
+            SchemaConflict: A value has no column, and there is no quarantine.
         """
         if not self._misfits:
             return batch
@@ -150,7 +149,7 @@ class Quarantine:
         return batch.filter(pc.invert(unfit))
 
     def _refuse(self, values: list[pa.Array]) -> None:
-        """Stop where a value has no place, and no quarantine either."""
+        """Raise where a value has no column, and there is no quarantine."""
         pairs = zip(self._misfits, values, strict=True)
         found = [misfit.reason for misfit, there in pairs if misfit.refused and there.true_count]
         if found:
@@ -161,7 +160,7 @@ class Quarantine:
             )
 
     def commit(self) -> None:
-        """Put the rows in the place of the window's, once; without any, before or now, there is no table to make.
+        """Replace the quarantined rows of the window, once; creates no table if there are none, before or now.
 
         Raises:
             LakeError: They were not committed; see `Committer.run`.
@@ -181,14 +180,14 @@ class Quarantine:
         try:
             WindowCommit(self._load, staging, planner, commit_id=self._commit_id).run()
         except AlreadyCommitted:
-            # By another process, which commits the same parts.
+            # Another process committed the same parts.
             return
         except StreamOvertaken:
-            # Of these messages they are there: a run ended before it added the others.
+            # The quarantine has the rows of these messages: an earlier run ended before it added the others.
             log.info("%s has the rows of these messages already", self.target.name)
 
     def hand_over(self) -> PartFiles | None:
-        """Write what was taken out to its end, and leave its commit to whoever commits the part; None without rows."""
+        """Finish writing the quarantined rows, for whoever commits the part; None without rows."""
         if self._writer is None:
             return None
         files = self._writer.finish()
@@ -225,7 +224,7 @@ class Quarantine:
 
     @property
     def _texts(self) -> tuple[str, ...]:
-        """Its columns but for the time: of a table that may hold several measurements also what tells them apart."""
+        """The columns except the time; in a shared table also the column that distinguishes its measurements."""
         return _TEXTS if self.target.share is None else (self.target.share.column, *_TEXTS)
 
     def _found_in(self, row: dict[str, Any]) -> list[Misfit]:
@@ -233,12 +232,12 @@ class Quarantine:
 
 
 def quarantine_of(target: TableTarget) -> TableTarget:
-    """The table for the rows that a table cannot take."""
+    """The quarantine of a table."""
     return TableTarget(
         identifier=(*target.identifier[:-1], target.identifier[-1] + QUARANTINE_SUFFIX),
-        # Its columns are others.
+        # The quarantine has other columns.
         write=target.write.model_copy(update={"bloom_filter": (), "sort_by": None}),
-        # The row itself holds its whole time.
+        # The text of the row holds the time with its nanoseconds.
         types=TypeOptions(nanoseconds=Nanoseconds.TRUNCATE, time_type=target.types.time_type),
         share=target.share,
         erased=target.erased,
@@ -253,7 +252,7 @@ def _json(rows: pa.RecordBatch) -> Iterator[str]:
 
 
 def _readable(column: pa.Array) -> pa.Array:
-    """Times as text, for Python's have no nanoseconds."""
+    """Format times as text, since Python's have no nanoseconds."""
     if not pa.types.is_timestamp(column.type):
         return column
     moments = column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
@@ -261,5 +260,5 @@ def _readable(column: pa.Array) -> pa.Array:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
+    """Format NaN and infinity as text, since JSON has neither."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

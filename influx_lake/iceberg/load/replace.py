@@ -1,4 +1,4 @@
-"""Replaces the rows of one window by others, in one snapshot."""
+"""Replace mode: replaces the rows of one window in one snapshot."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from influx_lake.iceberg.window_result import WindowResult
 def replace_window(load: WindowLoad) -> WindowResult:
     """Replace exactly the rows of a window by those of its source, in one snapshot, or change nothing.
 
-    The table is made on first use. Rows are streamed to files as they come; only then are the files committed, so a
-    failure or a crash at any earlier moment leaves the table as it was.
+    The table is created on first use. Rows are streamed to files, and committed only when all are written, so that a
+    failure or a crash before leaves the table as it was.
 
     Raises:
-        LakeError: Of the class that says what can be done about it; the table is unchanged, but for
+        LakeError: Its class tells what can be done about it; the table is unchanged, except after
             `CommitOutcomeUnknown`.
     """
     with open_ingest(load) as ingest:

@@ -1,4 +1,4 @@
-"""The plan that puts files in the place of a window's."""
+"""Plans the commit that replaces the files of a window."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Replacement:
-    """Plans files in the place of a window's.
+    """Plans the commit that replaces the files of a window.
 
     Attributes:
         load: The load of the window.
-        table: The table as the rows were shaped for it.
-        rows: How many rows were loaded.
+        table: The table that the rows were mapped to.
+        rows: The number of loaded rows.
         written_rows: The files that hold them.
     """
 
@@ -44,13 +44,13 @@ class Replacement:
         self._outside = StraddlingRows(self.load.target, self.load.window)
 
     def plan(self, table: Table) -> Change:
-        """Remove the files of the window, but for the rows that lie outside it, and add those that hold its rows."""
+        """Remove the files of the window, but keep their rows outside it, and add the files of the loaded rows."""
         window, target = self.load.window, self.load.target
         with catalog_errors(f"plan the replacement of {window} in {target.name}"):
             found = files_of(table, window, target.time_column)
             kept = [self._outside.of(table, task) for task in found.straddling]
         removed = tuple(task.file for task in (*found.inside, *found.straddling))
-        # What the split files hold is counted as they are read: others may have deleted rows of them.
+        # Rows of straddling files are counted as they are read: other engines may have deleted some.
         previous = sum(task.file.record_count for task in found.inside) + sum(part.inside for part in kept)
         if self.load.guard.keeps_missing(self.rows, previous):
             return self._merged(table)
@@ -63,16 +63,16 @@ class Replacement:
         )
 
     def written(self) -> list[DataFile]:
-        """The files of the window's rows, of those that lie outside it, and of those that were kept."""
+        """The files of the loaded rows, of rows outside the window, and of rows that were kept."""
         return [*self.written_rows.written(), *self._outside.written(), *(self._merge.written() if self._merge else ())]
 
     def close(self) -> None:
-        """Delete what was buffered to compare rows."""
+        """Delete the rows that were buffered for a join."""
         if self._merge is not None:
             self._merge.close()
 
     def _merged(self, table: Table) -> Change:
-        """Join the rows with the window's instead."""
+        """Join the loaded rows with the window's instead of replacing these."""
         if self._merge is None:
             schema = arrow_schema(self.table.schema())
             merge = Merge(self.load, schema, point_key(self.load.target, schema))

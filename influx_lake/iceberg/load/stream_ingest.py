@@ -1,4 +1,4 @@
-"""The rows of a load as they come from their source."""
+"""The rows of a load, streamed from its source."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from influx_lake.iceberg.writer.writer import write_files
 
 @dataclass(frozen=True, slots=True)
 class StreamIngest(Ingest):
-    """Rows that come from their source.
+    """Rows that are streamed from their source.
 
     Attributes:
-        rows: The rows, as the source has them.
+        rows: The rows of the source.
     """
 
     rows: Rows
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows that the table takes."""
+        """Yield the rows that the table takes."""
         progress, batches = self.load.progress, iter(self.rows)
         while True:
             with progress.reading():
@@ -44,16 +44,16 @@ class StreamIngest(Ingest):
                 progress.add(len(fit))
 
     def write(self, passing: Passing = iter) -> WrittenRows:
-        """Write the rows as they come."""
+        """Write the rows while they are read."""
         files = write_files(self.table, self.load.target, passing(self.batches()), self.shape.schema)
         return WrittenRows(self.load.target, [WrittenFiles(self.table, files)])
 
 
 @contextmanager
 def open_stream(load: WindowLoad) -> Iterator[StreamIngest]:
-    """Read the rows of a load, its table made ready for them.
+    """Read the rows of a load, with its table ready for them.
 
-    Leaving the context ends the reading, and deletes the rows in quarantine that were not committed.
+    Leaving the context ends the reading, and deletes quarantined rows that were not committed.
 
     Raises:
         LakeError: The source cannot be read, or the table cannot take such rows; see `table_for`.

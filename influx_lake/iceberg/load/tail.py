@@ -1,4 +1,4 @@
-"""Adds what is new of a window that is still open, so that it is there minutes after it was written, and once."""
+"""Tails: adds the new rows of a window that is still open, once, minutes after they were written."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 
 
 def tail_window(load: WindowLoad, load_part: Callable[[WindowLoad], WindowResult]) -> list[WindowResult]:
-    """Add the rows of those parts of a window that neither a load nor a tail brought: what lies after the watermark.
+    """Add the rows of those parts of a window that neither a load nor a tail has covered: those after the watermark.
 
     The watermark is in the commit of the rows, so that a tail that is repeated, killed or overtaken adds nothing twice.
-    It does not count as loading: the window stays due. A part without rows is not committed: it is looked at again.
+    The window is not recorded as covered, and stays due. A part without rows is not committed: the next tail reads it
+    again.
 
     Args:
-        load: The load of what there is of the window until now.
+        load: The load of the window up to now.
         load_part: Loads a part of it: `replace_window` or `upsert_window`.
 
     Returns:
-        What was added, in one commit for each part; usually there is one, or none.
+        The results, one for each part; usually there is one, or none.
 
     Raises:
-        LakeError: Of the class that says what can be done about it; the table is unchanged, but for
-            `CommitOutcomeUnknown` and parts that were added before.
+        LakeError: Its class tells what can be done about it; the table is unchanged, except after
+            `CommitOutcomeUnknown`, and by parts that were added before.
     """
     added: list[WindowResult] = []
     idle: set[Window] = set()
@@ -60,13 +61,13 @@ def tail_window(load: WindowLoad, load_part: Callable[[WindowLoad], WindowResult
 
 @dataclass(slots=True)
 class TailPlan:
-    """Plans what a tail adds, for a table in which nobody else loaded any of its time since its rows were read.
+    """Plans a tail, provided that no other run loaded any of its time since its rows were read.
 
     Attributes:
-        planner: Plans the part's commit.
+        planner: Plans the commit of the part.
         target: The table.
         part: The part.
-        before: What held rows of the part before it was read.
+        before: The files that held rows of the part before it was read.
     """
 
     planner: Planner[Change]
@@ -75,10 +76,10 @@ class TailPlan:
     before: SeenFiles
 
     def plan(self, table: Table) -> Change:
-        """Plan, if the part is as it was: else those rows may be newer than these.
+        """Plan the commit, if the part is unchanged: otherwise the table's rows may be newer than these.
 
         Raises:
-            Overtaken: It is not.
+            Overtaken: It has changed.
         """
         if table_state(table).coverage.not_tailed(self.part) != (self.part,):
             raise Overtaken

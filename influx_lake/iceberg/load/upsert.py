@@ -1,4 +1,4 @@
-"""Gives points of a window their new values, adds new ones and keeps the others, in one snapshot."""
+"""Upsert mode: updates points of a window, adds new ones and keeps the others, in one snapshot."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from influx_lake.iceberg.window_result import WindowResult
 
 
 def upsert_window(load: WindowLoad) -> WindowResult:
-    """Join a window's rows with those that the table holds for it: loaded values win, points that are not loaded stay.
+    """Join a window's rows with those of the table: loaded values win, points that are not loaded stay.
 
-    Doing it again leaves the same rows. Points are the same where the target's key and the time are; with
+    It is idempotent. Two rows are the same point if they have the same target's key and time; with
     `write.merge_fields`, a loaded null keeps the table's value.
 
     Raises:
-        LakeError: As `replace_window`.
+        LakeError: As for `replace_window`.
     """
     with open_ingest(load) as ingest, ExitStack() as kept:
         return ingest.commit(_planner(load, ingest, kept))
 
 
 def _planner(load: WindowLoad, ingest: Ingest, kept: ExitStack) -> Merge | KeepUnmatched:
-    """Read the rows, and plan the upsert; what it buffers until it is committed is closed with `kept`."""
+    """Read the rows, and plan the upsert; closing `kept` deletes what is buffered until the commit."""
     target, key = load.target, point_key(load.target, ingest.shape.schema)
-    # Files of sorted rows no longer tell which of two rows of a point came last.
+    # In files of sorted rows, it is lost which of two rows of a point was written last.
     if joins_whole_rows(target):
         schema = arrow_schema(ingest.table.schema())
         merge = kept.enter_context(closing(Merge(load, schema, key, target.write.merge_fields)))

@@ -1,4 +1,4 @@
-"""Writes a part of a window into files, for another process to commit."""
+"""Writes a part of a window to files, which another process commits."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from influx_lake.iceberg.window_load import WindowLoad
 
 
 def write_part(load: WindowLoad, source_rows: int | None = None) -> WrittenPart:
-    """Write the rows of a part of a window; nothing of it is in the table before it is committed with the other parts.
+    """Write the rows of a part of a window to files that are committed later, together with the other parts.
 
-    The table is made on first use, without rows.
+    The table is created on first use, without rows.
 
     Args:
-        load: The load of the part, as it would be if the part were a window of its own.
-        source_rows: How many rows the source counted before.
+        load: The load of the part, as if the part were a window of its own.
+        source_rows: The number of rows that the source counted before.
 
     Raises:
-        LakeError: Of the class that says what can be done about it; none of the files stays.
+        LakeError: Its class tells what can be done about it; all files are deleted.
     """
     began = datetime.now(UTC)
     with open_stream(replace(load, target=_as_they_come(load.target))) as ingest:
@@ -47,7 +47,7 @@ def write_part(load: WindowLoad, source_rows: int | None = None) -> WrittenPart:
 
 
 def _as_they_come(target: TableTarget) -> TableTarget:
-    """The target, its files unsorted where rows are joined later: of one point's, the last counts."""
+    """The target with unsorted files where rows are joined later: the last row of a point counts."""
     if target.write.mode is not WriteMode.UPSERT or not joins_whole_rows(target):
         return target
     return replace(target, write=target.write.model_copy(update={"sort_by": None}))

@@ -1,1 +1,1 @@
-"""Keeps tables fast to read: what is done to files and metadata while the rows stay the same."""
+"""Maintenance: keeps tables fast to read, by changes of files and metadata that leave the rows the same."""

@@ -1,4 +1,4 @@
-"""Compaction of a table: its small files become few, while loads go on."""
+"""Compaction of a table: rewrites small files to few, while loads go on."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 
 COMMIT_BYTES = 4 * 2**30
 COMMIT_GROUPS = 64
-"""How much is committed at once: few snapshots, and not too much that a load may come before."""
+"""Limits of one commit: few snapshots, and little work that is lost when a load is first."""
 MOST_ROUNDS = 3
-"""How often it is looked for what is left; what loads write to meanwhile is found by the next run."""
+"""How often a run selects files again; the next run handles what loads write meanwhile."""
 
 log = logging.getLogger("influx_lake.iceberg")
 
 
 def compact(task: TableTask, options: CompactOptions) -> Maintained:
-    """Rewrite the small files of each cold Iceberg partition, and those that other engines deleted rows of.
+    """Rewrite the small files of each cold Iceberg partition, and those with rows that other engines deleted.
 
-    Rows are streamed, in the order of the table, to files of the target size, written as loads write them. They are
-    proved to be the same, by number and by a hash of their content, before one `replace` snapshot for a group of
-    partitions is committed. What a load, or another engine, replaced meanwhile is left out, and found again by the next
-    run: a load never waits for this, nor fails.
+    Rows are streamed, in the table's sort order, to files of the target size, written as by loads. Their number and a
+    hash of their content prove that they are the same rows, before one `replace` snapshot for a group of partitions is
+    committed. Files that a load or another engine replaced meanwhile are skipped, and selected again by the next run: a
+    load never waits for compaction, and never fails because of it.
 
     Args:
         task: The table.
-        options: Which files.
+        options: Which files are rewritten.
 
     Raises:
         StorageError: A file cannot be read or written; the others are compacted.
-        LakeError: Of the class that says what can be done about it; what was committed before stays.
+        LakeError: Its class tells what can be done about it; earlier commits stay.
     """
     run = _Compaction(task, options)
     table = run.opened()
@@ -78,7 +78,7 @@ def compact(task: TableTask, options: CompactOptions) -> Maintained:
 
 
 def _refusal(table: Table) -> str | None:
-    """Why nothing can be rewritten; None where it can."""
+    """Why no file of the table can be rewritten; None where files can."""
     try:
         check_readable(table)
     except CatalogRefused as refused:
@@ -91,9 +91,9 @@ class _Compaction:
     """One run over a table.
 
     Attributes:
-        done: What was done, in numbers.
+        done: What was done, as numbers by name.
         left: What was left, for people.
-        snapshot_id: The last snapshot that was made.
+        snapshot_id: The last snapshot that was committed.
     """
 
     task: TableTask
@@ -105,14 +105,14 @@ class _Compaction:
     _failures: dict[str, StorageError] = field(default_factory=dict)
 
     def opened(self) -> Table:
-        """The table as it is now, its columns called as its loads know them."""
+        """Load the table as it is now, under the column names of its loads."""
         table = open_table(self.task.catalog, self.task.target.identifier)
         check_not_copied(table, self.task.target.name)
         check_writable(table, self.task.target.name)
         return table
 
     def foresee(self, table: Table) -> None:
-        """Tell what would be done."""
+        """Determine what would be done."""
         selection, sizes = self._select(table), FileSizes.of(table, self.task.target, self.options)
         for group in selection.groups:
             self.done.update(
@@ -124,7 +124,7 @@ class _Compaction:
         self._tell_of_young(selection)
 
     def run(self) -> None:
-        """Rewrite and commit, then what came of it, or of others, meanwhile."""
+        """Rewrite and commit, then repeat for files that appeared meanwhile."""
         for _ in range(MOST_ROUNDS):
             table = self.opened()
             selection = self._select(table)
@@ -146,7 +146,7 @@ class _Compaction:
             return select(table, self.task.target, self.options, self.task.now)
 
     def _rewritten(self, table: Table, groups: Sequence[FileGroup]) -> list[Rewritten]:
-        """The files in the place of groups, but of those that cannot be read."""
+        """Rewrite groups, except those that cannot be read."""
         target, sizes = self.task.target, FileSizes.of(table, self.task.target, self.options)
         order = RowOrder.of(table, target)
         rewritten: list[Rewritten] = []
@@ -164,7 +164,7 @@ class _Compaction:
         return rewritten
 
     def _unreadable(self, group: FileGroup, failure: StorageError) -> None:
-        """Keep a failure for the end, unless the files are gone because another writer replaced them."""
+        """Raise a failure at the end, unless the files are gone because another writer replaced them."""
         if is_there(self.opened(), group.tasks):
             self._failures[group.partition] = failure
         else:
@@ -202,7 +202,7 @@ class _Compaction:
 
 
 def _at_once(groups: Sequence[FileGroup]) -> Iterator[list[FileGroup]]:
-    """Groups that are committed together."""
+    """Split groups into those that are committed together."""
     some: list[FileGroup] = []
     size = 0
     for group in groups:

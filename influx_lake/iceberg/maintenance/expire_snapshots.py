@@ -1,4 +1,4 @@
-"""Drops old snapshots, and the files that only they needed."""
+"""Expires old snapshots, and deletes the files that only they need."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 
 
 def expire_snapshots(task: TableTask, options: ExpireOptions) -> Maintained:
-    """Drop the snapshots that are neither young nor among the newest, nor those of a branch or tag; then their files.
+    """Expire snapshots that are neither young nor among the newest, nor at a branch or tag; then delete their files.
 
-    Nothing of the table's rows changes, nor of what is known of their time and source. Files are deleted only after
-    the table no longer has the snapshots, and only those that none that it has needs: a process that is killed between
-    leaves orphans.
+    The table's rows and its recorded state do not change. Files are deleted only after the table no longer has the
+    snapshots, and only if no remaining snapshot needs them: a process that is killed in between leaves orphans.
 
     Raises:
-        StorageError: Files could not be deleted: the snapshots are dropped all the same.
+        StorageError: Files could not be deleted; the snapshots are expired all the same.
         LakeError: Nothing was done.
     """
     table = open_actual(task)
@@ -58,14 +57,14 @@ def expire_snapshots(task: TableTask, options: ExpireOptions) -> Maintained:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Snapshots that were dropped, and their files; of a dry run those that would be.
+    """Expired snapshots and their files; in a dry run those that would be expired.
 
     Attributes:
-        before: The table as it was.
-        after: As it is.
-        snapshots: How many snapshots.
-        refs: How many branches and tags, whose time was over.
-        deleted: The files.
+        before: The table before.
+        after: The table afterwards.
+        snapshots: The number of snapshots.
+        refs: The number of branches and tags that expired.
+        deleted: The deleted files.
     """
 
     before: Table
@@ -76,14 +75,14 @@ class Dropped:
 
 
 def drop_snapshots(task: TableTask, choose: Callable[[Table], Expiry]) -> Dropped:
-    """Drop snapshots, then the files that only they needed.
+    """Expire snapshots, then delete the files that only they need.
 
     Args:
         task: The table, and whether it is a dry run.
-        choose: Which, of the table as it is now; asked again for each try to commit.
+        choose: Chooses what expires of the table as it is now; called for each attempt to commit.
 
     Raises:
-        StorageError: Files could not be deleted: the snapshots are dropped all the same.
+        StorageError: Files could not be deleted; the snapshots are expired all the same.
         LakeError: Nothing was done.
     """
     before = open_actual(task)
@@ -92,13 +91,13 @@ def drop_snapshots(task: TableTask, choose: Callable[[Table], Expiry]) -> Droppe
         with catalog_errors(f"find the files that {task.target.name} would no longer need"):
             files = no_longer_named(before.metadata, _after(before.metadata, expiry), before.io)
         return Dropped(before, before, len(expiry.snapshots), len(expiry.refs), Deleted.of(files))
-    # What is gone is known only from the metadata before, also of a try whose outcome the catalog did not tell.
+    # Only the earlier metadata tells what was removed, also by an attempt whose outcome the catalog did not tell.
     seen: dict[int, Snapshot] = {}
     refs: set[str] = set()
 
     def plan(table: Table) -> tuple[TableUpdate, ...]:
         nonlocal before
-        # A commit makes the table that it is asked of the new one.
+        # A commit replaces the metadata of the table object that it is called on.
         before = copy(table) if not seen else before
         expiry = choose(table)
         seen.update((each.snapshot_id, each) for each in table.metadata.snapshots)
@@ -140,7 +139,7 @@ def _updates(metadata: TableMetadata, expiry: Expiry) -> tuple[TableUpdate, ...]
 
 
 def _after(metadata: TableMetadata, expiry: Expiry) -> TableMetadata:
-    """What a table would name without its expired snapshots."""
+    """The metadata of a table without its expired snapshots."""
     leaving = set(expiry.snapshots)
     return metadata.model_copy(
         update={

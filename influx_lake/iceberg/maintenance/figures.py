@@ -1,4 +1,4 @@
-"""How many files, snapshots and bytes a table has, told from its metadata alone."""
+"""Counts the files, snapshots and bytes of a table from its metadata alone."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableFigures:
-    """What a table's current snapshot consists of.
+    """The figures of a table's current snapshot.
 
     Attributes:
         partitions: Iceberg partitions that have files.
         data_files: Data files.
-        small_files: Those of them below the size that was asked about.
+        small_files: Data files below the given size.
         data_bytes: The size of all data files.
-        rows: Rows in them, those that deletes take away included.
-        delete_files: Files of deletes.
+        rows: Rows in them, including those that delete files delete.
+        delete_files: Delete files.
         manifests: Manifests.
-        snapshots: Snapshots that the table keeps.
-        metadata_files: Metadata files that the table names, the current one included.
+        snapshots: Snapshots of the table.
+        metadata_files: Metadata files that the table lists, including the current one.
     """
 
     partitions: int = 0
@@ -43,7 +43,7 @@ class TableFigures:
 
 
 def table_figures(table: Table, small_file_size: int) -> TableFigures:
-    """Count.
+    """Count the figures of a table.
 
     Args:
         table: The table.
@@ -52,7 +52,7 @@ def table_figures(table: Table, small_file_size: int) -> TableFigures:
     metadata, snapshot = table.metadata, table.current_snapshot()
     manifests = manifests_of(snapshot, table.io) if snapshot else []
     partitions: set[tuple[int, Record]] = set()
-    # Counted one by one: the files of a large table are many megabytes in memory.
+    # Counted one by one: the list of a large table's files takes many megabytes.
     counts: Counter[str] = Counter()
     for manifest in manifests:
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):

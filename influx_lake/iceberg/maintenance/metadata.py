@@ -1,4 +1,4 @@
-"""Removes metadata files of earlier states: each commit leaves one, which nothing removes."""
+"""Removes metadata files of earlier table states: each commit leaves one, and no other maintenance removes them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from pyiceberg.table.update import TableUpdate
 
 KEPT = "write.metadata.previous-versions-max"
-"""The table property: how many earlier metadata files a table names."""
+"""The table property: how many earlier metadata files a table lists."""
 _KEPT_BY_DEFAULT = 100
 
 
 def metadata(task: TableTask, options: MetadataOptions) -> Maintained:
-    """Delete the metadata files of earlier states, but for the newest, which the table still names.
+    """Delete the metadata files of earlier states, except the newest, which the table still lists.
 
-    The table is told how many it is to name, where that is another number than it does. A file that it does not name
-    may be that of a commit which is being made: it is left for a day.
+    The table property with the number of listed files is set where it differs. A file that the table does not list may
+    belong to a commit under way: it is kept for a day.
 
     Raises:
         StorageError: Files could not be listed, or deleted.
@@ -46,7 +46,7 @@ def metadata(task: TableTask, options: MetadataOptions) -> Maintained:
         old, others = _unnamed(task, after, there, {name_of(path) for path in named}, set(map(name_of, parted)))
     if not task.dry_run:
         delete_for_good(after.io, old, task.target.name)
-    # Where the table says so (`write.metadata.delete-after-commit.enabled`) the commit has deleted some of them.
+    # With `write.metadata.delete-after-commit.enabled` the commit has deleted some of them.
     deleted = Deleted.of(old)
     return Maintained(
         kind=Kind.METADATA,
@@ -61,7 +61,7 @@ def metadata(task: TableTask, options: MetadataOptions) -> Maintained:
 
 
 def _told(task: TableTask, wanted: int) -> Table:
-    """The table, after it was told how many metadata files it is to name."""
+    """Set the number of metadata files that the table lists; returns the table afterwards."""
     from pyiceberg.table.update import SetPropertiesUpdate
 
     def plan(table: Table) -> tuple[TableUpdate, ...]:
@@ -88,7 +88,7 @@ def _folder(metadata: TableMetadata) -> str:
 def _unnamed(
     task: TableTask, table: Table, there: list[StoredFile], named: set[str], parted: set[str]
 ) -> tuple[dict[str, int], int]:
-    """The table's files that it does not name and that may go, with their sizes; and how many are another table's."""
+    """The table's unlisted files that may be deleted, with sizes; and the number of those of another table."""
     since = task.now - SHORTEST_ORPHAN_AGE
     unnamed = [
         file

@@ -1,4 +1,4 @@
-"""Removes files of a table's folders that it does not need: of loads that failed, of metadata that lost a race."""
+"""Removes orphans from a table's folders: files of failed loads, and metadata of lost commits."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _OF_ICEBERG = (".parquet", ".orc", ".avro", ".puffin", ".stats", *METADATA, SUFFIX)
-"""How the names of files end that tables have, and those of parts that were to be committed; others are nobody's
-orphans."""
+"""The endings of files that belong to tables, or to parts that wait for their commit; other files are no orphans."""
 _CHECKSUM = ".crc"
-"""Hadoop's local file system writes `.NAME.crc` beside each file."""
+"""The ending of checksum files: Hadoop's local file system writes `.NAME.crc` beside each file."""
 
 
 def remove_orphans(task: TableTask, options: OrphanOptions) -> Maintained:
-    """Delete the files below the table's folders that are old enough and that no snapshot, branch or tag of it needs.
+    """Delete files below the table's folders that are old enough and that no snapshot, branch or tag of it needs.
 
-    A file that is young may be one of a load that is about to commit it; so may be one whose age the store does not
-    tell. Files that are not Iceberg's are left.
+    A young file may belong to a load that is about to commit it; so may a file whose age the store does not tell. Files
+    that are not Iceberg's are left.
 
     Raises:
-        TableUnsupported: Files of another table are in the same folders.
+        TableUnsupported: The same folders hold files of another table.
         StorageError: Files could not be listed, or deleted.
         LakeError: Nothing was done.
     """
@@ -50,7 +49,7 @@ def remove_orphans(task: TableTask, options: OrphanOptions) -> Maintained:
         named.add(table)
         found = _Found.below(table, named, task.now - options.older_than)
     check_of_table(table, found.metadata)
-    # What was committed since is needed, however long its files took.
+    # Files that were committed since are needed, however old they are.
     now = open_actual(task)
     with catalog_errors(f"find the files that {task.target.name} needs"):
         named.add(now)
@@ -77,14 +76,14 @@ def remove_orphans(task: TableTask, options: OrphanOptions) -> Maintained:
 
 @dataclass(slots=True)
 class _Found:
-    """What is below a table's folders.
+    """The files below a table's folders.
 
     Attributes:
-        files: How many files.
-        old: Those that its metadata do not name, and that are old enough, with their sizes.
-        young: Those that are too young for that, or do not tell their age.
-        foreign: Those that no table has.
-        metadata: Metadata files that are not named.
+        files: The number of files.
+        old: Files that the table's metadata does not reference and that are old enough, with their sizes.
+        young: Files that are too young, or whose age is unknown.
+        foreign: Files that belong to no table.
+        metadata: Metadata files that are not referenced.
     """
 
     files: int = 0
@@ -127,7 +126,7 @@ class _Found:
 
 
 def _judged_by(path: str) -> str:
-    """The name of a file, or of the one that it is the checksum of."""
+    """The name of a file; of a checksum file that of the file it belongs to."""
     name = name_of(path)
     is_checksum = name.startswith(".") and name.endswith(_CHECKSUM)
     return name[1:].removesuffix(_CHECKSUM) if is_checksum else name

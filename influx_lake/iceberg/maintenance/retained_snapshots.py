@@ -1,4 +1,4 @@
-"""Which snapshots of a table stay, and what of the table's state is kept of those that do not."""
+"""Which snapshots of a table are retained, and which recorded state is kept of the expired ones."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Expiry:
 
     Attributes:
         snapshots: The ids of snapshots.
-        refs: Branches and tags that said themselves how long they are to be kept, and whose time is over.
-        properties: Properties of the table that change with it; an empty one goes.
+        refs: Branches and tags whose own retention is over.
+        properties: Table properties that change with it; an empty value removes one.
     """
 
     snapshots: tuple[int, ...]
@@ -42,16 +42,16 @@ class Expiry:
 
 
 def expiring(table: Table, options: ExpireOptions, now: datetime) -> Expiry:
-    """What expires of a table by age, by Iceberg's rules.
+    """Determine what expires of a table by age, by Iceberg's rules.
 
     Each branch keeps its newest snapshots, and those that are young enough, down to the first that is neither; a tag
-    keeps its snapshot; one of no branch and no tag is kept as long as it is young. What a branch or tag says itself
-    (`min-snapshots-to-keep`, `max-snapshot-age-ms`, `max-ref-age-ms`) takes the place of the options.
+    keeps its snapshot; a snapshot without branch or tag is kept as long as it is young. The settings of a branch or tag
+    itself (`min-snapshots-to-keep`, `max-snapshot-age-ms`, `max-ref-age-ms`) override the options.
 
     Args:
         table: The table as it is now.
-        options: How many, and how young, snapshots are kept.
-        now: The time that ages are told from.
+        options: How many snapshots, and how old ones, are retained.
+        now: The time that ages are relative to.
     """
     metadata = table.metadata
     since = (now - options.older_than - EPOCH) // _MILLISECOND
@@ -70,11 +70,11 @@ def expiring(table: Table, options: ExpireOptions, now: datetime) -> Expiry:
 
 
 def expiry_of(table: Table, leaving: Iterable[int], refs: tuple[str, ...] = ()) -> Expiry:
-    """The expiry of some snapshots, whatever is known by them alone, and of branches and tags, which have to go first.
+    """The expiry of given snapshots, with the state that only they record, and of branches and tags, which go first.
 
     Args:
         table: The table as it is now.
-        leaving: The ids of the snapshots; none is that of a branch or tag that stays.
+        leaving: The ids of the snapshots; none of them may be that of a branch or tag that stays.
         refs: The branches and tags.
     """
     leaving = set(leaving)
@@ -111,7 +111,7 @@ def _ancestors(metadata: TableMetadata, snapshot_id: int) -> Iterable[Snapshot]:
 
 
 def _without(table: Table, kept: set[int], refs: tuple[str, ...]) -> Expiry:
-    """The expiry of all snapshots but some, and of those that are needed to know what these hold."""
+    """The expiry of all snapshots but these, and those that record their state."""
     metadata = table.metadata
     states: dict[int, KeptState] = {}
     # Bounded by the snapshots, each of which is kept at most once.
@@ -134,7 +134,7 @@ def _without(table: Table, kept: set[int], refs: tuple[str, ...]) -> Expiry:
 
 
 def _said(lineage: Lineage, snapshot_id: int) -> str | None:
-    """The whole state that a snapshot's summary says, or that is kept of it."""
+    """The complete state in a snapshot's summary, or the one that is kept of it."""
     if (kept := lineage.kept(snapshot_id)) is not None:
         return kept.text
     snapshot = lineage.find(snapshot_id)
@@ -142,7 +142,7 @@ def _said(lineage: Lineage, snapshot_id: int) -> str | None:
 
 
 def _keep_state(table: Table, snapshot: Snapshot, kept: set[int], states: dict[int, KeptState]) -> None:
-    """See to it that the state with a snapshot of others is known: by the load before it, or by what is kept."""
+    """Keep the state of a snapshot by another tool: by retaining the load before it, or in a property."""
     metadata = table.metadata
     recorded = kept_states(metadata)
     if snapshot.snapshot_id in recorded:

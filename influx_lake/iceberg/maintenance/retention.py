@@ -1,4 +1,4 @@
-"""Drops rows that are older than they are to be kept: files that hold nothing else, by their metadata alone."""
+"""Retention: drops files all of whose rows are older than they are to be kept, by their metadata alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _EARLIEST = datetime(1000, 1, 1, tzinfo=UTC)
-"""No time of InfluxDB's is that old, and pyiceberg reads no year of fewer digits."""
+"""Earlier than any time in InfluxDB; pyiceberg reads no year of fewer digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Keeping:
     """How long the rows of a measurement are kept.
 
     Attributes:
-        since: From when on at a time, where one of its windows begins; None: all are.
-        most: How much time may be dropped at once.
-        share: Whose rows, where the table holds several measurements.
+        since: The time from which on rows are kept, at a given time: the start of a window; None: all are.
+        most: The longest range of time that may be dropped at once.
+        share: The measurement, where the table holds several.
     """
 
     since: Callable[[datetime], datetime | None]
@@ -52,9 +52,9 @@ class _KeptSince:
     """From when on rows are kept.
 
     Attributes:
-        moment: From this time on.
-        most: How much time may be dropped at once.
-        share: Whose rows, where the table holds several measurements.
+        moment: The time from which on rows are kept.
+        most: The longest range of time that may be dropped at once.
+        share: The measurement, where the table holds several.
     """
 
     moment: datetime
@@ -63,18 +63,18 @@ class _KeptSince:
 
     @property
     def past(self) -> Window:
-        """The time before."""
+        """The time before `moment`."""
         return Window(_EARLIEST, self.moment)
 
 
 def retention(task: TableTask, options: Sequence[Keeping]) -> Maintained:
     """Drop the files of a table all of whose rows are older than they are kept; that time is no longer loaded.
 
-    Rows in a file that has younger ones, too, are dropped with these: no file is rewritten. The files are deleted when
-    the snapshots before expire.
+    Old rows in a file that also has younger ones stay until those are old too: no file is rewritten. The files are
+    deleted when earlier snapshots expire.
 
     Raises:
-        TooMuchAtOnce: It would be more time than may be dropped at once; a dry run tells what.
+        TooMuchAtOnce: It would drop a longer range of time than allowed at once; a dry run tells what.
         LakeError: Nothing was done.
     """
     table = open_actual(task)
@@ -127,18 +127,18 @@ class _Plan:
     table: Table | None = None
 
     def plan(self, table: Table) -> FileChange:
-        """Remove the files that are wholly of the past."""
+        """Remove the files that lie entirely in the past."""
         self.table = table
         with catalog_errors(f"find the files of {self.task.target.name} that are not kept any longer"):
             removed = {file.file_path: file for kept in self.kept for file in self._past(table, kept)}
         return FileChange(removed=tuple(removed.values()), nothing_new=not removed)
 
     def written(self) -> list[DataFile]:
-        """No file is."""
+        """No file is written."""
         return []
 
     def check(self, change: FileChange) -> None:
-        """Stop a change that takes more time than may be dropped at once."""
+        """Refuse a change that drops a longer range of time than allowed at once."""
         for said in self.too_much(change):
             raise TooMuchAtOnce(
                 f"{self.task.target.name}: {said}",
@@ -147,7 +147,7 @@ class _Plan:
             )
 
     def too_much(self, change: FileChange) -> tuple[str, ...]:
-        """What of a change is more than may be dropped at once, in words."""
+        """Describe what exceeds the range of time that may be dropped at once; empty where nothing does."""
         if self.table is None or not change.removed:
             return ()
         time_id = time_field(as_known(self.table), self.task.target.time_column).field_id
@@ -174,13 +174,13 @@ class _Plan:
 
 
 def _of(kept: Sequence[_KeptSince], share: str | None) -> _KeptSince | None:
-    """What is said of a measurement, or of a table that is one's own."""
+    """The retention of a measurement; of the table's only one without `share`."""
     of_share = (each for each in kept if share is None or (each.share is not None and each.share.value == share))
     return next(of_share, None)
 
 
 def _without(state: TableState, kept: _KeptSince | None) -> TableState:
-    """What is known, but for the time that is not kept."""
+    """The recorded state, without the time that is not kept."""
     if kept is None:
         return state
 

@@ -1,4 +1,4 @@
-"""Few manifests in the place of many, several in the place of a large one: what every plan of a query reads."""
+"""Rewrites manifests: joins small ones and splits large ones, since every query plan reads them."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 LARGE = 2
-"""A manifest of more than so many times the target size is split."""
+"""A manifest of more than this multiple of the target size is split."""
 ENTRIES_AT_ONCE = 20_000
-"""How many files are put in the order of their partitions at once: each is a few kilobytes in memory."""
+"""The number of files that are sorted by partition at once: each takes a few kilobytes of memory."""
 
 
 def rewrite_manifests(task: TableTask, options: ManifestOptions) -> Maintained:
-    """Write the small and the large manifests of a table anew, each for neighbouring partitions; its files stay.
+    """Rewrite the small and the large manifests of a table, each for neighbouring partitions; its files stay.
 
     Args:
         task: The table.
-        options: From how many manifests on.
+        options: The number of manifests from which on it is done.
 
     Raises:
-        LakeError: Of the class that says what can be done about it; the table is unchanged.
+        LakeError: Its class tells what can be done about it; the table is unchanged.
     """
     table = open_table(task.catalog, task.target.identifier)
     check_writable(table, task.target.name)
@@ -61,7 +61,7 @@ def rewrite_manifests(task: TableTask, options: ManifestOptions) -> Maintained:
         try:
             committed = Committer(commit).run()
         except NothingNew:
-            # Another was first.
+            # Another run was first.
             done = {}
         else:
             snapshot_id = committed.snapshot_id
@@ -87,16 +87,16 @@ class _Plan:
     options: ManifestOptions
 
     def plan(self, table: Table) -> FileChange:
-        """Nothing but the manifests, if there are enough."""
+        """Change no file; nothing is new where too few manifests are worth rewriting."""
         return FileChange(nothing_new=not _worth_rewriting(table, self.options))
 
     def written(self) -> list[DataFile]:
-        """No file is."""
+        """No file is written."""
         return []
 
 
 class RewriteManifests(ReplaceFiles):
-    """A snapshot with the same files as its parent in fewer manifests."""
+    """A snapshot with the files of its parent in rewritten manifests."""
 
     def _deleted_entries(self) -> list[ManifestEntry]:
         head = self._transaction.table_metadata.snapshot_by_name(self._target_branch)
@@ -120,7 +120,7 @@ class RewriteManifests(ReplaceFiles):
         return manifests
 
     def _joined(self, spec_id: int, manifests: Sequence[ManifestFile]) -> Iterator[ManifestFile]:
-        """Manifests of the target size with the files of others."""
+        """Write the files of manifests to manifests of the target size."""
         entries = self._entries(manifests)
         entry = next(entries, None)
         while entry is not None:
@@ -133,7 +133,7 @@ class RewriteManifests(ReplaceFiles):
             yield writer.to_manifest_file()
 
     def _entries(self, manifests: Sequence[ManifestFile]) -> Iterator[ManifestEntry]:
-        """The files of manifests, in the order of their partitions, some at a time."""
+        """Yield the files of manifests, sorted by partition, some at a time."""
         waiting: list[ManifestEntry] = []
         for manifest in manifests:
             waiting += manifest.fetch_manifest_entry(self._io, discard_deleted=True)
@@ -144,7 +144,7 @@ class RewriteManifests(ReplaceFiles):
 
 
 def _worth_rewriting(table: Table, options: ManifestOptions) -> Sequence[ManifestFile]:
-    """The manifests to rewrite; none where there are too few small ones for it, and no large one."""
+    """The manifests to rewrite; empty where there are too few small ones, and no large one."""
     snapshot = table.current_snapshot()
     if snapshot is None:
         return ()
@@ -163,13 +163,13 @@ def _of_wrong_size(manifests: Sequence[ManifestFile], size: int) -> list[Manifes
 
 
 def _is_large(manifest: ManifestFile, size: int) -> bool:
-    """Whether several come of it, for each of which a query reads less."""
+    """Whether it can be split into several, of which a query reads fewer bytes."""
     files = (manifest.added_files_count or 0) + (manifest.existing_files_count or 0)
     return files > 1 and manifest.manifest_length > LARGE * size
 
 
 def _partition(entry: ManifestEntry) -> list[tuple[bool, Any]]:
-    """What a file's partition is sorted by; nulls first."""
+    """The sort key of a file's partition; nulls first."""
     partition = entry.data_file.partition
     values = [partition[place] for place in range(len(partition))]
     return [(value is not None, value) for value in values]

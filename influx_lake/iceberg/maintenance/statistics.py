@@ -1,4 +1,4 @@
-"""Counts distinct values of columns, as theta sketches in a Puffin file: Trino and Spark plan joins with them."""
+"""Counts distinct values of columns, as theta sketches in a Puffin file, with which Trino and Spark plan joins."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from pyiceberg.types import NestedField
 
 THETA = "apache-datasketches-theta-v1"
-"""The type of a blob with a compact theta sketch of a column's values."""
+"""The blob type of a compact theta sketch of a column's values."""
 _DISTINCT = "ndv"
 """The property of such a blob with the number of distinct values."""
 
 
 def statistics(task: TableTask, options: StatisticsOptions) -> Maintained:
-    """Count the distinct values of columns, of the tags where none are named, and say so for the current snapshot.
+    """Count the distinct values of columns (by default of the tags), and record them for the current snapshot.
 
-    The columns are read, a batch at a time; a sketch has some ten kilobytes however many values there are, and is
-    exact up to some thousands of them. A snapshot whose columns are counted is not read again.
+    Columns are read batch by batch; a sketch takes some ten kilobytes, however many values there are, and is exact up
+    to some thousands of them. A snapshot that has sketches of the columns is not read again.
 
     Raises:
-        ConfigurationError: A column is not there, or of a type whose values are not counted.
+        ConfigurationError: A column does not exist, or has a type whose values are not counted.
         MissingExtra: DataSketches is not installed.
         LakeError: Nothing was done.
     """
@@ -60,12 +60,12 @@ def statistics(task: TableTask, options: StatisticsOptions) -> Maintained:
 def _fields(table: Table, options: StatisticsOptions, task: TableTask) -> list[NestedField]:
     from pyiceberg.types import DoubleType, LongType, StringType, TimestampType, TimestamptzType
 
-    # What other engines hash of a value is what DataSketches hashes of these.
+    # For these types, DataSketches hashes the same bytes as other engines do.
     kinds = (StringType, LongType, DoubleType, TimestampType, TimestamptzType)
     there = {field.name: field for field in as_known(table).schema().fields}
     names = options.columns or [name for name in _tags(table) if name in there]
     unknown = [name for name in names if name not in there]
-    # Tags of the long layout are one map; nobody named it.
+    # The tags of the long layout are one map, which `columns` does not name.
     unfit = [name for name in options.columns if name in there and not isinstance(there[name].field_type, kinds)]
     if unknown or unfit:
         name = (unknown or unfit)[0]
@@ -78,7 +78,7 @@ def _fields(table: Table, options: StatisticsOptions, task: TableTask) -> list[N
 
 
 def _tags(table: Table) -> list[str]:
-    """The columns that loads said are tags, of any of its measurements."""
+    """The tags that loads recorded, of any measurement in the table."""
     known = states_to_carry_on(table) or {}
     return list(dict.fromkeys(name for state in known.values() for name in state.tags or ()))
 
@@ -119,7 +119,7 @@ def _count(task: TableTask, table: Table, snapshot: Snapshot, fields: Sequence[N
 
 
 def _sketched(table: Table, fields: Sequence[NestedField]) -> tuple[list[Blob], int]:
-    """A sketch of each column, and how many rows were read."""
+    """A sketch of each column, and the number of rows that were read."""
     try:
         from datasketches import update_theta_sketch
     except ModuleNotFoundError as error:
@@ -146,7 +146,7 @@ def _sketched(table: Table, fields: Sequence[NestedField]) -> tuple[list[Blob], 
 
 
 def _feed(sketch: Any, values: pa.Array) -> None:
-    """Give a sketch each value of a batch once: it takes them one by one."""
+    """Update a sketch with each distinct value of a batch: it takes them one by one."""
     distinct = pc.unique(values)
     if pa.types.is_dictionary(distinct.type):
         distinct = distinct.dictionary_decode()

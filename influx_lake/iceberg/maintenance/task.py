@@ -1,4 +1,4 @@
-"""Maintenance of one table: what is given to it, and what it did."""
+"""Maintenance of one table: the task and its result."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 GC_ENABLED = "gc.enabled"
-"""The table property: whether its files may be deleted when it needs them no more."""
+"""The table property: whether its files may be deleted once it no longer needs them."""
 _LOOKED_AT = ("_found", "_before", "_after")
-"""How the names of numbers end that tell of no change."""
+"""The endings of figures that count what was found, and not what changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class TableTask:
 
     Attributes:
         catalog: The catalog of the table.
-        target: The table, whole, and how its files are written.
-        run_id: The run that does it; kept in the snapshots that it makes.
-        now: The time that ages are told from.
-        dry_run: Only find out what would be done.
+        target: The whole table, and the options with which its files are written.
+        run_id: The run that does it; recorded in its snapshots.
+        now: The time that ages are relative to.
+        dry_run: Only determine what would be done.
     """
 
     catalog: Catalog
@@ -46,19 +46,19 @@ class TableTask:
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """What one kind of maintenance did to a table, or would do.
+    """The result of one kind of maintenance of a table.
 
     Attributes:
-        kind: What was done.
+        kind: The kind of maintenance.
         table: `namespace.table`.
         before: The table's figures before it.
-        after: Those afterwards; of a dry run those of before.
-        done: What was done, in numbers, by name: files_removed, bytes_removed, ...
-        dry_run: Whether it was only found out.
-        snapshot_id: The snapshot that it made; None where it made none.
-        left: What was left as it is, and why, for people.
-        files: The first of the files that it removed, or would remove.
-        statements: What a query engine was asked to run, where it was one's work, or would be.
+        after: Those afterwards; in a dry run those before.
+        done: What was done, as numbers by name: files_removed, bytes_removed, ...
+        dry_run: Whether it is only what would be done.
+        snapshot_id: The snapshot that it committed; None where it committed none.
+        left: What was left, and why, for people.
+        files: The first of the files that were removed, or would be.
+        statements: The statements that a query engine ran, or would run.
     """
 
     kind: Kind
@@ -74,30 +74,30 @@ class Maintained:
 
     @property
     def is_something(self) -> bool:
-        """Whether anything was done, or would be."""
+        """Whether anything changed, or would."""
         return any(number for name, number in self.done.items() if not name.endswith(_LOOKED_AT))
 
     @property
     def summary(self) -> str:
-        """What was done, in numbers, for people; empty where nothing was."""
+        """The figures, for people; empty where nothing changed."""
         counts = self.done.items() if self.is_something else ()
         return ", ".join(f"{name.replace('_', ' ')}: {number:,}" for name, number in counts if number)
 
 
 def open_actual(task: TableTask) -> Table:
-    """Load the table, its columns called as it calls them itself.
+    """Load the table, under its own column names.
 
     Raises:
-        CatalogError: There is no such table, or the catalog cannot tell.
+        CatalogError: There is no such table, or the catalog fails.
     """
     return actual(open_table(task.catalog, task.target.identifier))
 
 
 def kept_files(table: Table) -> str | None:
-    """Why no snapshot of a table may be dropped and no file be deleted, for people; None where they may.
+    """Why no snapshot of a table may be expired and no file deleted, for people; None where they may.
 
-    Iceberg's `gc.enabled` is false where a table shares files with another, as a copy that Spark's `snapshot` makes of
-    one: what this table needs no more, the other reads still.
+    Iceberg's `gc.enabled` is false for a table that shares files with another, such as a copy by Spark's `snapshot`:
+    the other table still reads files that this one no longer needs.
     """
     from pyiceberg.utils.properties import property_as_bool
 
@@ -107,5 +107,5 @@ def kept_files(table: Table) -> str | None:
 
 
 def figures_of(task: TableTask, table: Table) -> TableFigures:
-    """The table's figures; a file is small below three quarters of the size that loads write."""
+    """The table's figures; a file is small below three quarters of the target size of loads."""
     return table_figures(table, WriteSettings.of(table, task.target).target_file_size * 3 // 4)

@@ -1,1 +1,1 @@
-"""Joining rows that are loaded with those of the table."""
+"""Joins loaded rows with those of the table."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("influx_lake.iceberg")
 
 REPLACED_OTHERS = "influx-lake.replaced-others"
-"""The snapshot's property for them."""
+"""The property of a snapshot's summary: the number of rows that were replaced by rows with other tags."""
 
 
 @dataclass(slots=True)
@@ -45,11 +45,11 @@ class Outcome:
     """The result of a join.
 
     Attributes:
-        held: How many rows the joined files held for the window.
-        rows: How many rows the join has.
-        kept: How many of them were not loaded.
+        held: Rows of the window in the joined files.
+        rows: Rows of the join.
+        kept: Rows of the join that were not loaded.
         files: The files of the join.
-        others: How many rows were replaced by rows with other tags.
+        others: Rows that were replaced by rows with other tags.
     """
 
     held: int = 0
@@ -61,15 +61,15 @@ class Outcome:
 
 @dataclass(slots=True)
 class Merge:
-    """Plans the join of loaded rows with those of a window, again whenever somebody else changed the window's files.
+    """Plans the join of loaded rows with those of a window, anew whenever another writer changed the window's files.
 
-    The loaded rows are buffered until the commit took place, on disk where they are many.
+    The loaded rows are buffered until the commit, on disk where they are many.
 
     Attributes:
         load: The load of the window.
-        schema: The table's schema when the rows came, as they are read.
-        key: What tells points apart.
-        merge_fields: Let a null that comes keep the value that is there.
+        schema: The table's schema when the rows were mapped to it, as they are read.
+        key: The key of the points.
+        merge_fields: Whether a loaded null keeps the table's value.
     """
 
     load: WindowLoad
@@ -105,7 +105,7 @@ class Merge:
             self._coming.add(batch)
 
     def plan(self, table: Table) -> Change:
-        """Replace the window's files that share times with the loaded rows by files of the join."""
+        """Replace the window's files that overlap the loaded rows in time by files of the join."""
         with catalog_errors(f"plan the merge of {self.load.window} into {self.load.target.name}"):
             found = files_of(table, self.load.window, self._time)
             touched, untouched = touched_by(table, found, self._time, self._first_us, self._last_us)
@@ -122,11 +122,11 @@ class Merge:
         )
 
     def written(self) -> list[DataFile]:
-        """The files of every join, and of the rows that lie outside the window."""
+        """The files of every join, and of rows outside the window."""
         return [*(file for outcome in self._joined.values() for file in outcome.files), *self._outside.written()]
 
     def close(self) -> None:
-        """Delete what was buffered, and close the files that a failure left half read."""
+        """Delete the buffered rows, and close files that were not read to their end."""
         self._reading.close()
         self._coming.close()
         self._points.close()
@@ -172,17 +172,17 @@ class Merge:
 
 
 def joins_whole_rows(target: TableTarget) -> bool:
-    """Whether the rows of an upsert are needed in the order in which they come: their files are then written anew."""
+    """Whether an upsert needs the rows in the order of the source: their files are then written anew."""
     return bool(target.write.merge_fields or target.write.sort_by)
 
 
 def replaced_others(count: int) -> dict[str, str]:
-    """The note of a snapshot on rows that were replaced by rows with other tags, which `write.key` leaves out."""
+    """The note of a snapshot about rows that were replaced by rows with other tags, which `write.key` leaves out."""
     return {REPLACED_OTHERS: str(count)} if count else {}
 
 
 def log_replaced(notes: Mapping[str, str], target: TableTarget, window: Window) -> None:
-    """Warn of such rows, once they are gone."""
+    """Warn of such rows, after the commit."""
     if count := notes.get(REPLACED_OTHERS):
         left_out = ", ".join(tag for tag in target.tags or () if tag not in target.key)
         log.warning(
@@ -199,7 +199,7 @@ def log_replaced(notes: Mapping[str, str], target: TableTarget, window: Window) 
 def touched_by(
     table: Table, found: WindowFiles, time_column: str, first_us: int | None, last_us: int | None
 ) -> tuple[list[FileScanTask], list[FileScanTask]]:
-    """The files of a window that may hold rows of a stretch of time, and those that do not."""
+    """The files of a window that may hold rows in a range of time, and those that do not."""
     if first_us is None or last_us is None:
         return [], [*found.inside, *found.straddling]
     time_id = time_field(table, time_column).field_id
@@ -213,14 +213,14 @@ def touched_by(
 
 
 def held_by(table: Table, untouched: list[FileScanTask], found: WindowFiles, load: WindowLoad) -> int:
-    """How many rows of a window lie in files that stay as they are; of files that also hold others they are counted."""
+    """The rows of a window in files that stay as they are; those of straddling files are counted by reading."""
     if all(task not in found.straddling for task in untouched):
         return sum(task.file.record_count for task in untouched)
     return count_rows(table, load.window, load.target.time_column)
 
 
 def as_read(batches: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.RecordBatch]:
-    """Batches in the table's columns, with the types of its files: dictionaries stay.
+    """Cast batches to the table's columns and the types of its files; dictionaries stay.
 
     Raises:
         DataRefused: A value does not fit its column exactly.

@@ -1,4 +1,4 @@
-"""Adds files beside the rows of a window whose points were not loaded: a merge that does not rewrite them."""
+"""Merge without rewriting loaded files: adds them beside the window's rows whose points were not loaded."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The rows of the table's files.
+    """The kept rows of the table's files.
 
     Attributes:
-        held: How many rows of the window they hold.
-        rows: How many of them are kept: their keys were not loaded.
-        files: The files of those.
-        others: How many rows are replaced by rows with other tags.
+        held: Rows of the window in these files.
+        rows: Those of them that are kept: their keys were not loaded.
+        files: The files of the kept rows.
+        others: Rows that were replaced by rows with other tags.
     """
 
     held: int
@@ -53,14 +53,14 @@ class _Kept:
 class KeepUnmatched:
     """Plans the files of the loaded rows beside the unmatched rows of the window: those whose keys were not loaded.
 
-    Of the window's files only the key columns are read, and the unmatched rows whole.
+    Only the key columns of the window's files are read, and all columns of the unmatched rows.
 
     Attributes:
         load: The load of the window.
-        table: The table as the rows were shaped for it.
+        table: The table that the rows were mapped to.
         written_rows: The files of the loaded rows.
-        statistics: Of these rows.
-        points: Their keys.
+        statistics: The statistics of the loaded rows.
+        points: The keys of the loaded rows.
         other: Their keys by all of their tags.
     """
 
@@ -79,7 +79,7 @@ class KeepUnmatched:
         self._outside = StraddlingRows(self.load.target, self.load.window)
 
     def plan(self, table: Table) -> Change:
-        """Replace the window's files that share times with the loaded rows by theirs and the unmatched rows'."""
+        """Replace the window's files that overlap the loaded rows in time by those of loaded and of unmatched rows."""
         with catalog_errors(f"plan the upsert of {self.load.window} into {self.load.target.name}"):
             found = files_of(table, self.load.window, self._time)
         touched, untouched = touched_by(table, found, self._time, self.statistics.first_us, self.statistics.last_us)
@@ -108,7 +108,7 @@ class KeepUnmatched:
         ]
 
     def close(self) -> None:
-        """Delete what was buffered, and close the files that a failure left half read."""
+        """Delete what was buffered, and close files that were not read to their end."""
         self._reading.close()
         self.points.close()
         self.other.close()
@@ -120,7 +120,7 @@ class KeepUnmatched:
         state = frozenset([layout_of(table), *(file.file_path for file in files)])
         if state not in self._kept:
             held = others = 0
-            # The tags that the key leaves out are read to tell how many rows of other points go.
+            # The tags that the key leaves out are read to count rows that are replaced by rows with other tags.
             columns = table.schema().select(*self.points.key.all, *self.points.key.tags)
 
             def points() -> Iterator[pa.RecordBatch]:
@@ -154,7 +154,7 @@ class KeepUnmatched:
         return self._reading.enter_context(closing(read_tasks(table, tasks, wanted, columns, text)))
 
     def _merged(self, table: Table) -> Change:
-        """Join whole rows instead: of rows with one key the last has to be found."""
+        """Join whole rows instead: of several rows with one key the last one counts."""
         if self._merge is None:
             schema = arrow_schema(self.table.schema())
             self._merge = Merge(self.load, schema, self.points.key)

@@ -18,14 +18,14 @@ _BELOW = "below microseconds"
 
 @dataclass(frozen=True, slots=True)
 class KeyedRows:
-    """Rows, and the id of each one's key."""
+    """Rows, with the id of each one's key."""
 
     rows: pa.Table
     numbers: Numbers
 
 
 def keyed(coming: pa.Table, held: pa.Table, key: PointKey) -> tuple[KeyedRows, KeyedRows]:
-    """Give ids to the keys of two sets of rows, whatever types they have; null is a value of its own."""
+    """Assign ids to the keys of two sets of rows, of any types; null is a value of its own."""
     keys, codes, distinct = (_keys(coming, key), _keys(held, key)), _zeros(len(coming) + len(held)), 1
     for name in (*key.columns, key.time, _BELOW):
         values, count = _coded(pa.concat_arrays([chunk for part in keys for chunk in part.column(name).chunks]))
@@ -43,7 +43,7 @@ def last_of_each_key(coming: KeyedRows, key: PointKey) -> KeyedRows:
     """The last row of each key, in the order of the rows.
 
     Raises:
-        DataRefused: The key takes rows for those of one point that are of several.
+        DataRefused: Rows of several points have the same key.
     """
     order = np.argsort(coming.numbers, kind="stable")
     ordered = coming.numbers[order]
@@ -58,7 +58,7 @@ def last_of_each_key(coming: KeyedRows, key: PointKey) -> KeyedRows:
 
 
 def coalesced(coming: KeyedRows, held: KeyedRows, key: tuple[str, ...]) -> pa.Table:
-    """Loaded rows, their nulls replaced by the table's values of the same keys."""
+    """Loaded rows, with the table's values of the same keys in place of nulls."""
     gaps = [field.name for field in coming.rows.schema if field.name not in key and coming.rows[field.name].null_count]
     if not gaps or not len(held.rows):
         return coming.rows
@@ -75,13 +75,13 @@ def coalesced(coming: KeyedRows, held: KeyedRows, key: tuple[str, ...]) -> pa.Ta
 
 
 def _places(coming: Numbers, held: Numbers) -> pa.Array:
-    """The place of the table's first row with each loaded key; null where there is none."""
+    """The index of the table's first row with each loaded key; null where there is none."""
     order = np.argsort(held, kind="stable")
     ordered = held[order]
     if best_sort(coming) == "stable":
         places = order[places_in(ordered, coming)]
     else:
-        # In order they are found in a fraction of the time that it takes to jump to and fro.
+        # Sorted look-ups take a fraction of the time of random ones.
         sought, places = np.argsort(coming), np.empty(len(coming), np.int64)
         places[sought] = order[places_in(ordered, coming[sought])]
     return pa.array(places, mask=held[places] != coming)
@@ -93,7 +93,7 @@ def _keys(rows: pa.Table, key: PointKey) -> pa.Table:
 
 
 def _coded(values: pa.Array) -> tuple[pa.Array, int]:
-    """Small numbers for the values of a column, and how many they may be."""
+    """Encode the values of a column as small integers; returns them and the upper bound of distinct values."""
     if (pa.types.is_timestamp(values.type) or pa.types.is_int64(values.type)) and not values.null_count:
         numbers = values.cast(pa.int64())
         ends = pc.min_max(numbers).as_py()

@@ -1,4 +1,4 @@
-"""The keys of a stream of points, kept as int64 ids, to test other points for membership."""
+"""The keys of a stream of points, as int64 ids, to test other points for membership."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _BITS = 63
 
 
 class KeySet:
-    """The set of a window's point keys, each an int64 id: equal where time and series are, in the order of time.
+    """The set of a window's point keys, each an int64 id: equal for equal time and series, and ordered by time.
 
     Args:
         key: The key.
-        window: The window that the rows are in.
+        window: The window of the rows.
 
     Attributes:
         times: The times of the recorded rows.
-        exact: Whether an id has room for every recorded key; if not, the keys themselves have to be compared.
+        exact: Whether every recorded key fits an id; if not, the keys themselves have to be compared.
     """
 
     def __init__(self, key: PointKey, window: Window) -> None:
@@ -44,7 +44,7 @@ class KeySet:
         self._recorded = SortedInt64Set()
 
     def record(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Record the keys of batches as they pass through."""
+        """Record the keys of batches while passing them through."""
         for batch in batches:
             numbers = self.of(batch)
             self.exact = self.exact and not (numbers & self._no_series == self._no_series).any()
@@ -55,7 +55,7 @@ class KeySet:
 
     @cached_property
     def distinct(self) -> bool:
-        """Whether no two of the recorded rows are known to have one key; asked once all are recorded."""
+        """Whether the recorded rows are known to have distinct keys; to be called once all are recorded."""
         if not self.exact:
             return False
         with closing(SortedInt64Set()) as none:
@@ -64,7 +64,7 @@ class KeySet:
             )
 
     def of(self, batch: pa.RecordBatch) -> Numbers:
-        """The id of each row's key; one that no recorded key has where an id has no room for it."""
+        """The id of each row's key; an id that no recorded key has where the key does not fit one."""
         series = np.minimum(self._series.of(batch), self._no_series)
         times = _microseconds(batch.column(self.key.time)) - self._window.start_us
         if self._per_us > 1:
@@ -79,7 +79,7 @@ class KeySet:
         """The times of rows whose keys are not in the set.
 
         Returns:
-            Stretches of time [start, end), in microseconds since 1970, few of them, oldest first.
+            Ranges of time [start, end), in microseconds since 1970; few of them, oldest first.
         """
         found: list[tuple[int, int]] = []
         gap = (self._window.end_us - self._window.start_us) // _STRETCHES
@@ -93,19 +93,19 @@ class KeySet:
         return found
 
     def filter_unmatched(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The rows whose keys are not in the set."""
+        """Yield the rows whose keys are not in the set."""
         for batch in batches:
             unmatched = self.not_in(self.of(batch))
             if unmatched.any():
                 yield batch.filter(pa.array(unmatched))
 
     def not_in(self, numbers: Numbers) -> Mask:
-        """Which of some ids are not in the set."""
+        """The mask of the ids that are not in the set."""
         return ~self._recorded.contains(numbers)
 
     @property
     def in_memory(self) -> bool:
-        """Whether look-ups of any keys are cheap; else those of a short stretch of time at once are."""
+        """Whether look-ups of any keys are cheap; else only those within a short range of time are."""
         return self._recorded.in_memory
 
     def close(self) -> None:
@@ -113,16 +113,16 @@ class KeySet:
         self._recorded.close()
 
     def _time_of(self, number: np.int64) -> int:
-        """A point's time, in microseconds since 1970."""
+        """The time of an id, in microseconds since 1970."""
         return (int(number) >> self._series_bits) // self._per_us + self._window.start_us
 
 
 class DisplacedRows:
-    """Counts rows of the table that are replaced by rows with other tags: `write.key` may leave out tags.
+    """Counts rows of the table that are replaced by rows with other tags, where `write.key` leaves out tags.
 
     Args:
         key: The key by `write.key`.
-        window: The window that the rows are in.
+        window: The window of the rows.
     """
 
     def __init__(self, key: PointKey, window: Window) -> None:
@@ -130,11 +130,11 @@ class DisplacedRows:
         self._points = KeySet(whole, window) if key.tags else None
 
     def record(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Record the keys of loaded batches, with all of their tags, as they pass through."""
+        """Record the keys of loaded batches, with all of their tags, while passing them through."""
         return iter(batches) if self._points is None else self._points.record(batches)
 
     def replaced(self, held: pa.RecordBatch, points: KeySet) -> int:
-        """How many of the table's rows are replaced, and by none with the same tags."""
+        """The number of the table's rows that are replaced, and by none with the same tags."""
         if self._points is None or not (points.exact and self._points.exact):
             return 0
         come = ~points.not_in(points.of(held))
@@ -147,7 +147,7 @@ class DisplacedRows:
 
 
 def _join_on(stretches: list[tuple[int, int]], start: int, end: int, gap: int) -> None:
-    """Add a stretch, joined to the one before where that is near: a few long ones are read faster than many."""
+    """Add a range, or extend the last one where it is near: a few long ranges are read faster than many short ones."""
     if stretches and start - stretches[-1][1] <= gap:
         stretches[-1] = (stretches[-1][0], end)
     else:
@@ -155,7 +155,7 @@ def _join_on(stretches: list[tuple[int, int]], start: int, end: int, gap: int) -
 
 
 def _microseconds(times: pa.Array) -> Numbers:
-    """Whole microseconds, floored: a cast cuts towards 1970."""
+    """Whole microseconds, rounded down: a cast rounds towards 1970."""
     if times.type.unit != "ns":
         times = times.cast(pa.timestamp("us", times.type.tz))
         return np.asarray(times.cast(pa.int64()))

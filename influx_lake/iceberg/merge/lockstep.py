@@ -1,4 +1,4 @@
-"""Compares two sorted streams batch by batch while their points are equal."""
+"""Compares two sorted streams batch by batch while their keys are equal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Lockstep:
     Args:
         one: A stream.
         other: The other, of the same schema.
-        number: The ids of the keys of a batch.
+        number: Returns the ids of the keys of a batch.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Lockstep:
         self._other = _Stream(other, number)
 
     def while_equal(self) -> Iterator[tuple[KeyedRows, KeyedRows]]:
-        """The rows of both whose keys are equal, up to the first that differ."""
+        """Yield the rows of both whose keys are equal, up to the first difference."""
         while count := min(self._one.available(), self._other.available()):
             equal = _equal(self._one.numbers[:count], self._other.numbers[:count])
             if equal:
@@ -51,7 +51,7 @@ class _Stream:
         self.numbers: Numbers = np.empty(0, np.int64)
 
     def available(self) -> int:
-        """How many rows can be taken at once; 0 at the end."""
+        """The number of rows that can be taken at once; 0 at the end."""
         while not len(self.numbers) and (batch := next(self._batches, None)) is not None:
             self._head, self.numbers = batch, self._number(batch)
         return len(self.numbers)

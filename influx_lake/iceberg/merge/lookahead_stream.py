@@ -21,7 +21,7 @@ class RemainingTimes:
 
     @classmethod
     def of(cls, times: Iterable[pa.Array]) -> RemainingTimes:
-        """From the times of all rows in the stream's order, in microseconds; none of them null."""
+        """Compute it from the times of all rows, in the stream's order and in microseconds, without nulls."""
         ahead = cls()
         for part in times:
             if len(part):
@@ -32,14 +32,14 @@ class RemainingTimes:
         """Add a batch.
 
         Args:
-            rows: How many.
-            least_us: The least of their times, in microseconds since 1970.
+            rows: The number of its rows.
+            least_us: The minimum of their times, in microseconds since 1970.
         """
         self._ends.append(rows + (self._ends[-1] if self._ends else 0))
         self._least.append(least_us)
 
     def after(self, rows: int) -> int | None:
-        """The least time after so many rows; None at the end."""
+        """The minimum time after a number of rows; None at the end."""
         if len(self._from) < len(self._least):
             self._from = list(accumulate(reversed(self._least), min))[::-1]
         place = bisect_right(self._ends, rows)
@@ -48,12 +48,12 @@ class RemainingTimes:
 
 @dataclass(slots=True)
 class LookaheadStream:
-    """The rest of a batch stream, with the minimum of its remaining times.
+    """A batch stream, with the minimum time of its remaining rows.
 
     Attributes:
         batches: The rows.
-        ahead: The times of the whole stream.
-        gone: How many of its rows were taken already.
+        ahead: The suffix minimum of the whole stream's times.
+        gone: The number of rows that were taken already.
     """
 
     batches: Iterator[pa.RecordBatch]
@@ -61,7 +61,7 @@ class LookaheadStream:
     gone: int = 0
 
     def before(self, end_us: int) -> Iterator[pa.RecordBatch]:
-        """Batches until no remaining row is older than a moment; they may hold later rows, too."""
+        """Yield batches until no remaining row is before a time; they may also hold later rows."""
         while (least := self.ahead.after(self.gone)) is not None and least < end_us:
             batch = next(self.batches)
             self.gone += len(batch)

@@ -23,15 +23,15 @@ from influx_lake.iceberg.spill.sorted_int64_set import is_in_sorted
 class MergeJoin:
     """Joins loaded rows with the table's, of the same schema, by their keys.
 
-    While the keys of both streams are equal and in the same order, as they are where a window is loaded again, they are
-    joined in lockstep. From the first difference on both are bucketed by time, and the buckets joined.
+    While the keys of both streams are equal and in the same order, as they are when a window is loaded again, they are
+    joined in lockstep. From the first difference on, both are bucketed by time, and joined bucket by bucket.
 
     Attributes:
         points: The keys of the loaded rows, all of them recorded.
         window: The window of both.
         schema: The schema of both.
         merge_fields: Whether a loaded null keeps the table's value.
-        kept: How many of the table's rows have keys that were not loaded.
+        kept: The number of the table's rows whose keys were not loaded.
     """
 
     points: KeySet
@@ -46,12 +46,12 @@ class MergeJoin:
         held: Iterator[pa.RecordBatch],
         held_times: Callable[[], Iterable[pa.Array]],
     ) -> Iterator[pa.RecordBatch]:
-        """Every key of either, once: with the loaded values where it was loaded, and of these with the last.
+        """Yield every key of either stream once: with the loaded values where it was loaded, and the last of these.
 
         Args:
             coming: The loaded rows.
             held: The table's rows.
-            held_times: Reads the times of these, in the same order.
+            held_times: Reads the times of the table's rows, in the same order.
         """
         alike = 0
         if self.points.distinct:

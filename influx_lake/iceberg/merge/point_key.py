@@ -15,13 +15,13 @@ from influx_lake.iceberg.target import TableTarget
 
 @dataclass(frozen=True, slots=True)
 class PointKey:
-    """The columns of a table that tell its points apart.
+    """The columns of a table that identify its points.
 
     Attributes:
-        columns: Those that do at one and the same time.
-        time: The column of time, in microseconds.
-        nanoseconds: The column of whole times, where the table has one; null in rows from before it had.
-        tags: The tags that are not among `columns`: rows of one point have the same of each.
+        columns: Those besides the time.
+        time: The time column, in microseconds.
+        nanoseconds: The column for nanoseconds, where the table has one; null in rows from before it had.
+        tags: The tags that are not in `columns`: rows with the same key must not differ in them.
     """
 
     columns: tuple[str, ...]
@@ -31,14 +31,14 @@ class PointKey:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every column that is needed."""
+        """Every column of the key."""
         return (*self.columns, self.time, *((self.nanoseconds,) if self.nanoseconds else ()))
 
     def check_last(self, kept: pa.Table, dropped: pa.Table) -> None:
-        """Check that rows which are to be dropped are of the same points as those that are kept in their place.
+        """Check that dropped rows belong to the same points as the rows that are kept in their place.
 
         Raises:
-            DataRefused: The key takes points of the source for one that its tags tell apart.
+            DataRefused: Points of the source with different tags have the same key.
         """
         for tag in self.tags:
             one, other = (decoded(rows.column(tag)) for rows in (dropped, kept))
@@ -55,18 +55,18 @@ class PointKey:
                 )
 
     def text_of(self, columns: pa.Schema) -> tuple[str, ...]:
-        """The columns that are text, which Parquet keeps as numbers already."""
+        """The string columns of the key, which Parquet files hold as dictionaries."""
         return tuple(
             name for name in self.columns if name in columns.names and pa.types.is_string(columns.field(name).type)
         )
 
     def encoded(self, columns: pa.Schema) -> pa.Schema:
-        """The columns of a table with the text of the key as dictionaries: a fraction of its size, fast to compare."""
+        """A table's schema with the key's strings as dictionaries: a fraction of their size, and fast to compare."""
         kind, text = pa.dictionary(pa.int32(), pa.string()), self.text_of(columns)
         return pa.schema([column.with_type(kind) if column.name in text else column for column in columns])
 
     def below_microseconds(self, rows: pa.RecordBatch | pa.Table) -> pa.Array | None:
-        """How many nanoseconds each row's time has beyond its microseconds; None where no row can have any."""
+        """The nanoseconds of each row's time beyond its microseconds; None where no row can have any."""
         if self.nanoseconds is None or self.nanoseconds not in rows.schema.names:
             return None
         whole = pc.multiply(
@@ -80,10 +80,10 @@ def point_key(target: TableTarget, columns: pa.Schema) -> PointKey:
 
     Args:
         target: The table.
-        columns: The columns of the rows, as the table has them.
+        columns: The Arrow schema of the rows, as mapped to the table.
 
     Raises:
-        DataRefused: A column of the key does not come.
+        DataRefused: The rows lack a column of the key.
     """
     missing = [name for name in target.key if name not in columns.names]
     if missing:

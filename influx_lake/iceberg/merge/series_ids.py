@@ -14,20 +14,20 @@ from influx_lake.iceberg.columns.schema import plain_type
 from influx_lake.iceberg.spill.sorted_int64_set import Numbers
 
 _FEW = 2**20
-"""Up to so many possible combinations in a batch, ids are looked up in an array."""
+"""Up to this many possible combinations in a batch, ids are looked up in an array."""
 _STREAMS = 2
 _UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True)
 class _Combinations:
-    """Dictionaries of the columns.
+    """Dictionaries of the columns, with what is known of them.
 
     Attributes:
-        dictionaries: The same.
+        dictionaries: The dictionaries.
         numbers: The ids of their values.
-        sizes: How many they have.
-        series: The id of each combination that was met, by the places of its values; None where there are too many.
+        sizes: The numbers of their values.
+        series: The id of each combination seen so far, by the indices of its values; None where too many are possible.
     """
 
     dictionaries: list[pa.Array]
@@ -37,7 +37,7 @@ class _Combinations:
 
 
 class SeriesIds:
-    """Dense ids, from 0, of the combinations of values of some columns; null is a value too."""
+    """Assigns dense ids, from 0, to the combinations of values of some columns; null is a value too."""
 
     def __init__(self, columns: tuple[str, ...]) -> None:
         self._columns = columns
@@ -70,7 +70,7 @@ class SeriesIds:
         return series
 
     def _known(self, dictionaries: list[pa.Array]) -> _Combinations:
-        """What is known of dictionaries: batches of a stream often share theirs, and two streams are read in turns."""
+        """Look up dictionaries: batches of a stream often share theirs, and two streams are read in turns."""
         for known in self._recent:
             if all(map(_are_alike, known.dictionaries, dictionaries)):
                 return known
@@ -88,7 +88,7 @@ class SeriesIds:
 
 
 class _ValueIds:
-    """Dense ids of values, in the order in which they are first seen."""
+    """Assigns dense ids to values, in the order of their first appearance."""
 
     def __init__(self) -> None:
         self._known: pa.Array | None = None
@@ -107,12 +107,12 @@ class _ValueIds:
 
 
 def _are_alike(one: pa.Array, other: pa.Array) -> bool:
-    """Whether two dictionaries certainly have the same values: of floats Arrow takes -0.0 for 0.0."""
+    """Whether two dictionaries certainly have the same values; False for floats, where Arrow takes -0.0 for 0.0."""
     return one.type == other.type and not pa.types.is_floating(one.type) and bool(one.equals(other))
 
 
 def _encoded(values: pa.Array) -> pa.DictionaryArray:
-    """The values as a dictionary and indices that are never null; text of any layout as one type."""
+    """Encode values as a dictionary with indices that are never null; strings of any layout as one type."""
     if is_map(values.type):
         values = as_texts(values)
     if not pa.types.is_dictionary(values.type):
@@ -121,7 +121,7 @@ def _encoded(values: pa.Array) -> pa.DictionaryArray:
 
 
 def _plainly(values: pa.DictionaryArray) -> pa.DictionaryArray:
-    # A column that a file lacks is read as large text, and batches of one window are compared with each other.
+    # A column that a file lacks is read as large_string, and batches of a window are compared with each other.
     kind = plain_type(values.dictionary.type)
     if values.dictionary.type == kind:
         return values

@@ -1,4 +1,4 @@
-"""Rows outside of a window, or of other measurements, in files with rows of it: rewritten into files of their own."""
+"""Rows outside a window, or of other measurements, in files that straddle it: rewritten to files of their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A file's number of rows that are to be replaced, and the files of the others."""
+    """The number of rows of a file that are replaced, and the files of its other rows."""
 
     inside: int
     files: tuple[DataFile, ...]
@@ -29,10 +29,10 @@ class Kept:
 
 @dataclass(slots=True)
 class StraddlingRows:
-    """Rewrites the rows of straddling files that lie outside a window or are of other measurements, once per file.
+    """Rewrites rows of straddling files that lie outside a window or belong to other measurements, once per file.
 
     Attributes:
-        target: How they are written.
+        target: The table, and the options with which its files are written.
     """
 
     target: TableTarget
@@ -40,7 +40,7 @@ class StraddlingRows:
     _kept: dict[str, Kept] = field(default_factory=dict)
 
     def of(self, table: Table, task: FileScanTask) -> Kept:
-        """The other rows of a file, without those that its delete files delete."""
+        """The other rows of a file, without those that delete files delete."""
         seen = "\n".join([layout_of(table), task.file.file_path, *sorted(file.file_path for file in task.delete_files)])
         if seen not in self._kept:
             self._kept[seen] = self._write(table, task)

@@ -1,4 +1,4 @@
-"""Rows bucketed by time, spilled to disk when they are many, so that two sets are joined bucket by bucket."""
+"""Rows bucketed by time, spilled to disk when they are many, so that two sets can be joined bucket by bucket."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from influx_lake.row_buffer import RowBuffer
 
 BUCKETS = 64
 PAIR_BYTES = 64 * 2**20
-"""How much of two sets is joined at once; a bucket with more is split again, down to a microsecond."""
+"""The most bytes of two sets that are joined at once; a larger bucket is split again, down to a microsecond."""
 IN_MEMORY_BYTES = 32 * 2**20
-"""How much waits before it is written out."""
+"""The most bytes that are buffered before they are written to disk."""
 
 
 class TimeBuckets:
-    """Rows of one schema in buckets of equal length of time.
+    """Rows of one schema in buckets of equal duration.
 
     Args:
         schema: The rows' schema.
         time_column: A column of timestamps in microseconds.
         start_us: The first time, in microseconds since 1970.
-        end_us: The end of time: no row is at it or after.
+        end_us: The end of the time range, exclusive.
     """
 
     def __init__(self, schema: pa.Schema, time_column: str, start_us: int, end_us: int) -> None:
@@ -53,7 +53,7 @@ class TimeBuckets:
             self.add(batch)
 
     def drop(self, number: int) -> None:
-        """Delete a bucket; nothing may be added to it, or to one before it, afterwards."""
+        """Delete a bucket; afterwards no rows may be added to it, or to one before it."""
         self._slices[number].close()
         self._gone = number + 1
 
@@ -62,11 +62,11 @@ class TimeBuckets:
         return self._slices[number].size
 
     def is_finest(self) -> bool:
-        """Whether a bucket is a microsecond, and cannot be split."""
+        """Whether a bucket is a microsecond long, and cannot be split."""
         return self._width <= 1
 
     def finer(self, number: int) -> TimeBuckets:
-        """A bucket, split into buckets."""
+        """Split a bucket into buckets."""
         start = self.start_us + number * self._width
         cut = TimeBuckets(self.schema, self._time_column, start, start + self._width)
         for batch in self._slices[number].read():
@@ -78,7 +78,7 @@ class TimeBuckets:
         return pa.Table.from_batches(self._slices[number].read(), self.schema)
 
     def ordered(self, rows: LookaheadStream) -> Iterator[pa.RecordBatch]:
-        """The rows of a stream in any order, bucket by bucket."""
+        """Yield the rows of a stream, in any order, bucket by bucket."""
         for number in range(BUCKETS):
             self.take(number, rows)
             yield from self._slices[number].read()
@@ -108,14 +108,14 @@ class TimeBuckets:
 def pairs(
     one: TimeBuckets, ones: LookaheadStream, other: TimeBuckets, others: LookaheadStream
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """The buckets of two streams, oldest first, as much of both at once as fits in memory.
+    """Yield the buckets of two streams, oldest first, with as much of both at once as fits in memory.
 
-    Streams that are roughly in the order of time are not buffered: a bucket is done with when both are past it.
+    Streams in rough time order are hardly buffered: a bucket is complete once both streams are past it.
 
     Args:
-        one: Takes the first stream; without rows.
+        one: Buffers the first stream; empty.
         ones: The first stream.
-        other: Takes the second one; without rows, and of the same bounds.
+        other: Buffers the second stream; empty, and with the same bounds.
         others: The second stream.
     """
     for number in range(BUCKETS):
@@ -127,7 +127,7 @@ def pairs(
 
 
 def filled(buckets: TimeBuckets) -> Iterator[pa.Table]:
-    """The buckets of a set that is whole, as much as fits in memory at once."""
+    """Yield the buckets of a complete set, with as much at once as fits in memory."""
     for number in range(BUCKETS):
         if buckets.size(number) > PAIR_BYTES and not buckets.is_finest():
             with closing(buckets.finer(number)) as finer:
@@ -137,7 +137,7 @@ def filled(buckets: TimeBuckets) -> Iterator[pa.Table]:
 
 
 def filled_pairs(one: TimeBuckets, other: TimeBuckets) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """The buckets of two sets that are whole already, and of the same bounds, as much of both as fits in memory."""
+    """Yield the buckets of two complete sets with the same bounds, with as much of both as fits in memory."""
     for number in range(BUCKETS):
         yield from _pairs_of(number, one, other)
 

@@ -1,4 +1,4 @@
-"""Files of rows that wait for their commit, written again where the table they are for has become another."""
+"""Files of rows that wait for their commit, rewritten where the table has changed since they were written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class WrittenFiles:
     """Files of rows.
 
     Attributes:
-        table: The table that they were written for, as it was then.
+        table: The table that they were written for, in its state at the time.
         files: The files.
     """
 
@@ -36,15 +36,15 @@ class WrittenFiles:
 
 @dataclass(slots=True)
 class WrittenRows:
-    """Files of rows that wait for their commit, for the table as it is then.
+    """Files of rows that wait for their commit to the table as it is then.
 
     Another writer may take the field ids that new columns were to get, or change the partition spec. Then the files are
-    read back and written anew, from disk and not from the source: their ids must never name another's columns.
+    read back and rewritten, from disk and not from the source: their field ids must never denote another's columns.
 
     Attributes:
         target: The table.
-        parts: The files; several where they were not all written for the table in the same state.
-        kept: Whether the files stay where they are not committed: others know of them.
+        parts: The files; several where they were written for different states of the table.
+        kept: Whether the files stay if they are not committed, since other processes know of them.
     """
 
     target: TableTarget
@@ -54,19 +54,19 @@ class WrittenRows:
 
     @property
     def empty(self) -> bool:
-        """Whether there is no file."""
+        """Whether there are no files."""
         return not any(part.files for part in self.parts)
 
     def of(self, table: Table) -> list[DataFile]:
-        """The files with the rows for a table.
+        """The files of the rows, in the layout of a table.
 
         Raises:
-            StorageError: They cannot be read, or written again.
+            StorageError: They cannot be read or rewritten.
         """
         return [file for number in range(len(self.parts)) for file in self._part_of(number, table)]
 
     def read(self, schema: pa.Schema) -> Generator[pa.RecordBatch]:
-        """The rows, in the columns of a table in a later state, as its rows are read.
+        """Yield the rows, in the columns of a later state of the table, as its rows are read.
 
         Raises:
             StorageError: They cannot be read.
@@ -77,7 +77,7 @@ class WrittenRows:
                     yield padded(batch, schema)
 
     def written(self) -> list[DataFile]:
-        """Every file that goes where it is not committed."""
+        """Every file to delete if it is not committed."""
         files = [] if self.kept else [file for part in self.parts for file in part.files]
         return [*files, *(file for again in self._again.values() for file in again)]
 
@@ -97,13 +97,13 @@ class WrittenRows:
 
 
 def layout_of(table: Table) -> str:
-    """What files depend on that are written for a table: its columns with their ids and types, and its partitions."""
+    """What files for a table depend on: its columns with field ids and types, partition spec and sort order."""
     columns = [f"{field.field_id} {field.name} {field.field_type}" for field in table.schema().fields]
     return f"{columns} {table.spec()} {table.sort_order()}"
 
 
 def read_written(table: Table, files: Iterable[DataFile]) -> Generator[pa.RecordBatch]:
-    """The rows of files that were written for a table and are not part of it yet, as the table's are read."""
+    """Yield the rows of files that were written for a table and are not committed yet, as the table's are read."""
     from pyarrow.parquet import ParquetFile
 
     schema = arrow_schema(table.schema())
@@ -111,13 +111,13 @@ def read_written(table: Table, files: Iterable[DataFile]) -> Generator[pa.Record
         for file in files:
             with table.io.new_input(file.file_path).open() as stream:
                 for batch in ParquetFile(stream).iter_batches():
-                    # Files have the table's columns in its order, under names that Parquet allows.
+                    # Files have the table's columns in its order, under names that Avro allows.
                     columns = [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
                     yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def padded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch in the columns of a schema that others may have widened since."""
+    """Pad a batch to a schema that other writers may have widened since."""
     if batch.schema == schema:
         return batch
     come = frozenset(batch.schema.names)
@@ -129,7 +129,7 @@ def padded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _suit(written_for: Table, table: Table) -> bool:
-    """Whether the columns of files are those of a table, and their partitions and order too."""
+    """Whether files written for one state of a table suit another: columns, partition spec and sort order."""
     there = {field.field_id: field for field in table.schema().fields}
     columns = all(
         field.field_id in there
