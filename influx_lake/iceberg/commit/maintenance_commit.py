@@ -68,7 +68,7 @@ class MaintenanceCommit:
         return "Run the maintenance again"
 
     def check(self, table: Table) -> None:
-        """Check that the table's files are its own."""
+        """Check that the table's files are not those of another lake."""
         check_not_copied(table, self.target.name)
 
     def plan(self, table: Table) -> tuple[StagedTable, FileChange]:

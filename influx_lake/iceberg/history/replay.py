@@ -72,7 +72,7 @@ class Replay:
         return f"publish {self.window} in"
 
     def check(self, table: Table) -> None:
-        """Check that the table's files are its own."""
+        """Check that the table's files are not those of another lake."""
         check_not_copied(table, self.target.name)
 
     def plan(self, table: Table) -> tuple[StagedTable, Change]:

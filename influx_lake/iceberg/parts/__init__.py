@@ -1,1 +1,1 @@
-"""Data files that were written for a window somewhere else, described so that one process can commit them all."""
+"""Data files of parts of a window, written by any processes and described so that one process can commit them all."""

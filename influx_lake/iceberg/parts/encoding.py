@@ -1,4 +1,4 @@
-"""Written parts as JSON: what one process hands to another, and what is kept beside the files."""
+"""Encodes written parts as JSON, for transfer between processes and for the records beside the files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyiceberg.types import PrimitiveType, StructType
 
 FORMAT = 1
-"""The version of the JSON; others are not read."""
+"""The version of the JSON; other versions are refused."""
 
 _PLAIN = ("record_count", "file_size_in_bytes", "split_offsets", "sort_order_id")
 _BY_COLUMN = ("column_sizes", "value_counts", "null_value_counts", "nan_value_counts")
@@ -27,7 +27,7 @@ _BOUNDS = ("lower_bounds", "upper_bounds")
 
 
 def encoded(part: WrittenPart) -> bytes:
-    """A part as JSON, in UTF-8."""
+    """Encode a part as JSON, in UTF-8."""
     facts = {
         "format": FORMAT,
         "id": part.id,
@@ -47,10 +47,10 @@ def encoded(part: WrittenPart) -> bytes:
 
 
 def decoded(text: bytes) -> WrittenPart:
-    """Read what `encoded` wrote.
+    """Decode a part.
 
     Raises:
-        StorageError: It is something else, or of another version.
+        StorageError: The text is something else, or of another version.
     """
     try:
         return _part(json.loads(text))
@@ -152,12 +152,12 @@ def _file_of(facts: Mapping[str, Any], partition: StructType, spec_id: int) -> D
 def _types(partition: StructType) -> list[PrimitiveType]:
     from pyiceberg.types import PrimitiveType
 
-    # A partition field has no other.
+    # Partition fields have primitive types only.
     return [field.field_type for field in partition.fields if isinstance(field.field_type, PrimitiveType)]
 
 
 def _pairs(values: Mapping[int, Any] | None) -> Sequence[tuple[int, Any]]:
-    """JSON's objects have no whole numbers as keys."""
+    """Encode a mapping as pairs, since keys of JSON objects are strings."""
     return list((values or {}).items())
 
 

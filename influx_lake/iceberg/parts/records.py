@@ -1,4 +1,4 @@
-"""Where written parts are noted: beside the table's data, so that every process that reaches the table sees them."""
+"""Records of written parts, stored beside the table's data, where every process that reaches the table finds them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 SUFFIX = ".part.json"
-"""How their names end. Maintenance takes old ones for what they are: orphans, like the files that they name."""
+"""The ending of their names. Maintenance treats old ones as orphans, like the files that they name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class PartRecords:
     Attributes:
         table: The table.
         window: The window.
-        key: The same for all parts that can be committed together: of the same rows, in the same columns.
+        key: The same for all parts that can be committed together: parts of the same rows, with the same columns.
     """
 
     table: Table
@@ -32,7 +32,7 @@ class PartRecords:
     key: str
 
     def put(self, part: WrittenPart) -> None:
-        """Note a part; one that was noted before is forgotten.
+        """Write the record of a part, in place of an earlier one.
 
         Raises:
             StorageError: The record cannot be written.
@@ -42,7 +42,7 @@ class PartRecords:
             stream.write(encoded(part))
 
     def get(self, window: Window) -> WrittenPart | None:
-        """The part that was written of a part of the window; None where none was.
+        """The written part for a part of the window; None where there is none.
 
         Raises:
             StorageError: The record cannot be read.
@@ -56,21 +56,21 @@ class PartRecords:
         return decoded(text)
 
     def is_whole(self, part: WrittenPart) -> bool:
-        """Whether the files of a part are there still.
+        """Whether all files of a part still exist.
 
         Raises:
-            StorageError: The store does not say.
+            StorageError: The store fails.
         """
         files = [*part.files.files, *(part.quarantined.files if part.quarantined else ())]
         with catalog_errors(f"look for files of {self.window} of {self._name}"):
             return all(self.table.io.new_input(file.file_path).exists() for file in files)
 
     def forget(self, window: Window) -> None:
-        """Forget what was written of a part of the window, if anything was; its files stay where they are."""
+        """Delete the record of a part of the window, if there is one; its files stay."""
         try:
             self.table.io.delete(self._path(window))
         except OSError:
-            # Nobody takes it up again: what it names is committed, or is written anew.
+            # The record is not used again: its files are committed, or the part is written anew.
             return
 
     def _path(self, window: Window) -> str:

@@ -1,4 +1,4 @@
-"""What was written of a part of a window and is not committed: by this process or by any other."""
+"""Parts of a window that are written and not committed yet, by any process."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableLayout:
-    """What data files depend on that are written for a table.
+    """The properties of a table that its data files depend on.
 
     Attributes:
-        schema: Its columns, under the names that loads know them by.
-        spec: Its partitions.
-        order: Its sort order.
+        schema: The table's schema, under the names that loads know its columns by.
+        spec: The partition spec.
+        order: The sort order.
     """
 
     schema: Schema
@@ -39,11 +39,11 @@ class TableLayout:
 
     @classmethod
     def of(cls, table: Table) -> TableLayout:
-        """That of a table as it is to be when the files are committed."""
+        """The layout of a table as it will be when the files are committed."""
         return cls(table.schema(), table.spec(), table.sort_order())
 
     def applied_to(self, table: Table) -> Table:
-        """A table as it was when files of this layout were written for it."""
+        """A view of a table with this layout, as it was when files were written for it."""
         from pyiceberg.table import Table as IcebergTable
 
         metadata = table.metadata.model_copy(
@@ -64,8 +64,8 @@ class PartFiles:
     """Data files of one table.
 
     Attributes:
-        rows: How many rows they hold.
-        layout: What they were written for.
+        rows: The number of rows that they hold.
+        layout: The layout that they were written for.
         files: The files.
     """
 
@@ -76,24 +76,24 @@ class PartFiles:
 
 @dataclass(frozen=True, slots=True)
 class WrittenPart:
-    """A part of a window, written into data files of the table's layout; a commit adds them as they are.
+    """A part of a window, written to data files of the table's layout, which a commit adds as they are.
 
-    It holds all rows that the source has for the part. Those of several parts that touch are committed as one window;
-    see `WindowLoad.written`.
+    It holds all rows that the source has for the part. Adjacent parts are committed together as one window; see
+    `WindowLoad.written`.
 
     Attributes:
-        id: Tells it from every other that was ever written.
+        id: The unique id of the part.
         window: The part of the window.
-        began: When its rows began to be read: points that came later may be missing.
-        columns: The columns of the rows as they came.
-        shape: A digest of how they became columns of the table; see `shape_digest`.
+        began: When reading its rows began: points written to the source later may be missing.
+        columns: The Arrow schema of the source's rows.
+        shape: A digest of the mapping of the rows to the table; see `shape_digest`.
         files: The rows that the table takes.
-        quarantined: Those that it does not take, for its quarantine; None where there is none.
-        first_us: The first time among the former, in microseconds since 1970.
-        last_us: The last one.
-        preview: The first rows, ten at most.
-        with_nanoseconds: Whether the rows were given the column for whole times.
-        source_rows: How many rows the source counted before they were read; None where it was not asked.
+        quarantined: The rows for its quarantine; None where there are none.
+        first_us: The first time of the rows that the table takes, in microseconds since 1970.
+        last_us: The last time of these.
+        preview: The first of these rows, at most ten.
+        with_nanoseconds: Whether the rows have the column for nanoseconds.
+        source_rows: The number of rows that the source counted before; None where it was not asked.
     """
 
     id: str
@@ -111,17 +111,17 @@ class WrittenPart:
 
     @property
     def rows(self) -> int:
-        """How many rows it holds, those for the quarantine too."""
+        """The number of its rows, including those for the quarantine."""
         return self.files.rows + (self.quarantined.rows if self.quarantined else 0)
 
 
 def shape_digest(shape: Shape) -> str:
-    """A text that is the same where rows become the same columns of a table."""
+    """A digest that is equal where rows are mapped to the same columns of a table."""
     columns = [f"{each.name} {_plain(each.type)} {each.nullable}" for each in shape.schema]
     misfits = [(each.column, each.refused) for each in shape.misfits]
     return hashlib.sha256(f"{columns} {shape.sources} {misfits}".encode()).hexdigest()
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    # Whether text comes as a dictionary, and with which index, may differ from query to query.
+    # Whether strings are dictionary-encoded, and with which index type, may differ between queries.
     return plain_type(kind.value_type if pa.types.is_dictionary(kind) else kind)

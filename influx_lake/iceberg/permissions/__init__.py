@@ -1,1 +1,1 @@
-"""What an identity may do with a catalog and its stores, each right tried out, and who has to grant what is missing."""
+"""Which operations an identity may do on a catalog and its stores, by trying each; and who grants missing rights."""

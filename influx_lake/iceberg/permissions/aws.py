@@ -1,4 +1,4 @@
-"""Permissions as AWS names them: IAM actions and the resources that they are allowed on."""
+"""Permissions in AWS's terms: IAM actions, and the resources that they are allowed on."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ _S3_ACTIONS_OF = {
 
 
 def refused_action(refusal: str) -> str | None:
-    """The action that AWS says is not allowed."""
+    """The action that AWS says is not allowed; None where it names none."""
     named = _NAMED.search(refusal)
     return named[1] if named else None
 
 
 def glue_grant(permission: Permission, namespace: str, properties: Mapping[str, Any], refusal: str = "") -> Grant:
-    """A permission of the Glue Data Catalog.
+    """The grant for a permission in the Glue Data Catalog.
 
     Args:
-        permission: Which.
+        permission: The permission.
         namespace: The database; `*` for all of them.
-        properties: The catalog's.
-        refusal: What AWS said, which names the action where it is another one.
+        properties: The catalog's properties.
+        refusal: The text of AWS's refusal, which may name another action.
     """
     action = refused_action(refusal) or GLUE_ACTIONS[permission]
     place = f"arn:{_partition(properties)}:glue:{_region(properties)}:{properties.get('glue.id') or '*'}"
@@ -89,7 +89,7 @@ def glue_grant(permission: Permission, namespace: str, properties: Mapping[str, 
 
 
 def s3_tables_grant(permission: Permission, properties: Mapping[str, Any]) -> Grant:
-    """A permission of a table bucket; its warehouse is the bucket's ARN."""
+    """The grant for a permission on a table bucket; the catalog's `warehouse` is the bucket's ARN."""
     bucket = str(properties.get("warehouse") or "the table bucket")
     if permission not in S3_TABLES_ACTIONS:
         return Grant((), (bucket,), "S3 Tables lists and deletes files by itself: set `remove_orphans: off`")
@@ -99,12 +99,12 @@ def s3_tables_grant(permission: Permission, properties: Mapping[str, Any]) -> Gr
 
 
 def s3_grant(permission: Permission, location: str, properties: Mapping[str, Any], refusal: str = "") -> Grant:
-    """A permission on files in S3."""
+    """The grant for a permission on files in S3."""
     place = urlsplit(location)
     bucket = f"arn:{_partition(properties)}:s3:::{place.netloc}"
     objects = f"{bucket}/{place.path.strip('/')}/*" if place.path.strip("/") else f"{bucket}/*"
     said = _S3_OPERATION.search(refusal)
-    # To delete a file, clients look first whether it is there.
+    # Before they delete a file, clients check whether it exists.
     action = _S3_ACTIONS_OF.get(said[1] or said[2], "s3:PutObject") if said else S3_ACTIONS[permission]
     on = bucket if action == "s3:ListBucket" else objects
     remedy = f"Allow the IAM action {action} on {on}, in the policies of the identity and of the bucket"

@@ -1,4 +1,4 @@
-"""Which product a catalog is, as far as its kind and its address tell."""
+"""Determines which product a catalog is, from its type and address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Dialect(Enum):
-    """A product, by whose words a right is named."""
+    """A product, which decides how rights are named."""
 
     GLUE = "AWS Glue"
     S3_TABLES = "Amazon S3 Tables"
@@ -38,7 +38,7 @@ _BY_PATH = (
 
 
 def dialect_of(catalog: Catalog) -> Dialect:
-    """The product that a catalog is; `REST` or `OTHER` where nothing tells."""
+    """The product of a catalog; `REST` or `OTHER` where it is unknown."""
     classes = {kind.__name__ for kind in type(catalog).__mro__}
     if found := next((dialect for name, dialect in _BY_CLASS.items() if name in classes), None):
         return found

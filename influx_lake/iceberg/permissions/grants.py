@@ -1,4 +1,4 @@
-"""A permission in the words of the catalog or the store that grants it."""
+"""Translates permissions to the terms of the catalog or the store that grants them."""
 
 from __future__ import annotations
 
@@ -111,13 +111,13 @@ _AZURE = {Permission.WRITE: "write", Permission.READ: "read", Permission.LIST: "
 
 
 def catalog_grant(catalog: Catalog, permission: Permission, namespace: str, refusal: str = "") -> Grant:
-    """A permission of the catalog's.
+    """The grant for a permission on a catalog.
 
     Args:
         catalog: The catalog.
-        permission: Which.
-        namespace: Where; `*` for all of it.
-        refusal: What it said when it refused.
+        permission: The permission.
+        namespace: The namespace; `*` for the whole catalog.
+        refusal: The text of the catalog's refusal.
     """
     dialect = dialect_of(catalog)
     if dialect is Dialect.GLUE:
@@ -136,13 +136,13 @@ def catalog_grant(catalog: Catalog, permission: Permission, namespace: str, refu
 
 
 def store_grant(catalog: Catalog, permission: Permission, location: str, refusal: str = "") -> Grant:
-    """A permission on the files of a folder.
+    """The grant for a permission on the files of a folder.
 
     Args:
-        catalog: The catalog that has the store's settings.
-        permission: Which.
+        catalog: The catalog with the store's settings.
+        permission: The permission.
         location: The folder.
-        refusal: What the store said when it refused.
+        refusal: The text of the store's refusal.
     """
     if dialect_of(catalog) is Dialect.S3_TABLES:
         return s3_tables_grant(permission, catalog.properties)

@@ -1,4 +1,4 @@
-"""The rights that loading and maintenance need, and what came of trying one."""
+"""The permissions that loads and maintenance need, and the result of trying one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """A right, by what it is for."""
+    """A permission, named by the operation that it allows."""
 
     LIST_NAMESPACES = "list namespaces"
     SEE_NAMESPACE = "see namespace"
@@ -24,7 +24,7 @@ class Permission(StrEnum):
 
     @property
     def is_of_store(self) -> bool:
-        """Whether the store grants it, and not the catalog."""
+        """Whether the store grants it, not the catalog."""
         return self in OF_STORES
 
 
@@ -33,12 +33,12 @@ OF_STORES = frozenset({Permission.WRITE, Permission.READ, Permission.LIST, Permi
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A permission in the words of who grants it.
+    """A permission in the terms of the system that grants it.
 
     Attributes:
-        rights: What they call it: IAM actions, privileges, roles.
-        on: What it is granted on: ARNs, a bucket, a namespace.
-        remedy: What to do to have it, as a sentence.
+        rights: Its names there: IAM actions, privileges, roles.
+        on: The resources that it is granted on: ARNs, a bucket, a namespace.
+        remedy: How to grant it, as a sentence.
     """
 
     rights: tuple[str, ...]
@@ -48,16 +48,16 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What came of trying a permission.
+    """The result of trying a permission.
 
     Attributes:
-        permission: Which.
+        permission: The permission.
         on: The namespace, or the folder of a store.
-        detail: What was done, or why it was not.
-        grant: The same in the words of who grants it.
-        ok: Whether it is there.
-        is_needed: Whether the lake cannot do without it.
-        remedy: What to do, where it is missing.
+        detail: What was done, or why it failed.
+        grant: The permission in the terms of the system that grants it.
+        ok: Whether the identity has it.
+        is_needed: Whether the lake needs it.
+        remedy: What to do where it is missing.
     """
 
     permission: Permission

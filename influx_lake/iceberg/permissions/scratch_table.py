@@ -1,4 +1,4 @@
-"""A table that is there for a moment, to see what may be done with one."""
+"""A temporary table, with which permissions on tables are tried."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 PREFIX = "influx_lake_check_"
-"""What the tables and files are called that are made for a moment."""
+"""The prefix of temporary tables and files."""
 _LEFT = "influx-lake.check"
-"""The property of one that could not be dropped."""
+"""The property of a temporary table that could not be dropped."""
 _LEFT_SECONDS = 600.0
-"""From when on such a table is taken for one of a check that was killed."""
+"""The age from which on such a table is taken for the leftover of a check that was killed."""
 
 
 class ScratchTable:
-    """A table of a name of its own; a context, which drops it where that was not done.
+    """A temporary table with a unique name; a context manager, which drops the table after an error.
 
     Args:
         catalog: The catalog.
-        namespace: Where it is to be.
+        namespace: The namespace of the table.
 
     Attributes:
-        identifier: What it is called.
-        location: Where its files go; None as long as only the catalog knows.
+        identifier: Its identifier.
+        location: Its location; None while only the catalog knows it.
     """
 
     def __init__(self, catalog: Catalog, namespace: tuple[str, ...]) -> None:
@@ -51,17 +51,17 @@ class ScratchTable:
 
     @property
     def io(self) -> FileIO:
-        """Its store: where the catalog hands out credentials, with them."""
+        """Its FileIO, with the credentials that the catalog vends, if it does."""
         return self._table.io if self._table is not None else self._catalog._load_file_io(location=self.location)
 
     def list_others(self) -> str:
-        """List the tables beside it, and note those that earlier checks left."""
+        """List the other tables of the namespace, and remember those that earlier checks left."""
         found = [tuple(each) for each in self._catalog.list_tables(self.identifier[:-1])]
         self._left = [each for each in found if each[-1].startswith(PREFIX)]
         return f"there are {len(found) - len(self._left)}"
 
     def choose_location(self) -> str:
-        """Choose a location, where the catalog leaves that to those who make tables."""
+        """Choose a location, where the catalog leaves that to its clients."""
         from pyiceberg.catalog import MetastoreCatalog
 
         catalog = self._catalog
@@ -73,7 +73,7 @@ class ScratchTable:
         return self.location or "the catalog chooses"
 
     def make(self) -> str:
-        """Make the table, or take one that an earlier check could not drop: there is never more than one of those."""
+        """Create the table, or take over one that an earlier check could not drop: there is never more than one."""
         from pyiceberg.schema import Schema
         from pyiceberg.types import LongType, NestedField
 
@@ -99,7 +99,7 @@ class ScratchTable:
         return "committed a row to it"
 
     def drop(self) -> str:
-        """Drop it, and delete its files where the catalog does not; what cannot be dropped is left to later checks."""
+        """Drop it, and delete its files where the catalog does not; where that fails, later checks take it over."""
         try:
             self._drop()
         except Exception:
@@ -117,7 +117,7 @@ class ScratchTable:
             self._catalog.drop_table(self.identifier)
         else:
             try:
-                # S3 Tables drops in no other way; Polaris in no such way where it is not configured for it.
+                # S3 Tables can only purge tables; Polaris cannot, unless it is configured to.
                 self._catalog.purge_table(self.identifier)
             except Exception as error:
                 if not lacks_right(error):
@@ -125,17 +125,17 @@ class ScratchTable:
                 self._catalog.drop_table(self.identifier)
 
     def clear(self) -> str:
-        """Delete what is in its folder; what stays is told."""
+        """Delete the files in its folder; returns a text about those that stay."""
         if self.location is None or dialect_of(self._catalog) is Dialect.S3_TABLES:
             return ""
         try:
             self._delete_folder(self.location)
-        except Exception as error:  # That files cannot be deleted is found out on its own, too.
+        except Exception as error:  # Whether files can be deleted is tried by itself, too.
             return f"; files stay at {self.location} ({translate(error, 'delete them').message})"
         return ""
 
     def _delete_folder(self, folder: str) -> None:
-        """Delete a folder; an S3 server that keeps them on a disk refuses one whose own are in the same request."""
+        """Delete a folder; S3 servers with files on a disk refuse one if its subfolders are in the same request."""
         try:
             delete_folder(self.io, folder)
         except OSError:

@@ -1,4 +1,4 @@
-"""Trying out what loading needs of a catalog: in each namespace a table is made, committed to and dropped again."""
+"""Tries the permissions that loads need: in each namespace, creates a table, commits to it and drops it again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _DOING = {
 
 
 class Trials:
-    """Permissions that are tried out, each when it is asked for.
+    """Tries permissions, each when the iterator gets to it.
 
     Args:
         catalog: The catalog.
@@ -56,14 +56,14 @@ class Trials:
         self._tried_in: set[str] = set()
 
     def of_catalog(self) -> Iterator[Proof]:
-        """What concerns no namespace."""
+        """Try the permissions that do not depend on a namespace."""
         yield self._tried(Permission.LIST_NAMESPACES, "*", lambda: f"there are {len(self._catalog.list_namespaces())}")
 
     def of_namespace(self, namespace: tuple[str, ...]) -> Iterator[Proof]:
-        """Make a namespace where it is missing, and in it a table for a moment, with a row and a file beside it.
+        """Create a namespace where it is missing, and in it a temporary table with a row, and a file beside it.
 
         Args:
-            namespace: One that tables of the lake go to.
+            namespace: A namespace for tables of the lake.
         """
         on = ".".join(namespace)
         there: list[bool] = []
@@ -89,21 +89,21 @@ class Trials:
             yield from self._of_table(scratch, on)
 
     def of_new_namespace(self) -> Iterator[Proof]:
-        """The same in a namespace that is made for it, and dropped again if that may be: no table has one yet."""
+        """Try the same in a temporary namespace, where no table has one yet; it is dropped if that is allowed."""
         namespace = (f"{PREFIX}{uuid.uuid4().hex[:12]}",)
         try:
             yield from self.of_namespace(namespace)
         finally:
-            # Nothing else needs the right to drop namespaces.
+            # No other operation needs the right to drop namespaces.
             with suppress(Exception):
                 self._catalog.drop_namespace(namespace)
 
     def of_folder(self, io: FileIO, folder: str) -> Iterator[Proof]:
-        """Write, read, list and delete a file, unless that was tried in a folder beside this one.
+        """Write, read, list and delete a file, unless that was tried in a sibling folder.
 
         Args:
             io: The store.
-            folder: That of a table.
+            folder: The folder of a table.
         """
         if _beside(folder) not in self._tried_in:
             yield from self._of_store(io, folder)
@@ -115,7 +115,7 @@ class Trials:
             return
         is_tried = scratch.location is not None
         if scratch.location is not None and not (yield from self._of_store(scratch.io, scratch.location)):
-            # The client would write, read and list there to make the table.
+            # pyiceberg writes, reads and lists there to create the table.
             scratch.clear()
             return
         made = self._tried(Permission.CREATE_TABLE, on, scratch.make)
@@ -132,9 +132,9 @@ class Trials:
         yield self._tried(Permission.DROP_TABLE, on, scratch.drop)
 
     def _of_store(self, io: FileIO, folder: str) -> Generator[Proof, None, bool]:
-        """Try the store's permissions; whether a table can be made and committed to with what is there."""
+        """Try permissions on the store; returns whether they suffice to create a table and commit to it."""
         self._tried_in.add(_beside(folder))
-        # In a folder of its own, which is listed at once however many files the table has.
+        # In a folder of its own, whose listing is short however many files the table has.
         own = f"{folder.rstrip('/')}/{PREFIX}{uuid.uuid4().hex[:12]}"
         path = f"{own}/file"
 
@@ -166,7 +166,7 @@ class Trials:
         if written.ok:
             yield self._tried(Permission.DELETE, folder, delete)
             with suppress(Exception):
-                # What is left of the folder: a marker in S3, an empty one on this disk.
+                # The rest of the folder: a marker in S3, an empty folder on this disk.
                 delete_folder(io, own)
         return all(each.ok or not each.is_needed for each in proofs)
 
@@ -175,7 +175,7 @@ class Trials:
         try:
             detail = act()
         except Exception as failure:
-            # Whatever a client raises: it is told, and the others are tried.
+            # Any exception of a client: it is reported, and the other permissions are tried.
             error = failure
         refusal = "" if error is None else str(error)
         if permission.is_of_store:

@@ -1,1 +1,1 @@
-"""What is proved of a table: kept in it, and held against all that happened to it since."""
+"""Proofs that a table equals its source: recorded in the table, and checked against all later changes."""

@@ -1,4 +1,4 @@
-"""Which time of a table got other rows between two of its snapshots: what each of those between did."""
+"""Determines the time ranges in which rows changed between two snapshots of a table, from what each snapshot did."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 CHANGED_TIME = "influx-lake.changed-time"
-"""The property of a snapshot's summary: the time of files that it removed and does not name."""
+"""The property of a snapshot's summary: the time ranges of removed files that its manifests do not list."""
 MOST_PARTS = 24
-"""How many intervals that property has at most."""
+"""The largest number of intervals in that property."""
 _EVER = Window(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 _MAINTENANCE = "influx-lake.maintenance"
 _RUN = "influx-lake.run-id"
@@ -35,11 +35,11 @@ _RUN = "influx-lake.run-id"
 
 @dataclass(frozen=True, slots=True)
 class ChangedTime:
-    """What one snapshot did to the rows that are looked at.
+    """The change that one snapshot made to the viewed rows.
 
     Attributes:
-        windows: The time whose rows may be others.
-        why: What happened, in words.
+        windows: The time in which rows may have changed.
+        why: What happened, for people.
     """
 
     windows: tuple[Window, ...]
@@ -48,12 +48,12 @@ class ChangedTime:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What happened to a table since it read a snapshot.
+    """The changes of a table since a snapshot was its current one.
 
     Attributes:
-        changes: What did, oldest first. A snapshot that changed no row is not among them: a compaction, a load of
+        changes: The changes, oldest first, without snapshots that changed no row, such as compactions and loads of
             another measurement.
-        undone: The snapshots that the table read then and no longer descends from: it was set to an earlier one.
+        undone: Snapshots that are no longer ancestors of the current one, because the table was rolled back.
     """
 
     changes: tuple[ChangedTime, ...] = ()
@@ -61,16 +61,16 @@ class Since:
 
 
 def changed_since(table: Table, snapshot_id: int, time_id: int | None) -> Since:
-    """What happened to the rows of a table since it read a snapshot.
+    """The changes of a table's rows since a snapshot was its current one.
 
-    A load changes its window. What others did is told by the time of the files that came and went, and a file with
-    deletes by that of all of them. Where it can no longer be told, all time is changed: the snapshots between expired
-    without us, or the table no longer descends from the snapshot.
+    A load changes its window. Other tools change the time range of the files that they add and remove; delete files
+    change all time. All time is also changed where it is unknown: the snapshots in between were expired by another
+    tool, or the table no longer descends from the snapshot.
 
     Args:
         table: The table, under the names that loads know.
         snapshot_id: The snapshot.
-        time_id: The field id of the column that places a row in a window.
+        time_id: The field id of the time column.
     """
     current = table.current_snapshot()
     if current is None:
@@ -125,7 +125,7 @@ def _moment(snapshot: Snapshot) -> str:
 
 
 def _time_of(table: Table, snapshot: Snapshot, time_id: int | None) -> tuple[Window, ...]:
-    """The time of the files that a snapshot added and removed; all time where it added deletes."""
+    """The time ranges of the files that a snapshot added and removed; all time where it added delete files."""
     from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
 
     found, may_hold = [*parse_windows(summary_of(snapshot).get(CHANGED_TIME, ""))], may_hold_share(table)
@@ -142,7 +142,7 @@ def _time_of(table: Table, snapshot: Snapshot, time_id: int | None) -> tuple[Win
 
 
 def time_told(files: Iterable[DataFile], time_id: int | None) -> dict[str, str]:
-    """The property for a snapshot that removes files and does not name them."""
+    """The property for a snapshot that removes files and does not list them."""
     windows = at_most(merged(_window_of(file, time_id) for file in files), MOST_PARTS)
     return {CHANGED_TIME: windows_text(windows)} if windows else {}
 

@@ -1,7 +1,7 @@
-"""What was deleted at its source because a table was proved to have it: kept in the table, for ever.
+"""Records which time was deleted at its source because it was proved to be in the table: kept in the table for ever.
 
-It is written before anything is deleted, so that a process that dies in between leaves no time of which nobody knows
-that the source may be empty. From then on the table alone is sure to have the rows: no load takes them.
+The record is written before anything is deleted, so that a process that dies in between leaves no time whose absence
+at the source is unrecorded. From then on only the table is sure to have the rows: no load removes them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
 PROPERTY = "influx-lake.offloaded"
-"""The table property: a JSON object, by measurement in a table that holds several."""
+"""The table property: a JSON object, by measurement where the table holds several."""
 TAG_PREFIX = "influx_lake_offload_"
-"""What the tags are called that keep what was proved before it was deleted."""
+"""The prefix of the tags that keep the proved snapshot."""
 MOST_RANGES = 100
-"""How many ranges have digests of their own: those that touch become one without where there are more."""
+"""The largest number of ranges with digests of their own: beyond it, adjacent ranges are merged without a digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,16 @@ class Offloaded:
 
     Attributes:
         window: From the start of the first window to the end of the last one.
-        at: When it was decided; the oldest of its windows' times.
-        rows: How many rows were proved.
+        at: When it was decided; of several windows the earliest.
+        rows: The number of proved rows.
         digest: Their digest; empty where it is no longer kept.
         snapshot_id: The snapshot that has them.
         tag: The tag that kept that snapshot.
         source: The identity of the source.
-        key: The columns that tell rows apart in the digest; empty for the time and the tags that the table tells.
+        key: The columns that identify rows in the digest; empty for the time and the tags that the table records.
         left_out: The columns that are not part of the digest.
-        is_done: Whether the source was seen to be empty afterwards; until then it may have all, some or none of it.
+        is_done: Whether the source was verified to be empty afterwards; until then it may have all, some or none of the
+            rows.
     """
 
     window: Window
@@ -61,15 +62,15 @@ class Offloaded:
     is_done: bool = False
 
     def meets(self, window: Window) -> bool:
-        """Whether it shares time with a window."""
+        """Whether it overlaps a window."""
         return self.window.overlaps(window)
 
 
 def offloaded_from(table: Table | None) -> tuple[Offloaded, ...]:
-    """What was deleted at the source of the rows of a table that are looked at, or may have been, oldest first.
+    """The ranges of a table's viewed rows that were deleted at their source, or may have been, oldest first.
 
     Raises:
-        CatalogRefused: The table no longer tells: others changed its property.
+        CatalogRefused: The property is damaged.
     """
     if table is None:
         return ()
@@ -77,7 +78,7 @@ def offloaded_from(table: Table | None) -> tuple[Offloaded, ...]:
 
 
 def is_offloaded(table: Table | None, window: Window) -> bool:
-    """Whether some of a window was deleted at its source, or may have been: the table has rows that nothing else has.
+    """Whether a part of a window was deleted at its source, or may have been: the table may have the only copy of rows.
 
     Args:
         table: The table, under the names that loads know; None where there is none.
@@ -87,7 +88,7 @@ def is_offloaded(table: Table | None, window: Window) -> bool:
 
 
 def recording(table: Table, share: Share | None, entries: Iterable[Offloaded]) -> dict[str, str]:
-    """The property with what is deleted of a measurement; nothing where it says so already."""
+    """The property with the deleted ranges of a measurement; empty where the table has it already."""
     there = _stated(table.metadata, table.name())
     written = {**there, name_of(share): tuple(sorted(entries, key=lambda each: each.window))}
     if written == there:
@@ -97,11 +98,12 @@ def recording(table: Table, share: Share | None, entries: Iterable[Offloaded]) -
 
 
 def together(entries: Sequence[Offloaded], is_proved: Callable[[Window], bool]) -> tuple[Offloaded, ...]:
-    """Ranges that touch as one, where the rows of both have one digest: they are what was proved of the table still.
+    """Merge adjacent ranges where the digest of both can be combined: the table's rows are still those that were
+    proved.
 
     Args:
         entries: The ranges.
-        is_proved: Whether the table has rows of some time as they were proved.
+        is_proved: Whether the table's rows in a window are still those that were proved.
     """
     found = list[Offloaded]()
     for each in sorted(entries, key=lambda entry: entry.window):
@@ -120,15 +122,15 @@ def together(entries: Sequence[Offloaded], is_proved: Callable[[Window], bool]) 
 
 
 def check_spared(table: Table, window: Window, *, keeps_rows: bool) -> None:
-    """See to it that a load does not replace rows that were deleted at their source since it began.
+    """Check that a load does not replace rows that were deleted at their source since it began.
 
     Args:
-        table: The table as it is now, with the rows that are looked at.
-        window: What the load would replace.
-        keeps_rows: Whether it leaves rows there that it did not bring.
+        table: The table as it is now, with the viewed rows.
+        window: The window that the load would replace.
+        keeps_rows: Whether it keeps rows that are not among those loaded.
 
     Raises:
-        CommitConflict: It would.
+        CommitConflict: It would replace such rows.
     """
     if not keeps_rows and is_offloaded(table, window):
         raise CommitConflict(

@@ -1,8 +1,8 @@
-"""Which time of a table was proved equal to its source, value by value: kept in the table itself.
+"""Records which time of a table was proved equal to its source, value by value: kept in the table itself.
 
-A record says what was proved, as of the snapshot that was read. What became of it since is not written by every commit
-but found out when it is read, from what the snapshots since did (`changed_time`); so nobody can change a window and
-leave its proof standing. Before snapshots expire, what they did is noted in the record.
+A record tells what was proved, as of the snapshot that was read. Later commits do not update it: when it is read,
+`changed_time` determines from the snapshots since what still holds. So no writer can change a window and leave its
+proof valid. Before snapshots expire, their changes are noted in the record.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
 PROPERTY = "influx-lake.proved"
-"""The table property: a JSON object, by measurement in a table that holds several."""
+"""The table property: a JSON object, by measurement where the table holds several."""
 MOST_RANGES = 48
-"""How many ranges are kept of a measurement: those that are shortest go first."""
+"""The largest number of ranges per measurement: the shortest are removed first."""
 MOST_PARTS = 24
-"""How many parts of a range are noted as changed; where there are more, those with the least time between are one."""
+"""The largest number of changed parts noted per range; beyond it, those with the smallest gaps are merged."""
 MOST_STALE = 24
-"""How many parts are kept of what is no longer proved, and why: the newest."""
+"""The largest number of parts kept that are no longer proved: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ class Proof:
 
     Attributes:
         window: From the start of the first window to the end of the last one.
-        at: When; the oldest of its windows' times.
+        at: When it was proved; of several windows the earliest.
         snapshot_id: The snapshot whose rows have the digest.
-        rows: How many rows it has.
-        digest: The digest of these rows: see `arrow.digests.combined`.
-        algorithm: How it was made.
-        version: The version of influx_lake that did.
-        key: The columns that told rows apart, where they are not the time and the tags; empty where they are.
+        rows: The number of these rows.
+        digest: The digest of these rows; see `arrow.digests.combined`.
+        algorithm: The algorithm of the digest.
+        version: The version of influx_lake that computed it.
+        key: The columns that identify rows, where they are not the time and the tags; else empty.
         left_out: The columns that were not compared.
-        changed: The parts whose rows are others since: the digest is of what was there before.
+        changed: The parts whose rows changed since: the digest covers the rows before that.
     """
 
     window: Window
@@ -62,16 +62,16 @@ class Proof:
 
     @property
     def valid(self) -> tuple[Window, ...]:
-        """What of the range is proved still."""
+        """The parts of the range that are still proved."""
         return Coverage((self.window,)).losing(self.changed).intervals
 
     @property
     def sum(self) -> Digest:
-        """The digest, to count with."""
+        """The digest, for arithmetic."""
         return Digest.parse(self.rows, self.digest)
 
     def touches(self, later: Proof) -> bool:
-        """Whether another one begins where it ends, and both can be one."""
+        """Whether a later proof is adjacent, and both can be merged."""
         return (
             self.window.end == later.window.start
             and not (self.changed or later.changed)
@@ -85,8 +85,8 @@ class Stale:
 
     Attributes:
         window: The part.
-        why: What happened, in words.
-        at: When the proof was made.
+        why: What happened, for people.
+        at: When it was proved.
     """
 
     window: Window
@@ -96,12 +96,12 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """What is proved of a measurement.
+    """The proofs of a measurement.
 
     Attributes:
-        ranges: What was proved, oldest first.
-        stale: What no longer is.
-        as_of: The snapshot for which both hold: what later ones did comes on top.
+        ranges: The proved ranges, oldest first.
+        stale: The parts that are no longer proved.
+        as_of: The snapshot for which both hold; changes by later snapshots are not included.
     """
 
     ranges: tuple[Proof, ...] = ()
@@ -110,7 +110,7 @@ class Proofs:
 
     @property
     def valid(self) -> tuple[Window, ...]:
-        """The time that is proved, oldest first, merged where it touches."""
+        """The time that is proved, oldest first, adjacent windows merged."""
         return merged(part for each in self.ranges for part in each.valid)
 
     def hold(self, window: Window) -> bool:
@@ -118,11 +118,11 @@ class Proofs:
         return Coverage(self.valid).holds(window)
 
     def losing(self, windows: Iterable[Window], why: str) -> Proofs:
-        """What is left after the rows of some time changed, here or at the source.
+        """The proofs that remain after rows changed, in the table or at the source.
 
         Args:
-            windows: The time.
-            why: What changed it, in words.
+            windows: The time in which they changed.
+            why: What changed them, for people.
         """
         lost = merged(windows)
         ranges, stale = list[Proof](), list[Stale]()
@@ -135,14 +135,14 @@ class Proofs:
         return replace(self, ranges=tuple(ranges), stale=_newest((*self.stale, *stale))) if stale else self
 
     def adding(self, proofs: Sequence[Proof], earlier: Mapping[Window, Digest] | None = None) -> Proofs:
-        """What is proved after windows were.
+        """The proofs after windows were proved.
 
-        A range that a window lies in, and whose rows of it were others, gets the digest that it then has, where that
-        of the rows that were there before is known; elsewhere the window has a record of its own.
+        If a window lies in a range, and its rows differ from those of the range's proof, the range gets its new digest
+        where the digest of the earlier rows is known; elsewhere the window gets a proof of its own.
 
         Args:
-            proofs: The windows; the rows that they have in the snapshot `as_of` are those that were proved.
-            earlier: The digests that windows had in the snapshots of the ranges that they lie in.
+            proofs: The windows' proofs; their rows are those of the snapshot `as_of`.
+            earlier: The digests of windows in the snapshots of the ranges that they lie in.
         """
         ranges = list(self.ranges)
         for new in _joined(sorted(proofs, key=lambda each: each.window), self.as_of):
@@ -153,7 +153,7 @@ class Proofs:
                 if part is None:
                     kept.append(each)
                 elif part == new.window and Coverage(each.valid).holds(part):
-                    # The same rows as when the range was proved.
+                    # The rows are those of the range's proof.
                     is_known = True
                     kept.append(each)
                 elif part != each.window:
@@ -182,27 +182,27 @@ class Proofs:
 
 
 def name_of(share: Share | None) -> str:
-    """What the proofs of a measurement are called in the property: the empty text where it has a table of its own."""
+    """The key of a measurement's proofs in the property; empty where it has a table of its own."""
     return "" if share is None else f"{share.column}={share.value}"
 
 
 def share_named(name: str) -> Share | None:
-    """The share that is called so; None for the whole table."""
+    """The share of a key; None for the whole table."""
     column, _, value = name.partition("=")
     return Share(column, value) if name else None
 
 
 def recorded_proofs(metadata: TableMetadata) -> dict[str, Proofs]:
-    """What a table says was proved of each measurement, by `name_of`, as of `as_of`."""
+    """The recorded proofs of each measurement, by `name_of`, which hold for their `as_of`."""
     return {name: _read(raw) for name, raw in _stated(metadata).items()}
 
 
 def recording(metadata: TableMetadata, proofs: Mapping[str, Proofs]) -> dict[str, str]:
-    """The property with what is proved of some measurements now; nothing where it says so already.
+    """The property with the proofs of some measurements; empty where the table has it already.
 
     Args:
         metadata: The table's metadata.
-        proofs: What is proved, by `name_of`.
+        proofs: The proofs, by `name_of`.
     """
     there = _stated(metadata)
     written = there | {name: _document(each) for name, each in proofs.items()}
@@ -211,7 +211,7 @@ def recording(metadata: TableMetadata, proofs: Mapping[str, Proofs]) -> dict[str
 
 
 def _joined(proofs: Iterable[Proof], as_of: int | None) -> Iterator[Proof]:
-    """Those that touch as one, for the snapshot for which all of them hold."""
+    """Merge adjacent proofs, for the snapshot for which all of them hold."""
     last: Proof | None = None
     for each in proofs:
         if last is not None and last.touches(each):
@@ -234,7 +234,7 @@ def _joined(proofs: Iterable[Proof], as_of: int | None) -> Iterator[Proof]:
 
 
 def _mended(ranges: Sequence[Proof], earlier: Mapping[Window, Digest], as_of: int | None) -> list[Proof]:
-    """Ranges, each of whose changed parts was proved again, with the digest that they have by now."""
+    """Give ranges whose changed parts were all proved again the digest of their current rows."""
     found = list(ranges)
     for each in [proof for proof in ranges if proof.changed]:
         inside = [
@@ -267,7 +267,7 @@ def _mended(ranges: Sequence[Proof], earlier: Mapping[Window, Digest], as_of: in
 
 
 def _unlike(one: Proof, other: Proof) -> bool:
-    """Whether the digests of two proofs do not add up."""
+    """Whether the digests of two proofs cannot be added."""
     return (one.algorithm, one.key, one.left_out) != (other.algorithm, other.key, other.left_out)
 
 
@@ -277,7 +277,7 @@ def _overlap(one: Window, other: Window) -> Window | None:
 
 
 def _newest(stale: Iterable[Stale]) -> tuple[Stale, ...]:
-    """The last ones that were noted, those alike that touch as one."""
+    """The last parts that were noted, with adjacent ones of the same cause merged."""
     found = list[Stale]()
     for each in stale:
         last = found[-1] if found else None
@@ -289,7 +289,7 @@ def _newest(stale: Iterable[Stale]) -> tuple[Stale, ...]:
 
 
 def _stated(metadata: TableMetadata) -> dict[str, dict[str, Any]]:
-    """What the property holds; nothing where others changed it to what no version of ours wrote."""
+    """The content of the property; empty where another tool changed it to something that no version of ours wrote."""
     try:
         found = json.loads(own_properties(metadata).get(PROPERTY) or "{}")
         for each in found.values():
@@ -300,7 +300,7 @@ def _stated(metadata: TableMetadata) -> dict[str, dict[str, Any]]:
 
 
 def _document(proofs: Proofs) -> dict[str, Any]:
-    """What is proved as JSON; snapshot ids are texts, for they do not fit into the numbers of JavaScript."""
+    """Encode proofs as JSON; snapshot ids as strings, since they do not fit JavaScript's numbers."""
     if not proofs.ranges and not proofs.stale:
         return {}
     return {

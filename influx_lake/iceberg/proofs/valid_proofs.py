@@ -1,4 +1,4 @@
-"""What is still proved of a table as it is read now."""
+"""Determines what is still proved of a table's current snapshot."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def current_proofs(table: Table | None) -> Proofs:
-    """What is proved of the rows of a table that are looked at, after all that happened to it since.
+    """The proofs of a table's viewed rows that still hold, after all changes since.
 
-    No longer proved are windows that were loaded again, or in which others changed files or rows were erased; those
-    that the table no longer holds; and all that was proved of snapshots that the table was set back from. Maintenance
-    changes no row, and so no proof.
+    They no longer hold for windows that were loaded again, in which another tool changed files, or in which rows were
+    erased; for windows that the table no longer holds; and for snapshots that the table was rolled back from.
+    Maintenance changes no row, and so no proof.
 
     Args:
         table: The table, under the names that loads know; None where there is none.
@@ -45,7 +45,8 @@ def current_proofs(table: Table | None) -> Proofs:
 
 
 def catching_up(table: Table) -> dict[str, str]:
-    """The property of a table with what is still proved of all its measurements, before snapshots go that tell it.
+    """The property with the proofs of all measurements that still hold, to be set before the snapshots expire that tell
+    it.
 
     Args:
         table: The table.

@@ -1,4 +1,4 @@
-"""The manifests of snapshots. Their list is read for a plan, and would be read again for the commit of that plan."""
+"""Reads and caches manifest lists and scan plans: a commit needs the list that its plan has read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 LISTS_KEPT = 8
-"""The lists of how many snapshots are kept: a table in use has its newest one, and the one before."""
+"""The number of snapshots whose lists are cached: a table in use has its newest one, and the one before."""
 
 PLANS_KEPT = 4
 LARGEST_PLAN = 100
-"""How many files a plan may have that is kept: a window's has few."""
+"""The largest number of files of a plan that is cached: a window has few."""
 
 _lists: OrderedDict[str, tuple[ManifestFile, ...]] = OrderedDict()
 _plans: OrderedDict[tuple[str, str], list[FileScanTask]] = OrderedDict()
@@ -28,7 +28,7 @@ _lock = threading.Lock()
 
 
 def manifests_of(snapshot: Snapshot, io: FileIO) -> tuple[ManifestFile, ...]:
-    """The manifests of a snapshot; those of the last few are known."""
+    """The manifests of a snapshot; cached for the last few snapshots."""
     from pyiceberg.manifest import read_manifest_list
 
     place = snapshot.manifest_list
@@ -36,14 +36,14 @@ def manifests_of(snapshot: Snapshot, io: FileIO) -> tuple[ManifestFile, ...]:
         if (known := _lists.get(place)) is not None:
             _lists.move_to_end(place)
             return known
-    # Such a file is never written again: the id of its snapshot and a UUID are in its name.
+    # A manifest list never changes: its name has the id of its snapshot and a UUID.
     found = tuple(read_manifest_list(io.new_input(place)))
     _put(_lists, place, found, LISTS_KEPT)
     return found
 
 
 def planned_files(scan: DataScan) -> list[FileScanTask]:
-    """The files of a scan, as `scan.plan_files()` finds them; those of the last few scans are known.
+    """The files of a scan, as of `scan.plan_files()`; cached for the last few scans.
 
     A window is counted before it is replaced, in the same snapshot.
     """
@@ -52,7 +52,7 @@ def planned_files(scan: DataScan) -> list[FileScanTask]:
     snapshot = scan.snapshot()
     if snapshot is None or scan._should_use_server_side_planning():
         return list(scan.plan_files())
-    # Bound, for the names of columns are not the same for all who look.
+    # Bound to field ids, since views of a table have different column names.
     asked = snapshot.manifest_list, repr(bind(scan.table_metadata.schema(), scan.row_filter, scan.case_sensitive))
     with _lock:
         if (known := _plans.get(asked)) is not None:

@@ -1,4 +1,4 @@
-"""The rows of a file that is read as it is: no row deleted, every column there, of the table's type."""
+"""Reads files directly that have every column with the table's type, and no deleted rows."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def stored_rows(
 ) -> Generator[pa.RecordBatch, None, bool]:
     """Stream the rows of a file, one row group and one batch at a time.
 
-    pyiceberg's scan decodes many batches ahead of its consumer, in several threads, and all text of a file that it
-    filters. It is needed for files that other engines deleted rows of, or that an older schema was written with.
+    pyiceberg's scan decodes many batches ahead of its consumer, in several threads, and all strings of a file that it
+    filters. It is needed for files with rows that other engines deleted, or written with an older schema.
 
     Args:
         table: The table.
         task: The file.
         wanted: Only these rows.
-        columns: Only these columns, by their field ids, in this order; text may be asked for as a dictionary.
+        columns: Only these columns, by field id, in this order; strings may be requested as dictionaries.
 
     Returns:
-        Whether the file could be read this way; if not, nothing came.
+        Whether the file could be read this way; if not, no batch was yielded.
     """
     from pyarrow.parquet import ParquetFile, read_metadata
     from pyiceberg.manifest import FileFormat
@@ -71,7 +71,7 @@ def stored_rows(
 
 
 def _time(table: Table, wanted: RowFilter) -> tuple[int, pa.Field]:
-    """The column of time: its field id, and the type in which the filter compares it."""
+    """The time column: its field id, and the type in which the filter compares it."""
     from pyiceberg.types import TimestamptzType
 
     field = table.schema().find_field(wanted.column)
@@ -80,12 +80,12 @@ def _time(table: Table, wanted: RowFilter) -> tuple[int, pa.Field]:
 
 
 def _leaf(schema: ParquetSchema, name: str) -> int:
-    """The place of a column that is not nested among all that have values of their own."""
+    """The index of a column that is not nested among the leaf columns."""
     return next(place for place in range(len(schema)) if schema.column(place).path == name)
 
 
 def _bounds(group: RowGroupMetaData, column: int) -> Bounds | None:
-    """The first and last time of a row group; None where it does not say, or holds rows without one."""
+    """The first and last time of a row group; None where it has no statistics, or rows without a time."""
     said = group.column(column).statistics
     if said is None or not said.has_min_max or not said.has_null_count or said.null_count:
         return None
@@ -93,7 +93,7 @@ def _bounds(group: RowGroupMetaData, column: int) -> Bounds | None:
 
 
 def _names(file: pa.Schema, columns: dict[int, pa.Field]) -> dict[int, str] | None:
-    """What the columns are called in a file; None where it does not have all of them as they are asked for."""
+    """The names of columns in a file; None where it lacks one, or has it with another type."""
     if len(set(file.names)) < len(file):
         return None
     stored = {int((column.metadata or {}).get(_FIELD_ID, -1)): column for column in file}

@@ -1,4 +1,4 @@
-"""Which files of a table hold a window, told from metadata alone."""
+"""Plans which files of a table hold a window, from metadata alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WindowFiles:
     """The files that may hold rows of a window.
 
     Attributes:
-        inside: Every row of these lies in the window, and is of the measurement whose rows are looked at.
+        inside: Every row of these lies in the window, and belongs to the measurement that is viewed.
         straddling: These may hold rows on both sides of the window's bounds, or of other measurements.
     """
 
@@ -34,7 +34,7 @@ class WindowFiles:
 def files_of(table: Table, window: Window, time_column: str) -> WindowFiles:
     """Find the window's files in the table's current snapshot.
 
-    A file with deletes attached to it (another engine's) counts as straddling: its row count is not what it holds.
+    A file with another engine's deletes counts as straddling: its row count includes deleted rows.
     """
     time_id = time_field(table, time_column).field_id
     is_of_share = only_of_share(table)
@@ -48,7 +48,7 @@ def files_of(table: Table, window: Window, time_column: str) -> WindowFiles:
 
 
 def time_bounds(file: DataFile, time_id: int) -> tuple[int, int] | None:
-    """The first and last time in a file, in microseconds since 1970; None when the file does not say."""
+    """The first and last time in a file, in microseconds since 1970; None where its metadata does not tell."""
     lower = (file.lower_bounds or {}).get(time_id)
     upper = (file.upper_bounds or {}).get(time_id)
     if lower is None or upper is None or (file.null_value_counts or {}).get(time_id):
@@ -57,7 +57,7 @@ def time_bounds(file: DataFile, time_id: int) -> tuple[int, int] | None:
 
 
 def in_windows(windows: Sequence[Window], table: Table, time_column: str) -> BooleanExpression:
-    """The rows of any of the windows that are looked at, as a filter for a scan."""
+    """The scan filter for the viewed rows in any of the windows."""
     from pyiceberg.expressions import AlwaysFalse, And, GreaterThanOrEqual, LessThan, Or
     from pyiceberg.types import TimestamptzType
 

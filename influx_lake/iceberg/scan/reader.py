@@ -1,4 +1,4 @@
-"""Rows of windows out of a table."""
+"""Reads rows of windows from a table."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def find_table(catalog: Catalog, identifier: tuple[str, ...], share: Share | None = None) -> Table | None:
-    """Load a table, its columns called as its loads know them, or None when there is none.
+    """Load a table, under the column names of its loads; None where there is none.
 
     Args:
         catalog: The catalog.
         identifier: Namespace parts and the table's name.
-        share: The measurement whose rows of it are looked at, where it may hold several.
+        share: The measurement whose rows are viewed, where the table may hold several.
 
     Raises:
-        CatalogError: The catalog cannot tell.
+        CatalogError: The catalog fails.
     """
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
@@ -49,7 +49,7 @@ def open_table(catalog: Catalog, identifier: tuple[str, ...], share: Share | Non
     """Load a table; the arguments are those of `find_table`.
 
     Raises:
-        CatalogError: There is no such table, or the catalog cannot tell.
+        CatalogError: There is no such table, or the catalog fails.
     """
     table = find_table(catalog, identifier, share)
     if table is None:
@@ -61,7 +61,7 @@ def open_table(catalog: Catalog, identifier: tuple[str, ...], share: Share | Non
 
 
 def check_readable(table: Table) -> None:
-    """See to it that rows can be told from those that other engines deleted.
+    """Check that pyiceberg can apply the deletes of other engines.
 
     Raises:
         CatalogRefused: The table has equality deletes, which pyiceberg does not read.
@@ -85,18 +85,18 @@ def read_windows(
     snapshot_id: int | None = None,
     encoded: tuple[str, ...] = (),
 ) -> pa.RecordBatchReader:
-    """Stream the rows of some windows, file by file, in memory that does not depend on how many there are.
+    """Stream the rows of some windows, file by file, in memory that does not depend on their number.
 
     Args:
-        table: The table; its columns are called as its loads know them.
-        windows: The windows; a row in two of them comes once.
-        time_column: The column the windows apply to.
+        table: The table, under the column names of its loads.
+        windows: The windows; a row in two of them is yielded once.
+        time_column: The time column.
         columns: Only these columns.
-        snapshot_id: As they were in this snapshot; None: as they are now.
-        encoded: Columns of text to give as dictionaries, which is how files keep them.
+        snapshot_id: The snapshot to read; None: the current one.
+        encoded: String columns to return as dictionaries, as files hold them.
 
     Raises:
-        CatalogRefused: The table has deletes that cannot be read.
+        CatalogRefused: The table has delete files that cannot be read.
         StorageError: A file cannot be read (while the reader is consumed).
     """
     check_readable(table)
@@ -121,14 +121,14 @@ def read_tasks(
 ) -> Generator[pa.RecordBatch]:
     """Stream the rows of planned files, one file at a time, with other engines' deletes applied.
 
-    pyiceberg's own batch reader decodes whole files ahead of its consumer, and its scan of a file a good part of it.
+    pyiceberg's own batch reader decodes whole files ahead of its consumer, and its scan a large part of each file.
 
     Args:
         table: The table.
         tasks: The files.
         wanted: Only these rows.
         projection: Only these columns.
-        encoded: Columns of text to give as dictionaries, which is how files keep them.
+        encoded: String columns to return as dictionaries, as files hold them.
     """
     from pyiceberg.expressions import AlwaysTrue
     from pyiceberg.io.pyarrow import ArrowScan, _read_all_delete_files
@@ -147,7 +147,7 @@ def read_tasks(
 
 
 def count_rows(table: Table, window: Window, time_column: str = TIME) -> int:
-    """How many rows a table holds for a window; only files across its bounds are opened."""
+    """The number of rows of a window; only straddling files are read."""
     check_readable(table)
     table = as_known(table)
     with catalog_errors(f"count the rows of {'.'.join(table.name())}"):
@@ -161,12 +161,12 @@ def count_rows(table: Table, window: Window, time_column: str = TIME) -> int:
 
 
 def _says_more_than_that_text_is_encoded(record: logging.LogRecord) -> bool:
-    # pyiceberg warns for every column of every batch of what it was asked for.
+    # pyiceberg warns about dictionaries for every column of every batch, although they were requested.
     return not str(record.msg).startswith("Iceberg does not have a dictionary type")
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
-    """The Arrow schema a table's rows are read with: plain strings, no field ids."""
+    """The Arrow schema with which a table's rows are read: plain strings, no field ids."""
     from pyiceberg.io.pyarrow import schema_to_pyarrow
 
     arrow = schema_to_pyarrow(schema, include_field_ids=False)
@@ -174,14 +174,14 @@ def arrow_schema(schema: Schema) -> pa.Schema:
 
 
 def _columns(projection: Schema, encoded: tuple[str, ...]) -> dict[int, pa.Field]:
-    """The columns of a projection by their field ids, text that is to be encoded as dictionaries."""
+    """The columns of a projection by field id, with the encoded strings as dictionaries."""
     kind = pa.dictionary(pa.int32(), pa.string())
     columns = zip(projection.fields, arrow_schema(projection), strict=True)
     return {field.field_id: column.with_type(kind) if column.name in encoded else column for field, column in columns}
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch with exactly the schema's types: files of one table may be decoded to different string types."""
+    """Cast a batch to exactly these types: files of one table may be decoded to different string types."""
     if batch.schema == schema:
         return batch
     columns = zip(batch.columns, schema.types, strict=True)

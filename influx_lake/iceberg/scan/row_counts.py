@@ -1,4 +1,4 @@
-"""How many rows a table holds for many windows, told from metadata."""
+"""Counts the rows of many windows, from metadata where possible."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def count_by_window(table: Table, windows: Sequence[Window], time_column: str = TIME) -> list[int]:
-    """How many rows a table holds for each of some windows, which do not overlap, oldest first.
+    """The number of rows of each of some windows, which do not overlap, oldest first.
 
-    One look at the table's manifests. Only files that reach across a window's bound, or hold several measurements, are
-    opened, and of them only the columns that tell.
+    The table's manifests are read once. Only files that straddle a window's bound, or hold several measurements, are
+    read, and of these only the columns that are needed.
 
     Raises:
         StorageError: A file cannot be read.
@@ -61,10 +61,10 @@ def count_by_window(table: Table, windows: Sequence[Window], time_column: str = 
 
 
 def total_rows(table: Table, snapshot: Snapshot | None) -> int:
-    """How many rows of a table are looked at in a snapshot of it.
+    """The number of viewed rows in a snapshot of a table.
 
-    From the snapshot's summary; where the table holds several measurements, from its files, of which those are opened
-    that hold rows of others too.
+    It comes from the snapshot's summary; where the table holds several measurements, from its files, of which those
+    with rows of others too are read.
 
     Raises:
         StorageError: A file cannot be read.

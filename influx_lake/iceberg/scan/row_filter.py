@@ -1,6 +1,4 @@
-"""Which rows lie in any of some windows, and are of a measurement: told of a file or a part of one from its metadata,
-else row by row.
-"""
+"""Filters rows by windows and measurement: whole files and row groups by their metadata, else row by row."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 Bounds = tuple[int, int]
-"""The first and the last time of some rows, in microseconds since 1970."""
+"""The first and last time of some rows, in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +31,9 @@ class RowFilter:
     """The rows of some windows, and of one measurement where the table holds several.
 
     Attributes:
-        windows: The windows, which have no time in common; None: any time.
-        column: The column of time.
-        share: The measurement's rows; None: those of all.
+        windows: The windows, which do not overlap; None: any time.
+        column: The time column.
+        share: The measurement; None: all of them.
     """
 
     windows: tuple[Window, ...] | None
@@ -44,12 +42,12 @@ class RowFilter:
 
     @classmethod
     def of(cls, windows: Iterable[Window] | None, table: Table, column: str = TIME) -> RowFilter:
-        """The rows of any of some windows that are looked at in a table; a row in two of them is one row."""
+        """The viewed rows of a table in any of some windows; overlapping windows are merged."""
         return cls(merged(windows) if windows is not None else None, column, share_of(table))
 
     @property
     def is_needed(self) -> bool:
-        """Whether there are rows that are not asked for."""
+        """Whether the filter removes any rows."""
         return self.windows is not None or self.share is not None
 
     def expression(self, table: Table) -> BooleanExpression:
@@ -61,13 +59,13 @@ class RowFilter:
         return AlwaysTrue() if self.share is None else of_share(table, self.share)
 
     def within(self, table: Table, file: DataFile) -> RowFilter:
-        """What of the filter has to be looked at in the rows of a file, for its metadata do not tell."""
+        """The part of the filter that has to be applied to a file's rows, since its metadata does not decide it."""
         held = self.windows is not None and self.holds_all(time_bounds(file, time_field(table, self.column).field_id))
         is_of_share = self.share is not None and only_of_share(table)(file)
         return replace(self, windows=None if held else self.windows, share=None if is_of_share else self.share)
 
     def holds_all(self, bounds: Bounds | None) -> bool:
-        """Whether all rows between two times are known to lie in the windows."""
+        """Whether all rows between two times certainly lie in the windows."""
         if self.windows is None:
             return True
         return bounds is not None and any(
@@ -83,25 +81,25 @@ class RowFilter:
         )
 
     def sift(self, batch: pa.RecordBatch, times: pa.Array | None, values: pa.Array | None = None) -> pa.RecordBatch:
-        """The rows of a batch that are asked for; one without a time never is, if a time is asked for.
+        """The rows of a batch that pass the filter; rows without a time do not pass windows.
 
         Args:
             batch: The rows.
             times: Their times, in microseconds, where there are windows.
-            values: What tells their measurements, where one is asked for.
+            values: Their values in the share's column, where there is a share.
         """
         kept = [each for each in (self._in_windows(times), self._in_share(values)) if each is not None]
         return batch.filter(pc.fill_null(reduce(pc.and_, kept), False)) if kept else batch
 
     def mask(self, batch: pa.RecordBatch) -> pa.Array:
-        """Which rows of a batch are asked for, by its own columns; never null."""
+        """The mask of the rows of a batch that pass the filter; without nulls."""
         times = batch.column(self.column) if self.windows is not None else None
         values = batch.column(self.share.column) if self.share is not None else None
         kept = [each for each in (self._in_windows(times), self._in_share(values)) if each is not None]
         return pc.fill_null(reduce(pc.and_, kept), False) if kept else pa.repeat(True, len(batch))
 
     def _in_windows(self, times: pa.Array | None) -> pa.Array | None:
-        """Which times lie in the windows; None where all do."""
+        """The mask of the times in the windows; None where all are."""
         if self.windows is None:
             return None
         assert times is not None
@@ -119,7 +117,7 @@ class RowFilter:
         return reduce(pc.or_, asked) if asked else pa.repeat(False, len(numbers))
 
     def _in_share(self, values: pa.Array | None) -> pa.Array | None:
-        """Which rows are the measurement's; None where all are."""
+        """The mask of the rows of the measurement; None for any measurement."""
         if self.share is None:
             return None
         assert values is not None

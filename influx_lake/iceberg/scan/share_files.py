@@ -1,4 +1,4 @@
-"""Which files of a shared table hold a measurement's rows, told from partition values and bounds."""
+"""Tells which files of a shared table hold a measurement's rows, from partition values and bounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def of_share(table: Table, share: Share) -> BooleanExpression:
-    """The rows of a measurement, as a filter for a scan; none where the table has no column that tells them."""
+    """The scan filter for a measurement's rows; none where the table lacks the column that tells measurements apart."""
     from pyiceberg.expressions import AlwaysFalse, EqualTo
 
     # pydantic shows type checkers another signature than this has.
@@ -25,12 +25,12 @@ def of_share(table: Table, share: Share) -> BooleanExpression:
 
 
 def share_field(table: Table, column: str) -> NestedField | None:
-    """The column that tells measurements apart; None where the table has none of this name."""
+    """The column that distinguishes measurements; None where the table has none of this name."""
     return next((field for field in table.schema().fields if field.name == column), None)
 
 
 def only_of_share(table: Table) -> Callable[[DataFile], bool]:
-    """Tells whether every row of a file is one that is looked at."""
+    """A function that tells whether all rows of a file are viewed."""
     share = share_of(table)
     if share is None:
         return lambda file: True
@@ -39,7 +39,7 @@ def only_of_share(table: Table) -> Callable[[DataFile], bool]:
 
 
 def may_hold_share(table: Table) -> Callable[[DataFile], bool]:
-    """Tells whether a file may hold rows that are looked at."""
+    """A function that tells whether a file may hold viewed rows."""
     share = share_of(table)
     if share is None:
         return lambda file: True
@@ -48,10 +48,10 @@ def may_hold_share(table: Table) -> Callable[[DataFile], bool]:
 
 
 def sole_value(table: Table, column: str) -> Callable[[DataFile], str | None]:
-    """Tells the one text that a column has in all rows of a file; None where they may have several, or none.
+    """A function that gives the one string that a column has in all rows of a file; None where it may have several.
 
-    A value of the partition, or a lower bound that is the upper one too, which is then not cut short: an upper bound
-    that is cut lies above the values.
+    It is the partition value, or the lower bound if it equals the upper one: then neither is truncated, since a
+    truncated upper bound is greater than the values.
     """
     field = share_field(table, column)
     if field is None:
@@ -72,7 +72,7 @@ def sole_value(table: Table, column: str) -> Callable[[DataFile], str | None]:
 
 
 def _identity_places(table: Table, column: int) -> dict[int, int]:
-    """Where the partition of a file holds the values of a column, by the number of the file's partition spec."""
+    """The index of a column's value in the partitions of files, by the id of their partition spec."""
     from pyiceberg.transforms import IdentityTransform
 
     return {

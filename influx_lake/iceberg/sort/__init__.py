@@ -1,1 +1,1 @@
-"""Sorting more rows than fit into memory."""
+"""Sorts more rows than fit into memory."""

@@ -15,15 +15,15 @@ MOST_STEPS = 2**63 - 1
 
 
 def order_of(columns: Sequence[pa.Array], descending: Sequence[bool]) -> Numbers:
-    """The numbers of rows in order, those of equal rows as they come; nulls are smaller than every value.
+    """The indices that sort rows, stably; nulls are smaller than every value.
 
     Args:
-        columns: What the rows are sorted by.
-        descending: Which of the columns the other way round.
+        columns: The sort columns.
+        descending: Which of them are descending.
     """
     packed = _packed(columns, descending)
     if packed is not None:
-        # Rows come in long stretches of order: numpy's sort merges these, Arrow's compares row by row.
+        # Rows have long sorted stretches: numpy's stable sort merges these, Arrow's compares row by row.
         return np.argsort(packed, kind="stable")
     names = list(map(str, range(len(columns))))
     keys = [
@@ -35,7 +35,7 @@ def order_of(columns: Sequence[pa.Array], descending: Sequence[bool]) -> Numbers
 
 
 def _packed(columns: Sequence[pa.Array], descending: Sequence[bool]) -> Numbers | None:
-    """Each row as one number that compares as its columns do; None where no number has room for them."""
+    """Pack the columns of each row into one integer with the same order; None where 63 bits do not suffice."""
     packed, steps = np.zeros(len(columns[0]), np.int64), 1
     for values, reverse in zip(columns, descending, strict=True):
         numbers = _numbers(values)
@@ -52,7 +52,7 @@ def _packed(columns: Sequence[pa.Array], descending: Sequence[bool]) -> Numbers 
 
 
 def _numbers(values: pa.Array) -> pa.Array | None:
-    """Values that compare like integers, as such."""
+    """Integers with the same order as the values; None for other types."""
     kind = values.type
     if pa.types.is_timestamp(kind):
         return values.view(pa.int64())
@@ -62,7 +62,7 @@ def _numbers(values: pa.Array) -> pa.Array | None:
 
 
 def _places(numbers: pa.Array, low: int, high: int, *, reverse: bool) -> Numbers:
-    """How many steps above the smallest each value stands; one is kept for nulls."""
+    """The distance of each value from the smallest one; one step is reserved for nulls."""
     plain: Numbers = numbers.fill_null(low).to_numpy() if numbers.null_count else numbers.to_numpy()
     places = high - plain if reverse else plain - low + 1
     if numbers.null_count:

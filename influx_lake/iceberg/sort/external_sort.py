@@ -1,12 +1,12 @@
-"""Sorts the rows of a window, however many there are, in memory that does not depend on it.
+"""External sort of the rows of a window, in memory that does not depend on their number.
 
-Runs of rows are sorted as they come and wait on disk, column by column. Every so many rows the key of one is kept: in
-the order of these keys it is known which rows of each run come next. Of them the keys are read, to see which are sure
-to come before all others; then these rows, and no others, are read into one place, column by column. So what is in
-memory does not depend on how many runs there are. No row is touched one by one.
+Rows are sorted in runs, which are spilled to disk column by column. The keys of each run's chunks (their first rows)
+stay in memory: their order tells which chunks of each run are next. The keys of these chunks are read, to find the rows
+that certainly precede all others; then exactly these rows are read, column by column. So memory does not depend on the
+number of runs. No row is processed by itself.
 
-DuckDB's and DataFusion's own sorts were measured for this, and give up where a window has many times the rows that the
-memory holds.
+DuckDB's and DataFusion's own sorts were measured for this: they fail where a window has many times the rows that fit
+into memory.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ BATCH_ROWS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is held in memory at once.
+    """Limits on memory.
 
     Attributes:
-        run_bytes: Rows that are sorted before they go to disk.
-        chunk_bytes: How much of a run has one key in memory.
-        round_bytes: What is read again, of all runs, and handed on at once.
-        runs: How many runs are merged at once; with more of them some are merged beforehand.
+        run_bytes: Bytes of rows that are sorted at once, as a run.
+        chunk_bytes: Bytes of a run per chunk, whose first key is kept in memory.
+        round_bytes: Bytes that are read back at once, from all runs, and yielded.
+        runs: Runs that are merged at once; more runs are merged in several passes.
     """
 
     run_bytes: int = 24 * 2**20
@@ -55,20 +55,20 @@ LIMITS = Limits()
 def sorted_batches(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, terms: Sequence[SortTerm], limits: Limits = LIMITS
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of all batches in order; rows with equal keys in any.
+    """Yield the rows of all batches in order; rows with equal keys in any order.
 
-    The order is Iceberg's: nulls are smaller than every value, texts are compared by their UTF-8 bytes, floats by their
-    total order, from -NaN over -0.0 and 0.0 to NaN. Texts of few distinct values come as dictionaries, whatever they
-    were before; all batches that come have the same schema.
+    The order is Iceberg's: nulls are smaller than every value, strings are compared by their UTF-8 bytes, floats by
+    their total order, from -NaN over -0.0 and 0.0 to NaN. Strings of few distinct values are returned as dictionaries,
+    however they were encoded before; all returned batches have the same schema.
 
     Args:
         batches: The rows.
         schema: Their schema.
-        terms: What to sort by; a column that the rows do not have is null in all of them, and sorts nothing.
-        limits: How much is held in memory at once.
+        terms: The sort terms; a column that the rows lack is null in all of them, and is skipped.
+        limits: Limits on memory.
 
     Raises:
-        StorageError: The disk that the rows wait on is full, or fails.
+        StorageError: The disk for temporary files is full, or fails.
     """
     keys = [(schema.names.index(term.column), term.descending) for term in terms if term.column in schema.names]
     if not keys:
@@ -82,19 +82,19 @@ def sorted_batches(
 
 
 _Piece: TypeAlias = tuple[list[StoredColumn], int, int]
-"""Rows that lie together on disk: their columns, and of these the first row and the one behind the last."""
+"""Adjacent rows on disk: their columns, the first row of these, and the one behind the last."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """Rows in order on disk, in parts, and in chunks, which are not the same.
+    """A sorted run on disk. It is written in parts, and read in chunks, which are independent of each other.
 
     Attributes:
-        chunk_rows: How many rows a chunk has.
-        chunk_bytes: How much memory they take.
-        rows: How many rows there are.
-        firsts: The sort columns of the first row of each chunk; of each column one array for each part.
-        parts: What was written at once: the number of its first row, and its columns.
+        chunk_rows: Rows per chunk.
+        chunk_bytes: The memory that a chunk takes.
+        rows: The number of rows.
+        firsts: The sort columns of the first row of each chunk: for each part, one array per sort column.
+        parts: The parts, each written at once: the number of its first row, and its columns.
     """
 
     chunk_rows: int
@@ -108,7 +108,7 @@ class _Run:
         return -(-self.rows // self.chunk_rows)
 
     def pieces(self, begin: int, end: int) -> Iterator[_Piece]:
-        """Where rows are, from one to another."""
+        """Yield where a range of rows is stored."""
         ends = itertools.chain((first for first, _ in self.parts[1:]), [self.rows])
         for (first, columns), last in zip(self.parts, ends, strict=True):
             if begin < last and first < end:
@@ -117,11 +117,11 @@ class _Run:
 
 @dataclass(slots=True)
 class _Cursor:
-    """How far a run is merged.
+    """The progress of merging a run.
 
     Attributes:
-        done: How many of its rows are handed on.
-        chunks: How many of its chunks may hold rows that are next.
+        done: The number of its rows that were yielded.
+        chunks: The number of its chunks that are read.
     """
 
     run: _Run
@@ -130,7 +130,7 @@ class _Cursor:
 
     @property
     def due(self) -> int:
-        """How many rows are done or may be next."""
+        """The number of rows that are yielded or may be next."""
         return min(self.run.rows, self.chunks * self.run.chunk_rows)
 
 
@@ -146,16 +146,16 @@ class _Sorter:
         self._scratch = Scratch()
 
     def close(self) -> None:
-        """Remove what waits on disk."""
+        """Delete what is on disk."""
         self._file.close()
 
     def sort(self, batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.Array]]:
-        """Yield the columns of all rows in order, coded; they are on disk only if there are more than a run of them."""
+        """Yield the columns of all rows in order, encoded; rows are spilled only if they exceed one run."""
         runs: list[_Run] = []
         waiting: list[list[pa.Array]] = []
         rows = size = 0
         for batch in batches:
-            # By its size as it came: columns that are not coded keep the whole message they came in.
+            # By the size of the batch: columns that are not encoded keep the whole message that they came in.
             rows, size = rows + len(batch), size + batch.nbytes
             waiting.append(self.coding.code(batch))
             if size >= self._limits.run_bytes:
@@ -178,7 +178,7 @@ class _Sorter:
         return run
 
     def _with_fewer(self, runs: list[_Run]) -> list[_Run]:
-        """Merge groups of runs to one run each, in a file of its own."""
+        """Merge groups of runs to one run each, in a new file."""
         fewer, merged = TemporaryFile(), []
         try:
             for first in range(0, len(runs), self._limits.runs):
@@ -196,7 +196,7 @@ class _Sorter:
         return merged
 
     def _append(self, run: _Run, columns: Iterable[pa.Array], file: TemporaryFile) -> None:
-        """Write rows that follow those of a run; a column is dropped when it is written."""
+        """Write rows behind those of a run; a column's memory is freed once it is written."""
         stored, firsts, rows = [], {}, 0
         for number, values in enumerate(columns):
             rows = len(values)
@@ -225,25 +225,25 @@ class _Sorter:
             end = max(begin + 1, int(np.searchsorted(sizes, before + self._limits.round_bytes)))
             for cursor, chunks in zip(cursors, np.bincount(owners[begin:end], minlength=len(runs)), strict=True):
                 cursor.chunks += int(chunks)
-            # All rows that are not due are no smaller than the first key that was not looked at yet.
+            # All rows that are not due are at least as large as the first key of the next chunk.
             bound = [values.slice(int(order[end]), 1) for values in firsts] if end < len(order) else None
             yield from self._settled([cursor for cursor in cursors if cursor.done < cursor.due], bound)
             begin = end
-            # What differs in size from round to round leaves gaps, which add up over a large window.
+            # Allocations of different sizes leave gaps, which add up over a large window.
             pa.default_memory_pool().release_unused()
 
     def _settled(self, cursors: list[_Cursor], bound: list[pa.Array] | None) -> Iterator[list[pa.Array]]:
-        """Yield the columns of the rows that are due and not above a bound, in order; the cursors move behind them."""
+        """Yield the columns of the due rows that are not above a bound, in order, and advance the cursors."""
         due = [(cursor.run, cursor.done, cursor.due) for cursor in cursors]
         pieces = _pieces(due)
         keys = {number: self._read(number, pieces) for number in self._keys}
         order = self._order(keys.values() if bound is None else map(_joined, zip(keys.values(), bound, strict=True)))
         if bound is not None:
-            # The sort is stable: the bound, which is the last of all, comes after the rows that are equal to it.
+            # The sort is stable: the bound, which is the last row, comes after the rows that equal it.
             order = order[: int(np.flatnonzero(order == len(order) - 1)[0])]
         owners = np.repeat(np.arange(len(due)), [end - begin for _, begin, end in due])
         begins = np.cumsum([0, *(end - begin for _, begin, end in due[:-1])])
-        # Not all at once: how many they are differs much, and would leave gaps in memory.
+        # In batches: the number of rows varies from round to round, and large allocations would leave gaps in memory.
         for first in range(0, len(order), BATCH_ROWS):
             taken = order[first : first + BATCH_ROWS]
             owned = owners[taken]
@@ -263,7 +263,7 @@ class _Sorter:
             ]
 
     def _read(self, number: int, pieces: Sequence[_Piece]) -> pa.Array:
-        """The values of a column of some rows, coded as they are now."""
+        """Read the values of a column of some rows, in the current encoding."""
         stretches = [Stretch(columns[number], begin, end) for columns, begin, end in pieces]
         return _joined(
             [
@@ -273,11 +273,11 @@ class _Sorter:
         )
 
     def _sorted(self, batches: list[list[pa.Array]], scratch: Scratch | None = None) -> Iterator[pa.Array]:
-        """Each column of the rows in order; the list is emptied, so that few columns are held twice.
+        """Yield each column of the rows in order; empties the list, so that few columns are held twice.
 
         Args:
             batches: The columns of rows.
-            scratch: Where columns may lie that are done with when the next one is asked for.
+            scratch: Memory for a column that is no longer used when the next one is requested.
         """
         waiting = [list(chunks) for chunks in zip(*batches, strict=True)]
         batches.clear()
@@ -295,19 +295,19 @@ class _Sorter:
                 yield pc.take(self._whole(number, chunks), order, boundscheck=False)
 
     def _whole(self, number: int, chunks: list[pa.Array]) -> pa.Array:
-        """A column that was coded in chunks, as it would be now; the list is emptied."""
+        """A column that was encoded in chunks, in the current encoding; empties the list."""
         values = _joined([self.coding.current(number, chunk) for chunk in chunks])
         chunks.clear()
         return values
 
     def _order(self, columns: Iterable[pa.Array]) -> Numbers:
-        """Where rows stand, in order, by their sort columns."""
+        """The indices that sort rows by their sort columns."""
         pairs = zip(self._keys, columns, strict=True)
         return order_of([self.coding.comparable(number, values) for number, values in pairs], self._descending)
 
 
 def _pieces(ranges: Sequence[tuple[_Run, int, int]]) -> list[_Piece]:
-    """Where some rows of each run are."""
+    """Where some rows of each run are stored."""
     return [piece for run, begin, end in ranges for piece in run.pieces(begin, end)]
 
 

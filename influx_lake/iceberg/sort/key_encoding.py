@@ -1,4 +1,4 @@
-"""Encodes rows for sorting: texts and maps of few distinct values become numbers, cheap to copy and to compare."""
+"""Encodes rows for sorting: strings and maps of few distinct values as integers, cheap to copy and to compare."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from influx_lake.iceberg.spill.text_dictionary import ENCODED, MOST_BYTES, TextD
 
 
 class ColumnCoding:
-    """Codes batches of one schema, and restores them.
+    """Encodes batches of one schema, and decodes them.
 
-    A text is known by its place in a dictionary that only grows, so that what was coded early still holds later. A
-    column that turns out to have too many texts is kept as it is from then on; see `current`.
+    A string is encoded as its index in a dictionary that only grows, so that earlier codes stay valid. A column with
+    too many distinct strings is no longer encoded from then on; see `current`.
 
-    Columns are called by their numbers.
+    Columns are identified by their index.
 
     Args:
         schema: The schema of the batches.
@@ -35,30 +35,30 @@ class ColumnCoding:
 
     @property
     def width(self) -> int:
-        """How many columns there are."""
+        """The number of columns."""
         return len(self._fields)
 
     def code(self, batch: pa.RecordBatch) -> list[pa.Array]:
-        """The columns of a batch as they are kept."""
+        """The encoded columns of a batch."""
         return [self._code(number, values) for number, values in enumerate(batch.columns)]
 
     def current(self, number: int, values: pa.Array) -> pa.Array:
-        """Values of a column that were coded earlier, as they would be now."""
+        """Convert values of a column that were encoded earlier to the current encoding."""
         kind = self.type_of(number)
         if values.type == kind:
             return values
         return values.cast(kind) if number in self._coded else self._texts[number].values.take(values)
 
     def type_of(self, number: int) -> pa.DataType:
-        """How the values of a column are kept, as of now."""
+        """The type of a column in the current encoding."""
         return _narrowest(len(self._texts[number].values)) if number in self._coded else self._fields[number].type
 
     def comparable(self, number: int, values: pa.Array) -> pa.Array:
-        """Values of a column, coded as they are now, as others that Arrow compares as Iceberg compares them."""
+        """Map values of a column, in the current encoding, to values that Arrow orders as Iceberg orders the column."""
         return self._rank(number).take(values) if number in self._coded else _comparable(values)
 
     def restore(self, columns: Sequence[pa.Array]) -> pa.RecordBatch:
-        """The rows as they were before; texts that were coded are dictionaries."""
+        """Decode rows; encoded strings are returned as dictionaries."""
         restored = [self._restored(number, values) for number, values in enumerate(columns)]
         fields = [column.with_type(values.type) for column, values in zip(self._fields, restored, strict=True)]
         return pa.RecordBatch.from_arrays(restored, schema=pa.schema(fields, self._metadata))
@@ -83,7 +83,7 @@ class ColumnCoding:
         return coded.indices.cast(self.type_of(number))
 
     def _rank(self, number: int) -> pa.Array:
-        """The place of each text of a column among them, in order."""
+        """The rank of each string of a column in sorted order."""
         values, rank = self._texts[number].values, self._ranks.get(number)
         if rank is None or len(rank) != len(values):
             rank = self._ranks[number] = pc.array_sort_indices(pc.array_sort_indices(values)).cast(pa.int32())
@@ -91,7 +91,7 @@ class ColumnCoding:
 
 
 def _comparable(values: pa.Array) -> pa.Array:
-    """Floats as the integers of their bits, the negative ones reversed; others as they are."""
+    """Map floats to integers of the same total order: their bits, inverted for negative ones; keep other values."""
     if not pa.types.is_floating(values.type):
         return values
     if pa.types.is_float16(values.type):
@@ -104,7 +104,7 @@ def _comparable(values: pa.Array) -> pa.Array:
 
 
 def _narrowest(count: int) -> pa.DataType:
-    """The smallest type of numbers that tells so many texts apart: what waits on disk is the smaller."""
+    """The smallest integer type for indices of a dictionary: smaller spill files."""
     return next(kind for kind in (pa.int8(), pa.int16(), pa.int32()) if count <= 2 ** (kind.bit_width - 1))
 
 
@@ -113,7 +113,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type of the values without dictionaries, and without views and maps, which Arrow cannot sort."""
+    """The type without dictionaries, and without views and maps, which Arrow cannot sort."""
     if pa.types.is_dictionary(kind):
         return _plain(kind.value_type)
     if pa.types.is_string_view(kind) or is_map(kind):

@@ -1,4 +1,4 @@
-"""Memory in which one column after the other is put in order: a page that is asked for anew costs more than a copy."""
+"""Reusable memory for sorting one column after the other: newly allocated pages cost more than a copy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 
 class Scratch:
-    """Room for two copies of one column: as it comes, and in order."""
+    """Memory for two copies of one column: unsorted and sorted."""
 
     def __init__(self) -> None:
         self._joined = np.empty(0, np.uint8)
@@ -18,13 +18,13 @@ class Scratch:
 
     @staticmethod
     def has_room_for(chunks: Sequence[pa.Array]) -> bool:
-        """Whether values are of one width of whole bytes, and all there."""
+        """Whether values have a fixed width of whole bytes, and no nulls."""
         kind = chunks[0].type
         numbers = pa.types.is_primitive(kind) and not pa.types.is_boolean(kind)
         return numbers and not any(chunk.null_count for chunk in chunks)
 
     def taken(self, chunks: Sequence[pa.Array], order: pa.Array) -> pa.Array:
-        """The values of all chunks in order; they are there until the next are asked for."""
+        """The values of all chunks in order; they are valid until the next call."""
         kind, rows = chunks[0].type, sum(map(len, chunks))
         size = rows * kind.byte_width
         if len(self._joined) < size:

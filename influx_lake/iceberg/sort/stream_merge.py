@@ -1,4 +1,4 @@
-"""Merges streams of sorted rows, in memory that depends on how many streams there are, not on how long they are."""
+"""Merges sorted streams, in memory that depends on the number of streams, not on their length."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from influx_lake.iceberg.sort.key_encoding import ColumnCoding
 
 @dataclass(slots=True)
 class _Stream:
-    """The rows of a stream that were read and not handed on, by columns."""
+    """The rows of a stream that were read and not yielded yet, as columns."""
 
     batches: Iterator[pa.RecordBatch]
     columns: list[pa.Array] = field(default_factory=list)
@@ -27,14 +27,14 @@ class _Stream:
         return len(self.columns[0]) if self.columns else 0
 
     def fill(self, coding: ColumnCoding) -> None:
-        """Read the next batch if all rows were handed on."""
+        """Read the next batch if all rows were yielded."""
         while not self.rows and not self.is_done:
             batch = next(self.batches, None)
             self.is_done = batch is None
             self.columns = [] if batch is None else coding.code(batch)
 
     def take(self, count: int) -> list[pa.Array]:
-        """The next rows."""
+        """Take the next rows."""
         taken = [values.slice(0, count) for values in self.columns]
         self.columns = [values.slice(count) for values in self.columns]
         return taken
@@ -45,13 +45,13 @@ def merged_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of sorted streams in order, in the order of `sorted_batches`.
 
-    Of each stream a batch is in memory. What is no larger than the least of their last keys comes next: it is put in
-    order as a whole, which costs little, since it consists of as many sorted parts as there are streams.
+    One batch of each stream is in memory. Rows up to the smallest of their last keys are next: these are sorted as a
+    whole, which costs little, since they consist of as many sorted parts as there are streams.
 
     Args:
-        streams: The rows; each stream is in order.
+        streams: The sorted streams.
         schema: Their schema.
-        terms: What they are sorted by.
+        terms: The sort terms.
     """
     coding = ColumnCoding(schema)
     keys = [schema.names.index(term.column) for term in terms]
@@ -71,7 +71,7 @@ def merged_batches(
         ends = np.cumsum([stream.rows for stream in waiting])
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
-        # Up to where the first of the streams ends that may go on.
+        # Up to the end of the first stream that may continue.
         taken = order[: int(places[ends - 1].min()) + 1]
         owners = np.searchsorted(ends, taken, side="right")
         counts = np.bincount(owners, minlength=len(waiting))
@@ -84,5 +84,5 @@ def merged_batches(
 
 
 def _joined(coding: ColumnCoding, number: int, parts: Sequence[Sequence[pa.Array]]) -> pa.Array:
-    """A column of some rows, coded as it is now."""
+    """A column of some rows, in the current encoding."""
     return pa.concat_arrays([coding.current(number, columns[number]) for columns in parts])

@@ -1,1 +1,1 @@
-"""What does not fit into memory, kept in files."""
+"""Data that does not fit into memory, in temporary files."""

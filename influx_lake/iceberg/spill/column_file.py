@@ -14,12 +14,12 @@ from influx_lake.temporary_files import TemporaryFile
 
 @dataclass(frozen=True, slots=True)
 class StoredColumn:
-    """Where values are on disk.
+    """The location of a column on disk.
 
     Attributes:
-        type: What they are.
-        values: Where they begin, of one width each; of texts where their ends do, as places on disk.
-        valid: Where a byte for each begins, which says whether it is there; None: all are.
+        type: The Arrow type of the values.
+        values: The offset of fixed-width values; of strings that of their offsets, which are offsets in the file.
+        valid: The offset of one byte per value, which tells whether it is valid; None: all are.
     """
 
     type: pa.DataType
@@ -29,7 +29,7 @@ class StoredColumn:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Some values of a stored column, one after the other."""
+    """A slice of a stored column."""
 
     column: StoredColumn
     begin: int
@@ -50,7 +50,7 @@ def store(values: pa.Array, file: TemporaryFile) -> StoredColumn:
 
 
 def read(stretches: Sequence[Stretch], file: TemporaryFile) -> pa.Array:
-    """The values of stretches of one type, one after the other.
+    """Read slices of one type, concatenated.
 
     Raises:
         StorageError: The disk fails.
@@ -80,7 +80,7 @@ def _store_values(values: pa.Array, file: TemporaryFile) -> int:
 
 
 def _texts(stretches: Sequence[Stretch], kind: pa.DataType, file: TemporaryFile) -> tuple[pa.Buffer, pa.Buffer]:
-    """Where texts end in the bytes of them all, and these bytes."""
+    """The offsets of strings in their concatenated bytes, and these bytes."""
     found = []
     for stretch in stretches:
         places = np.empty(len(stretch) + 1, np.int64)
@@ -106,7 +106,7 @@ def _bitmap(stretches: Sequence[Stretch], file: TemporaryFile) -> pa.Buffer | No
 def _flat(
     stretches: Sequence[Stretch], width: int, place: Callable[[Stretch], int | None], file: TemporaryFile
 ) -> npt.NDArray[np.uint8]:
-    """Values of one width each; ones where a stretch has no place."""
+    """Fixed-width values; ones where a slice has no offset."""
     values = np.empty(sum(map(len, stretches)) * width, np.uint8)
     at = 0
     for stretch in stretches:
@@ -125,7 +125,7 @@ def _bytes(values: pa.Array, width: int) -> npt.NDArray[np.uint8]:
 
 
 def _places(values: pa.Array) -> npt.NDArray[np.int32 | np.int64]:
-    """Where each text begins in the buffer of them all, and where the last one ends."""
+    """The offsets of strings in their buffer, including the end of the last one."""
     whole: npt.NDArray[np.int32 | np.int64] = np.frombuffer(values.buffers()[1], _place_type(values.type))
     return whole[values.offset : values.offset + len(values) + 1]
 
@@ -135,7 +135,7 @@ def _place_type(kind: pa.DataType) -> type[np.int32 | np.int64]:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    """Whether values have a length of their own."""
+    """Whether values have a variable length."""
     return any(
         matches(kind)
         for matches in (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string, pa.types.is_large_binary)

@@ -7,7 +7,7 @@ import ctypes
 import pyarrow as pa
 
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
-"""Of the GNU C library; others have none."""
+"""A function of the GNU C library; None with others."""
 
 
 def return_freed_memory() -> None:

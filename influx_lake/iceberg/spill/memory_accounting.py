@@ -1,4 +1,4 @@
-"""Memory size of Arrow data."""
+"""Measures the memory of Arrow data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 @dataclass(slots=True)
 class Size:
-    """How much has been collected."""
+    """Rows and bytes that were collected."""
 
     rows: int = 0
     bytes: int = 0
@@ -25,7 +25,7 @@ class Size:
 class RowSize:
     """The memory of rows of a schema, without their dictionaries, which many slices share.
 
-    Asked for every part of every batch: all but texts is told from the number of rows.
+    It is computed for every part of every batch: from the number of rows, except for strings.
     """
 
     def __init__(self, schema: pa.Schema) -> None:

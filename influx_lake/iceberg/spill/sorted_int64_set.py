@@ -15,18 +15,18 @@ Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 RUN = 4 * 2**20
-"""How many numbers wait in memory before they are sorted and written out: 32 MB."""
+"""The numbers that are buffered before they are sorted and written to disk: 32 MB."""
 PIECE = 2 * 2**20
-"""How many numbers of two sets are compared at once."""
+"""The numbers of two sets that are compared at once."""
 _BLOCK = 4_096
-"""One number of so many is kept in memory, to find places in a run on disk."""
+"""One of this many numbers is kept in memory, to find positions in a run on disk."""
 _BYTES = 8
 _STRETCH = 32
 _NONE: Numbers = np.empty(0, np.int64)
 
 
 class SortedInt64Set:
-    """Numbers added in any order and read sorted; equal ones are kept as often as they are added."""
+    """Numbers added in any order and read sorted; duplicates are kept."""
 
     def __init__(self) -> None:
         self._waiting: list[Numbers] = []
@@ -42,24 +42,24 @@ class SortedInt64Set:
             self._runs.append(self._written_out(self._sorted()))
 
     def bounds(self) -> tuple[int, int]:
-        """The least number, and one more than the greatest; (0, 0) without any."""
+        """The smallest number, and the largest plus one; (0, 0) where there is none."""
         runs = self._settled()
         return min((run.first for run in runs), default=0), max((run.last + 1 for run in runs), default=0)
 
     def count(self, first: int, end: int) -> int:
-        """How many are at least `first` and below `end`."""
+        """How many numbers are at least `first` and below `end`."""
         return sum(run.place(end) - run.place(first) for run in self._settled())
 
     def between(self, first: int, end: int) -> Numbers:
-        """Those that are at least `first` and below `end`, sorted."""
+        """The numbers that are at least `first` and below `end`, sorted."""
         parts = [run.read(run.place(first), run.place(end)) for run in self._settled()]
-        # Sorted parts, one behind the other, are what a stable sort is fastest with.
+        # A stable sort is fastest with concatenated sorted parts.
         if len(parts) == 1:
             return parts[0]
         return np.sort(np.concatenate([_NONE, *parts]), kind="stable")
 
     def contains(self, numbers: Numbers) -> Mask:
-        """Which of some numbers are in the set."""
+        """The mask of the numbers that are in the set."""
         if not len(numbers):
             return np.zeros(0, bool)
         first, end = int(numbers.min()), int(numbers.max()) + 1
@@ -95,7 +95,7 @@ class SortedInt64Set:
 
 
 def aligned_chunks(one: SortedInt64Set, other: SortedInt64Set) -> Iterator[tuple[Numbers, Numbers]]:
-    """Two sets in ranges that both share, ascending, each as large as fits in memory; sorted."""
+    """Yield two sets in common ranges, ascending, each as large as fits in memory; sorted."""
     bounds = one.bounds(), other.bounds()
     yield from _aligned_chunks(one, other, min(first for first, _ in bounds), max(end for _, end in bounds))
 
@@ -113,19 +113,19 @@ def _aligned_chunks(
 
 
 def best_sort(numbers: Numbers) -> Literal["stable", "quicksort"]:
-    """The faster way to sort: merging where numbers come in long stretches of order."""
+    """The faster sort algorithm: merging where numbers have long sorted stretches."""
     breaks = int(np.count_nonzero(numbers[1:] < numbers[:-1]))
     return "stable" if breaks * _STRETCH < len(numbers) else "quicksort"
 
 
 def is_in_sorted(numbers: Numbers, held: Numbers) -> Mask:
-    """Which numbers are in a sorted array."""
+    """The mask of the numbers that are in a sorted array."""
     if not len(held):
         return np.zeros(len(numbers), bool)
     if np.array_equal(numbers, held):
         return np.ones(len(numbers), bool)
     if best_sort(numbers) == "quicksort":
-        # In order they are found in a fraction of the time that it takes to jump to and fro.
+        # Sorted look-ups take a fraction of the time of random ones.
         order = np.argsort(numbers)
         shuffled = np.empty(len(numbers), bool)
         ordered = numbers[order]
@@ -136,7 +136,7 @@ def is_in_sorted(numbers: Numbers, held: Numbers) -> Mask:
 
 
 def places_in(held: Numbers, numbers: Numbers) -> NDArray[np.intp]:
-    """The place of each number in a sorted array, if it is there at all."""
+    """The index of each number in a sorted array, if it is in the array at all."""
     return np.minimum(np.searchsorted(held, numbers), len(held) - 1)
 
 
@@ -153,7 +153,7 @@ class _InMemory:
         return int(self.numbers[-1])
 
     def place(self, number: int) -> int:
-        """How many numbers are less."""
+        """How many numbers are smaller."""
         return int(np.searchsorted(self.numbers, number))
 
     def read(self, start: int, end: int) -> Numbers:
@@ -173,7 +173,7 @@ class _OnDisk:
         return int(self.blocks[0])
 
     def place(self, number: int) -> int:
-        """How many numbers are less."""
+        """How many numbers are smaller."""
         block = max(0, int(np.searchsorted(self.blocks, number)) - 1) * _BLOCK
         return block + int(np.searchsorted(self.read(block, min(block + _BLOCK, self.length)), number))
 

@@ -1,4 +1,4 @@
-"""One dictionary for a text column of few distinct values, shared by all batches."""
+"""A shared dictionary for all batches of a string column with few distinct values."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import pyarrow.compute as pc
 
 ENCODED = pa.dictionary(pa.int32(), pa.string())
 MOST_BYTES = 2**20
-"""What a dictionary may hold: of a larger one Parquet's encoder makes no use, either."""
+"""The largest dictionary, in bytes: Parquet's encoder does not use larger ones either."""
 _SMALL = 4096
 _LOOKED_AT = 16_384
 
 
 class TextDictionary:
-    """The distinct texts of a column, in the order they came.
+    """The distinct strings of a column, in the order of their first appearance.
 
-    Arrays that are encoded with it share its values, so that nobody has to unify them. When there are too many it
-    begins anew: an array always has the values it was encoded with.
+    Arrays that are encoded with it share its values, so that they need no unification. When it has too many it starts
+    anew: an array keeps the values that it was encoded with.
     """
 
     def __init__(self) -> None:
         self.values: pa.Array = pa.array([], pa.string())
 
     def encode(self, texts: pa.Array) -> pa.DictionaryArray:
-        """The texts, encoded."""
+        """Encode strings."""
         if not pa.types.is_dictionary(texts.type) and len(self.values) < _SMALL:
             places = pc.index_in(texts, value_set=self.values)
             if places.null_count == texts.null_count:
@@ -36,13 +36,13 @@ class TextDictionary:
         return pa.DictionaryArray.from_arrays(places.take(local.indices), self.values)
 
     def encode_all(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
-        """The texts of a row group, encoded; where the values are many already, with those of these texts alone."""
+        """Encode the strings of a row group; with a dictionary of their own where the shared one is large already."""
         if len(self.values) >= _SMALL:
             return texts.dictionary_encode()
         return pa.chunked_array([self.encode(chunk) for chunk in texts.chunks], ENCODED)
 
     def _places(self, texts: pa.Array) -> pa.Array:
-        """Where the texts stand in the dictionary; those that it lacks are added."""
+        """The indices of strings in the dictionary; adds missing ones."""
         places = pc.index_in(texts, value_set=self.values)
         if places.null_count == texts.null_count:
             return places
@@ -55,11 +55,11 @@ class TextDictionary:
 
 
 def with_used_values(rows: pa.Table) -> pa.Table:
-    """The rows, each encoded column with the values alone that its rows have: a file would hold the others, too, where
-    they are larger for nothing, and are still there when the rows that had them were erased.
+    """Reduce the dictionary of each encoded column to the values that its rows have: otherwise files would be larger,
+    and would still hold values of rows that were erased.
 
     Args:
-        rows: The rows; all chunks of an encoded column have one dictionary.
+        rows: The rows; all chunks of an encoded column share one dictionary.
     """
     if not any(pa.types.is_dictionary(kind) for kind in rows.schema.types):
         return rows
@@ -73,7 +73,7 @@ def _with_used_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
     used = np.zeros(len(values), np.bool_)
     for chunk in column.chunks:
         for begin in range(0, len(chunk), _LOOKED_AT):
-            # All rows need not be looked at where the first ones have every value.
+            # The remaining rows need not be checked once every value is used.
             used[chunk.indices.slice(begin, _LOOKED_AT).drop_null().to_numpy().astype(np.intp)] = True
             if used.all():
                 return column
