@@ -1,1 +1,1 @@
-"""What pyarrow leaves to us: digests of values, texts as bytes, maps, columns out of buffers."""
+"""Helpers for Arrow: digests of values, validation of strings, maps as strings, aligned buffers, 64-bit words."""

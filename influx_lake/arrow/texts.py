@@ -39,7 +39,7 @@ def shown(scalar: pa.Scalar) -> Any:
 
 
 def _are_plainly_ascii(texts: pa.StringArray) -> bool:
-    """Whether texts lie where they say, and all of their bytes are ASCII: true of most columns, and quick to see."""
+    """Whether offsets are consistent and all bytes are ASCII: true of most columns, and quick to check."""
     _, places, content = texts.buffers()
     if places is None or content is None:
         return False

@@ -1,1 +1,1 @@
-"""What a table has to become before rows fit it: staged, and committed with the rows or not at all."""
+"""Stages the changes that a table needs before rows fit it; they are committed with the rows, or not at all."""

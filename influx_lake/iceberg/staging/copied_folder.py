@@ -1,4 +1,4 @@
-"""A lake's folder that was copied: its metadata name the files of the original, by absolute paths."""
+"""Detects copied lakes: the metadata in a copied folder references the original's files by absolute paths."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _FILE = "file://"
 
 
 def check_not_copied(table: Table, name: str) -> None:
-    """Check that a table's files are not those of another lake, whose folder this lake's is a copy of.
+    """Check that a table's files do not belong to another lake, of whose folder this lake's is a copy.
 
-    A table may lie anywhere outside of its catalog's warehouse. It is a copy where the warehouse has a folder of its
-    name with metadata of the same table (the same UUID) all the same.
+    A table may lie anywhere outside its catalog's warehouse. This lake is a copy if the warehouse nevertheless has a
+    folder with the table's name and metadata of the same table (the same UUID).
 
     Args:
         table: The table.
-        name: Its name, for people.
+        name: The table's name, for messages.
 
     Raises:
-        CopiedTable: It is.
+        CopiedTable: They do.
     """
     warehouse = _local(str(table.catalog.properties.get("warehouse", "")))
     location = _local(table.location())
     if warehouse is None or location is None or location.resolve().is_relative_to(warehouse.resolve()):
         return
-    # The namespace's folder and the table's.
+    # The folders of the namespace and of the table.
     here = warehouse.joinpath(*location.parts[-2:])
     if here.resolve() != location.resolve() and _has_table(here, str(table.metadata.table_uuid)):
         raise CopiedTable(
@@ -53,5 +53,5 @@ def _has_table(folder: Path, uuid: str) -> bool:
     try:
         return newest is not None and json.loads(newest.read_bytes()).get("table-uuid") == uuid
     except (OSError, ValueError):
-        # Compressed, or not to be read: then it cannot be told to be a copy.
+        # Compressed or unreadable metadata cannot show that it is a copy.
         return False

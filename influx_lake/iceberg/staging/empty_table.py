@@ -1,4 +1,4 @@
-"""A table that was made for a load which failed: it holds nothing, and becomes what the next load would make."""
+"""Unloaded tables, left empty by a load that failed: the next load changes them to what it would create."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 
 def is_unloaded(table: Table) -> bool:
-    """Whether a load of ours made a table, and no rows have ever been in it.
+    """Whether a load of ours created a table, and it never had rows.
 
-    Not every catalog can make a table in the commit of its first rows (S3 Tables' and Glue's REST interfaces cannot),
-    so it is made before them.
+    Not every catalog can create a table in the commit of its first rows (the REST interfaces of S3 Tables and Glue
+    cannot), so it is created before them.
     """
     said = own_properties(table.metadata)
-    # Commits that it says it took, and of which it has none, are another table's.
+    # Recorded commits of which the table has no snapshot are those of another table.
     return not table.metadata.snapshots and OWNER in said and last(said) is None
 
 
 def ids_of(table: Table, shape: Shape) -> dict[str, int]:
-    """The field ids of the columns that come and that the table has: no file holds it to their types."""
+    """The field ids of the rows' columns that the table has; their types may change, since no file has them."""
     names = shape.schema.names
     return {field.name: field.field_id for field in table.metadata.schema().fields if field.name in names}
 
 
 def stage(transaction: Transaction, table: Table, shape: Shape, ids: Mapping[str, int], target: TableTarget) -> None:
-    """Give the table the columns of the rows that come; what others added to it since it was made stays.
+    """Give the table the columns of the rows; columns that other tools added since its creation stay.
 
     Raises:
-        SchemaConflict: A partition field does not suit the type that its column gets.
+        SchemaConflict: A partition field does not suit the new type of its column.
     """
     from pyiceberg.schema import Schema
     from pyiceberg.table.update import AddSchemaUpdate, AssertCurrentSchemaId, SetCurrentSchemaUpdate
@@ -78,7 +78,7 @@ def stage(transaction: Transaction, table: Table, shape: Shape, ids: Mapping[str
 
 
 def _stays(field_id: int, table: Table) -> bool:
-    """Whether a column that does not come stays: others added it, or its place in the layout is not to be lost."""
+    """Whether a column that the rows lack stays: another tool added it, or the layout uses it."""
     ours = {field.field_id for field in min(table.metadata.schemas, key=lambda schema: schema.schema_id).fields}
     used = {field.source_id for spec in table.metadata.partition_specs for field in spec.fields}
     used |= {field.source_id for order in table.metadata.sort_orders for field in order.fields}

@@ -1,4 +1,4 @@
-"""A table as the commit of a window's rows is to leave it: with their columns, laid out as was stated."""
+"""Stages a table for a window's rows: with their columns, and the layout that lake.yaml states."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Staged(StagedTable):
-    """A table, and what changes in it with the rows that come.
+    """A table, and the changes that are committed with rows.
 
-    A window that fails leaves the table's columns and layout as they were: nothing of this is committed before its
-    rows are.
+    A window that fails leaves the table's columns and layout as they were: no change is committed before the rows are.
 
     Attributes:
-        shape: How the rows become rows of it.
-        ids: The field ids of its columns, by the names that lake.yaml has.
+        shape: The mapping of the rows to the table.
+        ids: The field ids of its columns, by their names in lake.yaml.
     """
 
     shape: Shape
@@ -42,23 +41,23 @@ class Staged(StagedTable):
 
     @property
     def renamed(self) -> dict[str, str]:
-        """The columns that others renamed: what they are called in the table, by the names that lake.yaml has."""
+        """Columns that other tools renamed: their names in the table, by their names in lake.yaml."""
         return {name: there for name, there in renamed(self.table).items() if name in self.shape.sources}
 
     @property
     def properties(self) -> dict[str, str]:
-        """The property that says which column is which; nothing where the table does already."""
+        """The property that records the field ids of columns; empty where the table has it already."""
         return recording(self.ids, self.actual)
 
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """Stages what rows of some columns need of a table, again for each try to commit them.
+    """Stages the changes that rows need, for each attempt to commit them.
 
     Attributes:
-        columns: The columns of the rows.
-        target: What is wanted of the table.
-        first: The table as the rows were shaped for it.
+        columns: The Arrow schema of the rows.
+        target: The table as lake.yaml describes it.
+        first: The staged table that the rows were mapped to.
     """
 
     columns: pa.Schema
@@ -66,11 +65,11 @@ class Staging:
     first: Staged
 
     def again(self, table: Table) -> Staged:
-        """What is needed of the table as it is now.
+        """Stage the changes for the table as it is now.
 
         Raises:
-            ColumnsChanged: Rows would have to be shaped in another way than they were.
-            SchemaConflict: They do not fit the table any more.
+            ColumnsChanged: Rows would be mapped to the table in another way than they were.
+            SchemaConflict: The rows no longer fit the table.
         """
         staged = stage(table, self.columns, self.target)
         if not _same(staged.shape, self.first.shape):
@@ -83,19 +82,19 @@ class Staging:
 
 
 def stage(table: Table, columns: pa.Schema, target: TableTarget) -> Staged:
-    """Find out what a table has to become before rows fit it.
+    """Determine the changes that a table needs before rows fit it.
 
     Args:
-        table: The table as it is.
-        columns: The columns of the rows as they come.
-        target: What is wanted of it.
+        table: The table as it is now.
+        columns: The Arrow schema of the rows.
+        target: The table as lake.yaml describes it.
 
     Raises:
-        SchemaConflict: A column has another type in the table, is new where `schema_evolution` is `strict`, cannot be
-            null, or was renamed or dropped by others; or something was stated of a column that is not there.
+        SchemaConflict: A column has another type in the table, is new where `schema_evolution` is `strict`, is
+            required, or was renamed or dropped by another tool; or an option names a column that does not exist.
         DataRefused: A column has no Iceberg type, or one that the options refuse.
     """
-    # The names that columns get where nothing is in their way.
+    # The names that columns have if none of them is in conflict.
     named = arranged(shape_of(columns, target), columns, target)
     if empty_table.is_unloaded(table):
         return _staged(table, target, named, empty_table.ids_of(table, named), None)
@@ -150,10 +149,10 @@ def _with(table: Table, transaction: Transaction) -> Table:
 
 
 def _in_table(target: TableTarget, names: Mapping[str, str], table: Table) -> TableTarget:
-    """What is wanted, its columns called as they are in the table.
+    """The target with its columns under their names in the table.
 
     Raises:
-        SchemaConflict: One is called in lake.yaml as only the table calls it.
+        SchemaConflict: An option in lake.yaml names a column as only the table does.
     """
     if not names:
         return target

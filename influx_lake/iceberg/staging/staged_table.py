@@ -1,4 +1,4 @@
-"""A table, and what a commit changes in it besides its files."""
+"""A table, with the changes that a commit makes besides those of files."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StagedTable:
-    """A table, and what changes in it with files.
+    """A table, with the changes that are committed with files.
 
     Attributes:
-        actual: The table as it is.
-        changed: The table as it is to be.
-        table: The same, its columns called as lake.yaml knows them: what files are written for and plans are made on.
-        updates: What changes.
-        requirements: What the table must be like for that.
+        actual: The table as it is now.
+        changed: The table after the changes.
+        table: The same, under the names of lake.yaml, for writing files and planning.
+        updates: The changes.
+        requirements: What the table has to fulfil for them.
     """
 
     actual: Table
@@ -34,18 +34,18 @@ class StagedTable:
 
     @classmethod
     def unchanged(cls, table: Table) -> StagedTable:
-        """A table that keeps its columns and its layout."""
+        """A table whose columns and layout stay."""
         return StagedTable(table, table, as_known(table), (), layout_requirements(table.metadata))
 
     @property
     def properties(self) -> Mapping[str, str]:
-        """Properties of the table that change with it."""
+        """Table properties that change with it."""
         return {}
 
 
 def layout_requirements(metadata: TableMetadata) -> tuple[TableRequirement, ...]:
-    """What the table must be like: a change of columns or partitions by others makes no snapshot, and would not be
-    noticed.
+    """Requirements on the table's columns and partitions: other tools change them without a snapshot, so that a
+    requirement on the snapshot would not notice.
     """
     from pyiceberg.table.update import AssertCurrentSchemaId, AssertDefaultSpecId, AssertLastAssignedFieldId
 

@@ -1,1 +1,1 @@
-"""The files of a table where they are kept: which of them its metadata name, listing them, deleting them."""
+"""The files of a table in their store: which ones its metadata references, listing, deleting."""

@@ -1,4 +1,4 @@
-"""Deleting files of a table for good."""
+"""Deletes files of a table."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 MOST_EXAMPLES = 100
-"""How many paths are told of the files that went."""
+"""The largest number of deleted paths that are reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What was deleted.
+    """The result of deleting files.
 
     Attributes:
-        files: Files that were there, and are not any more.
-        bytes: Their sizes together, as far as they were known.
+        files: The number of files that existed, and are deleted.
+        bytes: Their total size, as far as known.
 
         examples: The first of them.
     """
@@ -39,19 +39,19 @@ class Deleted:
 
     @classmethod
     def of(cls, files: Mapping[str, int]) -> Deleted:
-        """What deleting some files comes to, by path with their sizes."""
+        """The result of deleting all of some files, given as sizes by path."""
         return cls(len(files), sum(files.values()), tuple(islice(files, MOST_EXAMPLES)))
 
 
 def delete_folder(io: Any, folder: str) -> None:
-    """Delete a folder with all that is in it, and the one around it where it is an empty one of this disk.
+    """Delete a folder with all that is in it, and its parent if that is an empty folder of this disk.
 
     Args:
-        io: The store.
-        folder: Where; nobody else has files in it. One that is not there is passed over.
+        io: The FileIO.
+        folder: The folder, in which no other table has files; it may be missing.
 
     Raises:
-        OSError: The store refuses; or what its client raises instead.
+        OSError: The store refuses; its client may raise other exceptions.
     """
     parts = urlsplit(folder)
     with suppress(FileNotFoundError):
@@ -68,15 +68,15 @@ def delete_folder(io: Any, folder: str) -> None:
 
 
 def delete_for_good(io: FileIO, files: Mapping[str, int], table: str) -> Deleted:
-    """Delete files; one that is gone already is passed over.
+    """Delete files; missing ones are ignored.
 
     Args:
-        io: The store.
-        files: Their sizes, by path; 0 where that is not known.
+        io: The FileIO.
+        files: Their sizes by path; 0 where unknown.
         table: `namespace.table`, for messages.
 
     Raises:
-        StorageError: Some could not be deleted; all others are.
+        StorageError: Some could not be deleted; all others are deleted.
     """
 
     def delete(path: str) -> Exception | bool:
@@ -84,7 +84,7 @@ def delete_for_good(io: FileIO, files: Mapping[str, int], table: str) -> Deleted
             io.delete(path)
         except FileNotFoundError:
             return False
-        # What stores raise has no common class; whatever it is, the other files are deleted before it is told.
+        # Exceptions of stores have no common class; after any of them, the other files are deleted before it is raised.
         except Exception as error:
             return error
         return True

@@ -1,4 +1,4 @@
-"""What servers of S3 that are not AWS need of its client."""
+"""Settings that S3-compatible servers need of the S3 client."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 
 def take_plain_uploads(properties: Mapping[str, object]) -> None:
-    """Have files uploaded as they are to a server of S3 that is named by its address.
+    """Disable chunked uploads to an S3 server with an endpoint of its own.
 
-    Those that do not know aws-chunked uploads answer 411, or store the framing as data.
+    Servers that do not support aws-chunked uploads answer 411, or store the framing as data.
     """
     if "s3.endpoint" in properties:
         os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")

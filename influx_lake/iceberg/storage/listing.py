@@ -1,4 +1,4 @@
-"""Listing the files below a folder of a store, whichever of pyiceberg's two ways to it a catalog uses."""
+"""Lists the files below a folder of a store, by either of pyiceberg's two FileIOs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that a store has.
+    """A file in a store.
 
     Attributes:
-        path: Where, as pyiceberg takes it.
-        size: In bytes.
-        modified: When it was written; None where the store does not say.
+        path: Its path, as pyiceberg expects it.
+        size: Its size in bytes.
+        modified: When it was last written; None where the store does not tell.
     """
 
     path: str
@@ -32,18 +32,18 @@ class StoredFile:
 
 
 def files_below(io: FileIO, folder: str) -> Iterator[StoredFile]:
-    """Every file below a folder, the folders of a level after one another; nothing where there is no such folder.
+    """Yield every file below a folder, level by level; none where the folder does not exist.
 
-    Links to folders are not followed: what they lead to is not in the folder. A name with `#` or `?` on a store is
-    passed over: paths in Iceberg are URIs, which end there, so that no table has such a file, and to delete it would be
-    to delete another.
+    Links to folders are not followed: their targets are not in the folder. Names with `#` or `?` in an object store are
+    skipped: paths in Iceberg are URIs, which end there, so that no table references such a file, and deleting it would
+    delete another one.
 
     Args:
-        io: The store.
-        folder: Where, as a table's metadata have it.
+        io: The FileIO.
+        folder: The folder, as in a table's metadata.
 
     Raises:
-        OSError: The store cannot be listed; or what its client raises instead.
+        OSError: The store cannot be listed; its client may raise other exceptions.
     """
     root = folder.rstrip("/")
     entries = _entries_by_pyarrow(io, root) if hasattr(io, "fs_by_scheme") else _entries_by_fsspec(io, root)
@@ -61,13 +61,13 @@ def files_below(io: FileIO, folder: str) -> Iterator[StoredFile]:
 
 
 def _is_whole(path: str) -> bool:
-    """Whether a path is taken for that of its file."""
+    """Whether a URI parser takes the whole path for the path of the file."""
     uri = urlparse(path)
     return not uri.scheme or not (uri.params or uri.query or uri.fragment)
 
 
 Entries = Callable[[str], list[StoredFile | str]]
-"""What is in a folder: files, and folders by their way from the root."""
+"""Lists a folder: its files, and its subfolders by their path relative to the root."""
 
 
 def _entries_by_pyarrow(io: Any, root: str) -> Entries:
@@ -96,7 +96,7 @@ def _entries_by_pyarrow(io: Any, root: str) -> Entries:
 
 def _entries_by_fsspec(io: Any, root: str) -> Entries:
     def entries(way: str) -> list[StoredFile | str]:
-        # Each thread has a file system of its own.
+        # Each thread has its own file system object.
         store = io._get_fs_from_uri(urlparse(root), root)
         start = store._strip_protocol(root).rstrip("/")
         store.invalidate_cache()
@@ -108,7 +108,7 @@ def _entries_by_fsspec(io: Any, root: str) -> Entries:
         for entry in listed:
             below = f"{way}/{entry['name'].rstrip('/').rsplit('/', 1)[-1]}"
             if entry["name"].rstrip("/").strip("/") == (start + way).strip("/"):
-                # An object store lists the marker of a folder in it.
+                # Object stores list the marker of a folder as an entry in it.
                 continue
             if entry["type"] == "directory":
                 if not entry.get("islink"):
@@ -121,7 +121,7 @@ def _entries_by_fsspec(io: Any, root: str) -> Entries:
 
 
 _TIMES = ("LastModified", "last_modified", "mtime", "updated")
-"""What s3fs, adlfs, the local file system and gcsfs call it."""
+"""The names of the modification time in s3fs, adlfs, the local file system and gcsfs."""
 
 
 def _written(store: Any, entry: dict[str, Any]) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Metadata files: which table they are of, told from their first bytes."""
+"""Tells which table a metadata file belongs to, from its first bytes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 METADATA = (".metadata.json", ".metadata.json.gz", ".gz.metadata.json")
-"""How their names end."""
+"""The endings of their names."""
 _HEAD_BYTES = 64 * 1024
 _UUID = re.compile(rb'"table-uuid"\s*:\s*"([^"]*)"')
 
 
 def check_of_table(table: Table, paths: Sequence[str]) -> None:
-    """See to it that metadata files in a table's folders are of no other table.
+    """Check that metadata files in a table's folders belong to no other table.
 
     Raises:
-        TableUnsupported: One is.
+        TableUnsupported: One does.
         StorageError: One cannot be read.
     """
     uuid = str(table.metadata.table_uuid)
@@ -41,7 +41,7 @@ def check_of_table(table: Table, paths: Sequence[str]) -> None:
 
 
 def uuid_in(io: FileIO, path: str) -> str | None:
-    """The UUID of the table that a metadata file is of; None where the file is gone, cut short, or does not say."""
+    """The UUID of a metadata file's table; None where the file is missing, truncated, or does not tell."""
     from pyiceberg.exceptions import ValidationError
     from pyiceberg.serializers import FromInputFile
 

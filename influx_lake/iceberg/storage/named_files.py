@@ -1,4 +1,4 @@
-"""Which files the metadata of a table name."""
+"""Determines which files a table's metadata references."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def no_longer_named(before: TableMetadata, after: TableMetadata, io: FileIO) -> dict[str, int]:
-    """The files that snapshots of a table need which it had, and none that it has; their sizes, 0 where not known.
+    """The files that only removed snapshots of a table need; their sizes by path, 0 where unknown.
 
     Args:
-        before: The table's metadata as they were.
-        after: As they are: whatever these name is not among the files.
-        io: The store.
+        before: The table's metadata before.
+        after: The metadata afterwards: files that it references are not returned.
+        io: The FileIO.
 
     Raises:
-        OSError: Metadata of a snapshot that the table has cannot be read.
+        OSError: Metadata of a remaining snapshot cannot be read.
     """
     kept_lists = {snapshot.manifest_list for snapshot in after.snapshots}
     gone = [each for each in before.snapshots if each.manifest_list not in kept_lists]
@@ -47,17 +47,17 @@ def no_longer_named(before: TableMetadata, after: TableMetadata, io: FileIO) -> 
 
 @dataclass(slots=True)
 class NamedFiles:
-    """The names of all files that a table's metadata name, without the way to them.
+    """The names of all files that a table's metadata references, without their folders.
 
-    One folder may be spelled in several ways (`s3://` and `s3a://`, `/data` and `file:/data`, a link); the writers of
-    Iceberg give each file a name of its own. So a file whose name is known is never taken for another.
+    A folder can be written in several ways (`s3://` and `s3a://`, `/data` and `file:/data`, a link), while Iceberg
+    writers give each file a unique name. So a file with a known name is always the table's.
     """
 
     names: set[str] = field(default_factory=set)
     _read: set[str] = field(default_factory=set)
 
     def add(self, table: Table) -> None:
-        """Add the files of a table as it is now; what was read before is not read again.
+        """Add the files of a table as it is now; metadata files that were read before are not read again.
 
         Raises:
             OSError: Its metadata cannot be read.
@@ -76,19 +76,19 @@ class NamedFiles:
 
 
 def name_of(path: str) -> str:
-    """The last part of a path."""
+    """The last component of a path."""
     return path.rsplit("/", 1)[-1]
 
 
 def manifests_of_all(snapshots: Iterable[Snapshot], io: FileIO, *, missing_ok: bool = False) -> dict[str, ManifestFile]:
-    """The manifests of some snapshots, each once, by path.
+    """The manifests of snapshots, each once, by path.
 
     Args:
         snapshots: The snapshots.
-        io: The store.
-        missing_ok: Pass over a list of manifests that is gone.
+        io: The FileIO.
+        missing_ok: Skip missing manifest lists.
     """
-    # `manifests_of` would put the last few of all of them in the place of those that loads use.
+    # `manifests_of` would evict the manifest lists that loads use from its cache.
     from pyiceberg.manifest import read_manifest_list
 
     def read(path: str) -> list[ManifestFile]:
@@ -107,7 +107,7 @@ def manifests_of_all(snapshots: Iterable[Snapshot], io: FileIO, *, missing_ok: b
 
 
 def live_files(manifest: ManifestFile, io: FileIO, *, missing_ok: bool = False) -> list[DataFile]:
-    """The files that a manifest has, of data or of deletes, without those that it says were removed."""
+    """The data files or delete files of a manifest, without those that it lists as removed."""
     try:
         return [entry.data_file for entry in manifest.fetch_manifest_entry(io, discard_deleted=True)]
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Puffin files, as Iceberg's specification of them has it (version 1)."""
+"""Writes Puffin files, as specified by Iceberg (version 1)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _NO_FLAGS = bytes(4)
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """One blob of a file.
+    """A blob of a Puffin file.
 
     Attributes:
         kind: Its type, such as `apache-datasketches-theta-v1`.
         content: Its bytes.
-        fields: The ids of the columns that it tells of.
-        properties: What is said of it besides.
+        fields: The ids of the columns that it describes.
+        properties: Its properties.
     """
 
     kind: str
@@ -33,11 +33,11 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class PuffinFile:
-    """A file that was written.
+    """A written Puffin file.
 
     Attributes:
-        size: In bytes.
-        footer_size: Of its footer, both magics included.
+        size: Its size in bytes.
+        footer_size: The size of its footer, including both magics.
     """
 
     size: int
@@ -48,14 +48,14 @@ def write_puffin(io: FileIO, path: str, blobs: Sequence[Blob], *, snapshot_id: i
     """Write blobs to a file.
 
     Args:
-        io: The store.
-        path: Where.
+        io: The FileIO.
+        path: The path of the file.
         blobs: The blobs.
-        snapshot_id: The snapshot that they tell of.
+        snapshot_id: The snapshot that they describe.
         sequence_number: Its sequence number.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     body, listed = _MAGIC, list[dict[str, Any]]()
     for blob in blobs:

@@ -1,4 +1,4 @@
-"""Many small requests to a store, several at once."""
+"""Sends many small requests to a store, several at once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TypeVar
 
 AT_ONCE = 16
 _WAITING = 16 * AT_ONCE
-"""How many are handed out before their answers are taken: memory does not follow how many there are."""
+"""The number of requests that are submitted before their results are consumed, which bounds memory."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
 def each_of(ask: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
-    """The answers for some items, in their order; what one raises is raised."""
+    """Call a function for items in several threads; yields the results in order, and raises what a call raises."""
     left = iter(items)
     with ThreadPoolExecutor(AT_ONCE, "store") as threads:
         while some := list(islice(left, _WAITING)):

@@ -1,4 +1,4 @@
-"""The folders that a table's files are in, and whether they are its own alone."""
+"""Determines the folders of a table's files, and whether other tables use them too."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _PATHS = (
     "write.object-storage.path",
     "write.folder-storage.path",
 )
-"""Table properties that name a folder beside that of the table."""
+"""Table properties that name a folder besides the table's location."""
 REMEMBERED_SECONDS = 600.0
-"""How long the folders of a catalog's tables are known: each table of a lake asks for those of all others."""
+"""How long the folders of a catalog's tables are cached: the maintenance of each table needs those of all others."""
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:/*", re.IGNORECASE)
 
 
@@ -40,7 +40,7 @@ _lock = Lock()
 
 
 def folders_of(table: Table) -> tuple[str, ...]:
-    """The folders that hold a table's files: its own, and others that its properties name; none lies in another."""
+    """The folders of a table's files: its location, and others that properties name; none lies inside another."""
     properties = table.metadata.properties
     named = [table.metadata.location, *(properties[name] for name in _PATHS if properties.get(name))]
     found = list(dict.fromkeys(folder.rstrip("/") for folder in named))
@@ -48,11 +48,11 @@ def folders_of(table: Table) -> tuple[str, ...]:
 
 
 def check_alone(catalog: Catalog, table: Table) -> None:
-    """See to it that no other table of the catalog keeps files in a table's folders, or around them.
+    """Check that no other table of the catalog has files in a table's folders, or in a parent of these.
 
     Raises:
-        TableUnsupported: One does: which files are whose cannot be told from the folders.
-        CatalogError: A table of the catalog cannot be loaded, so that it is not known where it keeps its files.
+        TableUnsupported: One has: which files belong to which table cannot be told from the folders.
+        CatalogError: A table of the catalog cannot be loaded, so that its folders are unknown.
     """
     own, name = folders_of(table), table.name()
     for other, folders in _folders_in(catalog).items():
@@ -93,7 +93,7 @@ def _tables(catalog: Catalog) -> Iterator[tuple[tuple[str, ...], Table]]:
             try:
                 table = catalog.load_table(name)
             except (NoSuchTableError, NoSuchIcebergTableError):
-                # Dropped meanwhile, or of another format (Hive, Glue).
+                # The table was dropped meanwhile, or has another format (Hive, Glue).
                 continue
             except Exception as error:
                 raise _unknown(name, error) from error
@@ -107,7 +107,7 @@ def _unknown(name: tuple[str, ...], error: Exception) -> LakeError:
 
 
 def _namespaces(catalog: Catalog) -> Iterator[tuple[str, ...]]:
-    """Every namespace, those in others included, where the catalog knows such."""
+    """Yield every namespace, including nested ones, where the catalog supports them."""
     from pyiceberg.exceptions import ForbiddenError, UnauthorizedError
 
     seen: set[tuple[str, ...]] = set()
@@ -118,8 +118,8 @@ def _namespaces(catalog: Catalog) -> Iterator[tuple[str, ...]]:
             with catalog_errors("list the namespaces of the catalog"):
                 found = [tuple(each) for each in catalog.list_namespaces(parent)]
         except CatalogRefused as refused:
-            # Catalogs that know no namespaces in others (S3 Tables) may refuse the question; but what one has no right
-            # to see may well be a table.
+            # Catalogs without nested namespaces (S3 Tables) may refuse the request; but a namespace that this identity
+            # has no right to list may well have tables.
             if not parent or isinstance(refused.__cause__, ForbiddenError | UnauthorizedError):
                 raise
             continue
@@ -131,7 +131,7 @@ def _namespaces(catalog: Catalog) -> Iterator[tuple[str, ...]]:
 
 
 def _is_in(folder: str, other: str) -> bool:
-    """Whether a folder is another, or lies in it, however the way to the store is spelled."""
+    """Whether a folder is another one, or lies in it, in any spelling of the store's address."""
     return f"{_way(folder)}/".startswith(f"{_way(other)}/")
 
 

@@ -1,4 +1,4 @@
-"""Files whose store takes credentials that the catalog vends, and vends anew before they expire."""
+"""A FileIO with credentials that the catalog vends, which are renewed before they expire."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
 SHORTEST_LIFE_SECONDS = 900.0
-"""How long credentials are taken to hold that do not say so: no less than AWS's security token service gives."""
+"""The assumed lifetime of credentials without an expiry time: AWS's security token service gives no less."""
 _VENDED = re.compile(r"s3\.session-token|gcs\.oauth2\.token|adls\.sas-token(\..+)?")
 _EXPIRY = re.compile(
     r"s3\.session-token-expires-at-ms|gcs\.oauth2\.token-expires-at|adls\.sas-token-expires-at-ms(\..+)?"
@@ -33,19 +33,19 @@ log = logging.getLogger("influx_lake.iceberg")
 
 
 def are_vended(properties: Mapping[str, str]) -> bool:
-    """Whether what a catalog told of a table holds credentials that expire."""
+    """Whether the properties that a catalog returned for a table include credentials that expire."""
     return any(_VENDED.fullmatch(name) for name in properties)
 
 
 class VendedFileIO(FileIO):
-    """A store's files, under credentials that are asked for again when half of their life is over.
+    """A FileIO whose credentials are requested again after half of their lifetime.
 
-    A file that is written goes to this machine first, and to the store when it is whole: what is written for longer
-    than credentials live could not be finished under those that it was begun with, and a failed upload can be repeated.
+    A file is written to this machine first, and uploaded when it is complete: an upload that takes longer than the
+    lifetime of credentials would fail under those that it began with, and a failed upload can be repeated.
 
     Args:
-        files: The store, under credentials that were just vended.
-        vend: Asks the catalog for others.
+        files: The FileIO, with credentials that were just vended.
+        vend: Requests a new one from the catalog.
     """
 
     def __init__(self, files: FileIO, vend: Callable[[], FileIO]) -> None:
@@ -61,7 +61,7 @@ class VendedFileIO(FileIO):
         self._due = now + (self._expires - now) / 2
 
     def fresh(self) -> FileIO:
-        """The store, under credentials that hold for a while."""
+        """The FileIO, with credentials that remain valid for a while."""
         with self._lock:
             if time.time() >= self._due:
                 self._renew()
@@ -80,7 +80,7 @@ class VendedFileIO(FileIO):
             self._take(renewed.fresh() if isinstance(renewed, VendedFileIO) else renewed)
 
     def again(self, do: Callable[[FileIO], T]) -> T:
-        """Do something with the store; once more under other credentials, where it refuses these."""
+        """Call a function with the FileIO; once more with new credentials where the store refuses these."""
         files = self.fresh()
         try:
             return do(files)
@@ -107,7 +107,7 @@ class VendedFileIO(FileIO):
         self.again(lambda files: files.delete(path))
 
     def __getattr__(self, name: str) -> Any:
-        # What only one of pyiceberg's two ways to a store has, such as the file system behind it.
+        # Attributes of one of pyiceberg's two FileIOs only, such as the file system behind it.
         if name.startswith("__") or name in ("_files", "_lock"):
             raise AttributeError(name)
         return getattr(self.fresh(), name)
@@ -149,7 +149,7 @@ class _Output(OutputFile):
 
 
 class _Upload:
-    """What is written to a file, on this machine until it is whole."""
+    """A file that is written to this machine, and uploaded when it is complete."""
 
     def __init__(self, files: VendedFileIO, location: str) -> None:
         self._io, self._location = files, location

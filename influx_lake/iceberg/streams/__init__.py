@@ -1,1 +1,1 @@
-"""How far the streams are that fill tables: kept in the tables, in the commits of the rows."""
+"""How far streams are in the tables that they fill: recorded in the tables, in the commits of the rows."""

@@ -1,4 +1,4 @@
-"""The tags and fields that a stream has had for a table: those of a few messages are never all of them."""
+"""The tags and fields that a stream has had for a table: a few messages never have all of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StreamColumns:
         return StreamColumns(self.tags | other.tags, self.fields | other.fields)
 
     def properties(self, table: Table) -> dict[str, str]:
-        """The table property that says so; nothing where it says so already."""
+        """The table property that records them; empty where the table has it already."""
         if columns_in(table) == self:
             return {}
         facts = {"tags": sorted(self.tags), "fields": sorted([name, kind.value] for name, kind in self.fields)}
@@ -41,7 +41,7 @@ class StreamColumns:
 
 
 def columns_in(table: Table | None) -> StreamColumns:
-    """What a table says that streams have had for it; of one that holds several measurements, for the one looked at."""
+    """The tags and fields that streams have had for a table; of a shared table, for the viewed measurement."""
     found = {} if table is None else _stated(table).get(_name(table))
     try:
         fields = frozenset((str(name), ColumnType(kind)) for name, kind in (found or {}).get("fields", ()))

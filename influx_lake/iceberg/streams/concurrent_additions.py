@@ -1,4 +1,4 @@
-"""What a stream adds to a window while the window is read from elsewhere: it may be newer than what was read."""
+"""Detects rows that a stream adds to a window while the window is read from another source: they may be newer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StreamedMeanwhile:
-    """Looks whether a stream has added points of a window since it began to be read.
+    """Checks whether a stream has added points to a window since the window began to be read.
 
     Attributes:
         stream: The stream's name.
@@ -27,19 +27,19 @@ class StreamedMeanwhile:
     _since: int | None = None
 
     def begin(self, table: Table | None) -> None:
-        """Note how far the stream is: the window is read from now on.
+        """Record the position of the stream: the window is read from now on.
 
         Raises:
-            StorageError: The table cannot tell.
+            StorageError: The position cannot be read.
         """
         held = position_in(table, self.stream)
         self._since = held.sequence if held else 0
 
     def check(self, table: Table) -> None:
-        """Make sure that nothing was added to the window.
+        """Check that the stream added nothing to the window.
 
         Raises:
-            WindowInterrupted: Points were, which what was read may not have.
+            WindowInterrupted: It added points, which the rows that were read may lack.
         """
         if self._since is None:
             return

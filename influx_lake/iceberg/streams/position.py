@@ -1,4 +1,4 @@
-"""How far a stream is in a table: which messages have been added to it."""
+"""The position of a stream in a table: which messages have been added to it."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 SUMMARY = "influx-lake.stream"
-"""The property of a snapshot's summary: it goes back with the rows when a table is rolled back."""
+"""The property of a snapshot's summary with the position: a rollback also sets it back."""
 TIMES = "influx-lake.stream-times"
-"""The property of a snapshot's summary: the time that has some of the points, a part of each window."""
+"""The property of a snapshot's summary: the time ranges of the added points, one for each window."""
 PROPERTY = "influx-lake.stream."
-"""The beginning of a table property, whose end is the stream's name: it outlives the snapshots."""
+"""The prefix of a table property, followed by the stream's name: it outlives the snapshots."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamPosition:
-    """How far a stream is.
+    """The position of a stream.
 
     Attributes:
-        stream: The stream's name: that of its source in lake.yaml.
-        sequence: Counts what was added at once: each time has a higher one than those before, in whatever table.
+        stream: The name of the stream, which is that of its source in lake.yaml.
+        sequence: The sequence number of the addition: higher than that of all earlier ones, to any table.
         offsets: By topic and partition, the offset of the first message that has not been added.
-        at_ms: When it was written, in milliseconds since 1970.
+        at_ms: When it was recorded, in milliseconds since 1970.
     """
 
     stream: str
@@ -44,16 +44,16 @@ class StreamPosition:
     at_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
 
     def facts(self) -> dict[str, Any]:
-        """The same as values of JSON."""
+        """Encode the position as JSON values."""
         offsets = {topic: {str(each): at for each, at in found.items()} for topic, found in self.offsets.items()}
         return {"stream": self.stream, "sequence": self.sequence, "offsets": offsets, "at_ms": self.at_ms}
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> StreamPosition:
-        """Read what `facts` gave.
+        """Decode a position.
 
         Raises:
-            ValueError, KeyError, TypeError: It is something else.
+            ValueError, KeyError, TypeError: The value is something else.
         """
         offsets = {
             str(topic): {int(each): int(at) for each, at in found.items()} for topic, found in facts["offsets"].items()
@@ -61,31 +61,31 @@ class StreamPosition:
         return cls(str(facts["stream"]), int(facts["sequence"]), offsets, int(facts["at_ms"]))
 
     def notes(self, share: str | None) -> dict[str, str]:
-        """What the summary of a snapshot says.
+        """The properties for a snapshot's summary.
 
         Args:
-            share: The measurement whose rows the commit adds, where the table holds several.
+            share: The measurement of the added rows, where the table holds several.
         """
         return {SUMMARY: _text({**self.facts(), **({} if share is None else {"measurement": share})})}
 
     def properties(self, table: Table, share: str | None) -> dict[str, str]:
-        """What the table's properties say.
+        """The table properties with the position.
 
         Args:
-            table: The table as the commit was planned on.
-            share: The measurement whose rows the commit adds, where the table holds several.
+            table: The table that the commit was planned on.
+            share: The measurement of the added rows, where the table holds several.
         """
         return {PROPERTY + self.stream: _text({**_stated(table, self.stream), share or "": self.facts()})}
 
 
 def position_in(table: Table | None, stream: str) -> StreamPosition | None:
-    """How far a stream is in a table as its current snapshot has it; None where it has nothing of it.
+    """The position of a stream in a table's current snapshot; None where the stream has added nothing to it.
 
-    Snapshots tell; where those of the stream have expired, the table's property does. A table that was rolled back
-    behind what the stream added is as far as it was then.
+    Snapshots record it; where those of the stream have expired, the table property does. A table that was rolled back
+    has the position of the snapshot that it was rolled back to.
 
     Args:
-        table: The table; of one that holds several measurements the one whose rows are looked at.
+        table: The table; of a shared one, the viewed measurement counts.
         stream: The stream's name.
 
     Raises:
@@ -103,19 +103,19 @@ def position_in(table: Table | None, stream: str) -> StreamPosition | None:
             summary = oldest.summary.additional_properties if oldest.summary else {}
             if (held := _read(_said(summary, stream, name))) is not None:
                 return held
-        # Behind the oldest that is left, what was there has expired; a younger commit was taken back.
+        # Older snapshots have expired, and with them their positions; a newer position was rolled back.
         if stated is None or Lineage(table).is_first(oldest):
             return None
         return stated if stated.at_ms <= oldest.timestamp_ms else None
 
 
 def added_since(table: Table, stream: str, sequence: int) -> Iterator[Window]:
-    """The time to which a stream has added points since it was as far, as the snapshots that are left tell.
+    """The time ranges to which a stream has added points since a position, as far as snapshots are left.
 
     Args:
-        table: The table; of one that holds several measurements the one whose rows are looked at.
+        table: The table; of a shared one, the viewed measurement counts.
         stream: The stream's name.
-        sequence: How far it was.
+        sequence: The sequence number of the position.
     """
     snapshot, share = table.current_snapshot(), share_of(table)
     for each in _line(table, snapshot) if snapshot is not None else ():
@@ -128,7 +128,7 @@ def added_since(table: Table, stream: str, sequence: int) -> Iterator[Window]:
 
 
 def _line(table: Table, snapshot: Snapshot) -> Iterator[Snapshot]:
-    """A snapshot and its ancestors, newest first, as far as they are left."""
+    """A snapshot and its ancestors, newest first, as far as the table still has them."""
     there = {each.snapshot_id: each for each in table.metadata.snapshots}
     found: Snapshot | None = snapshot
     while found is not None:
@@ -147,7 +147,7 @@ def _stated(table: Table, stream: str) -> dict[str, Any]:
 
 
 def _said(summary: Mapping[str, str], stream: str, name: str) -> Any:
-    """What a summary says of a stream and a measurement."""
+    """The position of a stream and a measurement in a summary."""
     try:
         found = json.loads(summary.get(SUMMARY, "null"))
     except ValueError:

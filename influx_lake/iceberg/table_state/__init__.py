@@ -1,7 +1,7 @@
-"""What is known of a table: which time it holds, whose it is, which columns are tags.
+"""The recorded state of a table: coverage, owner, tags.
 
-It is written in the summary of each snapshot of ours, so that it rolls back, branches and expires with the rows. What
-others did since is followed: see `table_state`.
+It is recorded in the summary of each snapshot of ours, so that it rolls back, branches and expires with the rows.
+Changes by other tools since are taken into account: see `table_state`.
 """
 
 from __future__ import annotations

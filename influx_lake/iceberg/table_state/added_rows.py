@@ -1,4 +1,4 @@
-"""The time of rows that others added beside those of loads, from the bounds of their files."""
+"""The time ranges of rows that other tools added beside those of loads, from the bounds of their files."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 MOST_PARTS = 200
-"""How many intervals are kept of one snapshot; where there are more, one interval from the first to the last."""
+"""The largest number of intervals kept for one snapshot; beyond it, one interval from the first to the last."""
 _EARLIEST_US, _LATEST_US = -62_135_596_800_000_000, 253_402_300_798_999_999
-"""What a datetime can be, in microseconds since 1970."""
+"""The range of Python's datetime, in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The time of the rows that snapshots of others added, by the snapshots' ids.
+    """The time ranges of rows that other tools added, by snapshot id.
 
     Attributes:
-        there: Of files that the snapshot that is read has.
-        compacted: Of files that it has not, since somebody rewrote files with all of their rows.
-        rewritten: Of other files that it has not, since rows were deleted or replaced: these may be among them.
+        there: Of files that the current snapshot has.
+        compacted: Of files that it lacks because they were rewritten with all of their rows.
+        rewritten: Of other files that it lacks because rows were deleted or replaced: these rows may be among them.
     """
 
     there: dict[int, tuple[Window, ...]]
@@ -42,16 +42,16 @@ class Added:
 def rows_added_by(
     table: Table, lineage: Lineage, foreign: Sequence[Snapshot], time_id: int, whole: Window | None
 ) -> Added:
-    """The time of the rows that snapshots of others added.
+    """The time ranges of rows that other tools' snapshots added.
 
-    No file is opened, so a part may reach from the first to the last row of a file.
+    No file is read, so a range may extend from the first to the last row of a file.
 
     Args:
         table: The table.
-        lineage: Its snapshots.
-        foreign: The snapshots of others that led to the one that is read, oldest first; that one is the last.
-        time_id: The field id of the column that places a row in a window.
-        whole: The time that a file without bounds may hold; None leaves such files out.
+        lineage: The table's snapshots.
+        foreign: Other tools' snapshots, oldest first, of which the last is the current one.
+        time_id: The field id of the time column.
+        whole: The time range of files without bounds; None leaves such files out.
     """
     kinds = {each.snapshot_id: change_of(each).kind for each in foreign}
 
@@ -77,8 +77,8 @@ def rows_added_by(
 
 
 def _files_of(table: Table, snapshot: Snapshot, ids: Collection[int]) -> Iterator[tuple[int, DataFile]]:
-    """The data files of a snapshot that were added by some snapshots, with the id of each one's; those that hold only
-    other rows than are looked at are passed over.
+    """The data files of a snapshot that were added by given snapshots, each with the id of that; without files that
+    hold no viewed rows.
     """
     from pyiceberg.manifest import ManifestContent
 

@@ -1,4 +1,4 @@
-"""What others did to a table, from its metadata."""
+"""Changes of a table by other tools, from its metadata."""
 
 from __future__ import annotations
 
@@ -18,23 +18,22 @@ if TYPE_CHECKING:
 
 
 MEASUREMENT = "influx-lake.measurement"
-"""The property of a snapshot's summary: whose rows were loaded, where the table holds several measurements."""
+"""The property of a snapshot's summary: the measurement of the loaded rows, where the table holds several."""
 BRANCH = "influx-lake.branch"
-"""The property of a snapshot's summary: the branch that a load of ours made it on; none for the table's own."""
+"""The property of a snapshot's summary: the branch to which a load of ours committed it; absent for main."""
 
 
 class Kind(StrEnum):
-    """What was done: the operation of a snapshot, or a change of which snapshot is read.
+    """The kind of a change: the operation of a snapshot, or a change of the current snapshot.
 
     Attributes:
         APPEND: Rows were added.
-        REPLACE: Files were rewritten, and no row changed: a compaction.
+        REPLACE: Files were rewritten with the same rows: a compaction.
         OVERWRITE: Rows were replaced by others.
         DELETE: Rows were deleted.
-        SET_BACK: The table reads another snapshot than that of its last load: a rollback, or a snapshot or branch that
-            was set.
-        MADE_ANEW: The snapshot that is read does not descend from any load: `CREATE OR REPLACE TABLE`.
-        BRANCH: A branch has commits that the table, as it is read, does not have.
+        SET_BACK: The current snapshot is not that of the last load: a rollback, or a snapshot or branch that was set.
+        MADE_ANEW: The current snapshot does not descend from any load: `CREATE OR REPLACE TABLE`.
+        BRANCH: A branch has commits that the main branch does not have.
     """
 
     APPEND = "append"
@@ -48,19 +47,19 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ForeignChange:
-    """One thing that others did to a table.
+    """A change of a table by another tool.
 
     Attributes:
         kind: What it was.
-        snapshot_id: The snapshot that they made, or that is read now.
-        at: When.
+        snapshot_id: The snapshot that it made, or that became the current one.
+        at: When it was made.
         engine: The engine, where the snapshot names it.
-        rows_added: How many rows came.
-        rows_removed: How many went.
-        branch: The branch that it was done on, where there is one with it.
+        rows_added: The number of added rows.
+        rows_removed: The number of removed rows.
+        branch: The branch that it was made on, where a branch has it.
         source_snapshot_id: The snapshot that was cherry-picked.
-        left_snapshot_id: The snapshot that was read before.
-        during: From the first to the last time to which it added rows, beside those of loads.
+        left_snapshot_id: The snapshot that was current before.
+        during: The range from the first to the last time to which it added rows, beside those of loads.
     """
 
     kind: Kind
@@ -76,7 +75,7 @@ class ForeignChange:
 
     @property
     def may_take_rows(self) -> bool:
-        """Whether rows that were loaded may be gone, or others, because of it."""
+        """Whether loaded rows may be gone, or have other values, because of it."""
         return self.kind not in (Kind.APPEND, Kind.REPLACE, Kind.BRANCH)
 
     def __str__(self) -> str:
@@ -106,14 +105,14 @@ class ForeignChange:
 
 
 def summary_of(snapshot: Snapshot) -> Mapping[str, str]:
-    """The properties of a snapshot's summary; none where it has no summary."""
+    """The properties of a snapshot's summary; empty where it has no summary."""
     return snapshot.summary.additional_properties if snapshot.summary else {}
 
 
 def is_load_of(snapshot: Snapshot, share: Share | None) -> bool:
-    """Whether a load of ours that made a snapshot was of a measurement, where the table holds several.
+    """Whether the load that made a snapshot was of a measurement, where the table holds several.
 
-    One that does not say was made when the table was one measurement's.
+    Snapshots without the property were made when the table held a single measurement.
     """
     measurement = summary_of(snapshot).get(MEASUREMENT)
     return share is None or measurement is None or measurement == share.value
@@ -126,7 +125,7 @@ def number(snapshot: Snapshot, name: str) -> int:
 
 
 def change_of(snapshot: Snapshot, branch: str | None = None) -> ForeignChange:
-    """What somebody else's snapshot did."""
+    """Describe the change that another tool's snapshot made."""
     kind = Kind(snapshot.summary.operation.value) if snapshot.summary else Kind.OVERWRITE
     deletes = number(snapshot, "added-position-deletes") - number(snapshot, "removed-position-deletes")
     return ForeignChange(
@@ -142,7 +141,7 @@ def change_of(snapshot: Snapshot, branch: str | None = None) -> ForeignChange:
 
 
 def engine_of(snapshot: Snapshot) -> str | None:
-    """The engine that made a snapshot, from its summary: Spark, Flink, Trino and Kafka Connect do."""
+    """The engine that made a snapshot, from its summary, which Spark, Flink, Trino and Kafka Connect mark."""
     summary = summary_of(snapshot)
     if name := summary.get("engine-name"):
         return " ".join(part for part in (name, summary.get("engine-version")) if part)
@@ -155,5 +154,5 @@ def engine_of(snapshot: Snapshot) -> str | None:
 
 
 def moment_of(milliseconds: int) -> datetime:
-    """A time of Iceberg's metadata."""
+    """Convert a time of Iceberg's metadata."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,4 +1,4 @@
-"""Which commits a table took lately, kept in the table itself, so that one is found also when its snapshot expired."""
+"""The commits that a table took recently, kept in the table, so that one is found even if its snapshot expired."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 PROPERTY = "influx-lake.recent-commits"
 """The table property, written in the same commit: snapshot ids in hexadecimal, the newest last."""
 KEPT = 64
-"""How many: a kilobyte of metadata, and more commits than a table takes while an outcome is being found out."""
+"""The number kept: a kilobyte of metadata, and more commits than a table takes until an unknown outcome is settled."""
 
 
 def recording(table: Table, snapshot_id: int) -> str:
-    """The property's value with one more commit."""
+    """The value of the property with one more commit."""
     return ",".join([*_recorded(table.metadata.properties), f"{snapshot_id:x}"][-KEPT:])
 
 
 def last(properties: Mapping[str, str]) -> int | None:
-    """The latest commit of ours, for which what the other properties say was written; None where there was none."""
+    """The latest commit of ours, for which our other properties were written; None where there was none."""
     recorded = _recorded(properties)
     return int(recorded[-1], 16) if recorded else None
 
 
 def has_taken(table: Table, snapshot_id: int) -> bool:
-    """Whether a table took a commit lately, or still has its snapshot."""
+    """Whether a table took a commit recently, or still has its snapshot."""
     metadata = table.metadata
     return f"{snapshot_id:x}" in _recorded(metadata.properties) or metadata.snapshot_by_id(snapshot_id) is not None
 

@@ -1,4 +1,4 @@
-"""What a commit writes of what is known of its table."""
+"""The state that a commit records in its table."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 OTHERS = "influx-lake.changed-by-others"
-"""The property of a snapshot's summary with what others did between the load before and this one."""
+"""The property of a snapshot's summary with the changes by other tools since the load before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a commit writes.
+    """The state that a commit records.
 
     Attributes:
-        summary: In the summary of its snapshot, which keeps it as long as the snapshot is there.
-        properties: In properties of the table, which say it for the table's last commit.
+        summary: Properties of its snapshot's summary, which last as long as the snapshot.
+        properties: Table properties, which hold for the table's last commit.
     """
 
     summary: dict[str, str]
@@ -48,17 +48,17 @@ def record(
     keeps_rows: bool,
     replaces: bool,
 ) -> Record:
-    """What a commit of rows writes.
+    """The state that a commit of rows records.
 
     Args:
-        table: The table as the commit was planned on, with the rows that the load has of it.
-        coverage: Which time it holds afterwards.
+        table: The table that the commit was planned on, with the share of the load.
+        coverage: The coverage afterwards.
         target: The table as its writer wants it.
-        provenance: Where the rows come from.
-        time_id: The field id of the column that places a row in a window.
-        window: The time that it is a load of.
-        keeps_rows: Whether rows of that time that did not come stay.
-        replaces: Whether all that came for that time is now the source's.
+        provenance: The origin of the rows.
+        time_id: The field id of the time column.
+        window: The window that was loaded.
+        keeps_rows: Whether rows of the window are kept that were not among those loaded.
+        replaces: Whether all rows of the window are now the source's.
     """
     known = table_state(table)
     replaced = window if replaces and coverage.holds(window) else None
@@ -86,14 +86,15 @@ def record(
 
 
 def carried_on(table: Table, change: Callable[[str | None, TableState], TableState]) -> Record | None:
-    """What a commit writes that is no load: what is known already, so that it outlives the snapshots of loads.
+    """The state that a commit of no load records: the state so far, so that it outlives the snapshots of loads.
 
     Args:
-        table: The whole table as the commit was planned on.
-        change: What becomes of what is known, of each measurement by its name in a shared table.
+        table: The whole table that the commit was planned on.
+        change: Computes the new state, of each measurement by its name in a shared table.
 
     Returns:
-        None where there is nothing to say: the table is nobody's of us, or others changed it; see `states_to_carry_on`.
+        None where there is nothing to record: no load of ours wrote the table, or other tools changed it; see
+            `states_to_carry_on`.
     """
     known = states_to_carry_on(table)
     if known is None:
@@ -107,7 +108,7 @@ def carried_on(table: Table, change: Callable[[str | None, TableState], TableSta
 
 
 def _base(table: Table) -> tuple[int, States] | None:
-    """The nearest ancestor that holds the state whole."""
+    """The nearest ancestor that records the complete state."""
     lineage, snapshot = Lineage(table), table.current_snapshot()
     ours = next(filter(is_ours, lineage.line(snapshot)), None) if snapshot else None
     return lineage.base_of(ours) if ours else None

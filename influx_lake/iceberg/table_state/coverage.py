@@ -1,4 +1,4 @@
-"""Which time a table holds."""
+"""Coverage: which time a table holds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from influx_lake.config.values.windows import Window, merged
 class Coverage:
     """Which time a table holds.
 
-    A window without rows counts as loaded too, which row counts cannot show.
+    A window without rows counts as covered too, which row counts cannot show.
 
     Attributes:
-        intervals: Time that was loaded and can be counted on, merged where it touches.
-        tails: Time, outside the intervals, whose rows a tail added: in the table, and to be loaded as a whole yet.
+        intervals: Covered time, adjacent intervals merged.
+        tails: Time outside the intervals whose rows a tail added: in the table, and still to be loaded as a whole.
     """
 
     intervals: tuple[Window, ...] = ()
@@ -25,7 +25,7 @@ class Coverage:
 
     @classmethod
     def parse(cls, intervals: str, tails: str = "") -> Coverage:
-        """Read texts that `windows_text` wrote.
+        """Parse texts of `windows_text`.
 
         Raises:
             ValueError: One of them is something else.
@@ -36,13 +36,13 @@ class Coverage:
         return windows_text(self.intervals)
 
     def adding(self, window: Window | None) -> Coverage:
-        """The coverage after a window was loaded; None adds nothing."""
+        """The coverage after a window was loaded; unchanged for None."""
         if window is None:
             return self
         return Coverage(merged((*self.intervals, window)), _without(self.tails, window))
 
     def replacing(self, window: Window, loaded: Window | None) -> Coverage:
-        """The coverage after all rows of a window were replaced, of which only a part, or nothing, counts as loaded."""
+        """The coverage after all rows of a window were replaced, of which only a part, or nothing, is covered."""
         return Coverage(self.intervals, _without(self.tails, window)).adding(loaded)
 
     def tailing(self, part: Window) -> Coverage:
@@ -50,33 +50,33 @@ class Coverage:
         return Coverage(self.intervals, _without(merged((*self.tails, part)), *self.intervals))
 
     def losing(self, lost: Iterable[Window]) -> Coverage:
-        """The coverage after rows of some time were taken: none of it counts as loaded or tailed."""
+        """The coverage after rows of some time were removed: none of it is covered or tailed."""
         cut = tuple(lost)
         return Coverage(_without(self.intervals, *cut), _without(self.tails, *cut))
 
     def without(self, other: Coverage) -> tuple[Window, ...]:
-        """The time that is loaded or tailed here and not there."""
+        """The time that is covered or tailed here and not in another coverage."""
         return _without(merged((*self.intervals, *self.tails)), *other.intervals, *other.tails)
 
     def within(self, windows: Iterable[Window]) -> Coverage:
-        """What of the coverage lies in some windows."""
+        """The part of the coverage that lies in some windows."""
         return self.losing(_without(merged((*self.intervals, *self.tails)), *windows))
 
     def not_tailed(self, window: Window) -> tuple[Window, ...]:
-        """The parts of a window whose rows neither a load nor a tail brought, oldest first."""
+        """The parts of a window that neither a load nor a tail has covered, oldest first."""
         return Coverage(merged((*self.intervals, *self.tails))).gaps(window)
 
     @property
     def newest(self) -> datetime | None:
-        """The end of the newest time whose rows are there, whatever is missing before it."""
+        """The end of the newest covered or tailed time, whatever is missing before it."""
         return max((part.end for part in (*self.intervals[-1:], *self.tails[-1:])), default=None)
 
     def holds(self, window: Window) -> bool:
-        """Whether the whole window was loaded."""
+        """Whether the whole window is covered."""
         return any(interval.contains(window) for interval in self.intervals)
 
     def gaps(self, window: Window) -> tuple[Window, ...]:
-        """The parts of a window that were not loaded, oldest first."""
+        """The parts of a window that are not covered, oldest first."""
         gaps, start = [], window.start
         for interval in self.intervals:
             if start < interval.start and start < window.end:
@@ -85,26 +85,26 @@ class Coverage:
         return (*gaps, Window(start, window.end)) if start < window.end else tuple(gaps)
 
     def missing(self, windows: Iterable[Window]) -> list[Window]:
-        """The windows that were not wholly loaded, in their order."""
+        """The windows that are not entirely covered, in their order."""
         return [window for window in windows if not self.holds(window)]
 
 
 def parse_windows(text: str) -> tuple[Window, ...]:
-    """Read what `windows_text` wrote.
+    """Parse a text of `windows_text`.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: The text is something else.
     """
     return tuple(Window.parse(part) for part in text.split(",") if part)
 
 
 def windows_text(windows: Iterable[Window]) -> str:
-    """`start/end,start/end`."""
+    """Encode windows as `start/end,start/end`."""
     return ",".join(str(window) for window in windows)
 
 
 def at_most(windows: Sequence[Window], most: int) -> tuple[Window, ...]:
-    """Windows, at most so many: those with the least time between them become one."""
+    """Merge windows, those with the smallest gaps first, until there are at most `most`."""
     found = list(windows)
     while len(found) > most:
         place = min(range(len(found) - 1), key=lambda each: found[each + 1].start - found[each].end)
@@ -113,7 +113,7 @@ def at_most(windows: Sequence[Window], most: int) -> tuple[Window, ...]:
 
 
 def _without(windows: Iterable[Window], *cut: Window) -> tuple[Window, ...]:
-    """The time of some windows, oldest first, that lies in none of those that are cut out."""
+    """The time of windows, oldest first, that lies in none of the others."""
     left: list[Window] = []
     cuts, place = merged(cut), 0
     for window in windows:

@@ -1,4 +1,4 @@
-"""Reads what is known of a table, for the snapshot that is current."""
+"""Reads the state of a table's current snapshot."""
 
 from __future__ import annotations
 
@@ -39,22 +39,23 @@ _MAIN = "main"
 _SOURCE = "influx-lake.source"
 _REMEMBERED = 256
 _known: dict[tuple[str, int, Share | None], TableState] = {}
-"""The states of tables that others changed, by metadata file, snapshot and share: finding one may take reading many
-files.
+"""Cached states of tables that other tools changed, by metadata file, snapshot and share: determining one may require
+reading many files.
 """
 _lock = Lock()
 
 
 def table_state(table: Table | None) -> TableState:
-    """What is known of a table, for the snapshot that is read now.
+    """The state of a table's current snapshot.
 
-    The summary of a snapshot of ours has it: that costs nothing. Else it is that of the nearest ancestor of ours,
-    corrected by what others did since. Rows that they added, and files that they rewrote without a change of rows,
-    leave the coverage as it is. Where they removed or replaced rows, files show which time has fewer: it no longer
-    counts as loaded. In a table of several measurements all of this is of the one that is asked for.
-    A table whose snapshot descends from no load holds nothing of ours. Ancestors that expired are looked up in the
-    table's earlier metadata files; where they are missing there too, only windows with at least as many rows as their
-    loads left count as loaded.
+    A snapshot of ours records it in its summary, at no cost. Otherwise it is the state of the nearest ancestor of ours,
+    corrected by the changes of other tools since. Rows that they added, and files that they rewrote with the same rows,
+    do not change the coverage. Where they removed or replaced rows, files are read to find the time with fewer rows,
+    which is no longer covered. In a shared table all of this concerns the viewed measurement.
+
+    A table whose snapshot descends from no load has no coverage. Expired ancestors are looked up in the table's earlier
+    metadata files; where these are missing too, only windows with at least as many rows as their loads recorded are
+    covered.
 
     Args:
         table: The table as it was loaded; None where there is none.
@@ -83,7 +84,7 @@ def table_state(table: Table | None) -> TableState:
 
 
 def states_of_shares(table: Table) -> dict[str, TableState]:
-    """What is known of each measurement of a table that holds several, which are all as in `table_state`."""
+    """The state of each measurement in a shared table; as `table_state` for each of them."""
     snapshot, shares = table.current_snapshot(), shares_in(table)
     if snapshot is not None and _is_as_left(table.metadata, snapshot):
         states = Lineage(table).states_at(snapshot)
@@ -93,14 +94,14 @@ def states_of_shares(table: Table) -> dict[str, TableState]:
 
 
 def states_to_carry_on(table: Table) -> States | None:
-    """What is known of all rows of a table, for a snapshot that changes none of it.
+    """The state of a whole table, for a snapshot that does not change it.
 
     Args:
         table: The table, whole.
 
     Returns:
-        The state, or those of its measurements; None where nobody of us loaded anything, or where others changed a
-        table of several measurements since: then it is as well to be found out after that snapshot as before.
+        The state, or those of its measurements; None where no load of ours wrote the table, or where other tools
+        changed a shared table since: then it can be determined after that snapshot as well as before.
     """
     metadata, snapshot = table.metadata, table.current_snapshot()
     if snapshot is None or is_copied(metadata):
@@ -112,15 +113,15 @@ def states_to_carry_on(table: Table) -> States | None:
 
 
 def _is_as_left(metadata: TableMetadata, snapshot: Snapshot) -> bool:
-    """Whether a load of ours made the snapshot that is read, and nobody did anything since, on no branch either."""
+    """Whether a load of ours made the current snapshot, and no other tool has committed since, on any branch."""
     return last_commit(metadata) == snapshot.snapshot_id and not _other_branches(metadata)
 
 
 def _without_rows(table: Table) -> TableState:
-    """The state of a table that has no snapshot: it holds nothing, and is whose it is said to be.
+    """The state of a table without snapshots: it has no coverage, and the owner that its properties name.
 
-    One that is said to have taken commits, and has none of them, was made with what was said of another: it is
-    nobody's.
+    A table that records commits without having any snapshot was made with the properties of another one, and has no
+    owner.
     """
     metadata = table.metadata
     stated, last = state_of_share(read_properties(metadata.properties), table), last_commit(metadata)
@@ -133,7 +134,7 @@ def _without_rows(table: Table) -> TableState:
 
 
 def _followed(table: Table, snapshot: Snapshot) -> TableState:
-    """The state of the nearest ancestor of ours, after what others did since."""
+    """The state of the nearest ancestor of ours, corrected by the changes of other tools since."""
     metadata, lineage = table.metadata, Lineage(table)
     last = last_commit(metadata)
     foreign: list[Snapshot] = []
@@ -156,7 +157,7 @@ def _followed(table: Table, snapshot: Snapshot) -> TableState:
         state = _after(table, state, lineage, ancestor, foreign)
     elif is_copied(metadata) or lineage.is_first(foreign[0]):
         if last is None:
-            # Nobody of us ever committed to it.
+            # No load of ours ever committed to it.
             believed = TableState() if is_copied(metadata) else stated
             unknown = TableState(owner=believed.owner, tags=believed.tags, changes=tuple(changes))
             return _with_added_rows(table, unknown, lineage, foreign)
@@ -172,8 +173,8 @@ def _followed(table: Table, snapshot: Snapshot) -> TableState:
 
 
 def _with_added_rows(table: Table, state: TableState, lineage: Lineage, foreign: Sequence[Snapshot]) -> TableState:
-    """A state, with the time to which others added rows."""
-    # What reads files builds on this module.
+    """Add the time to which other tools added rows to a state."""
+    # Imported here: the modules that read files depend on this one.
     from influx_lake.iceberg.table_state.added_rows import rows_added_by
 
     time_id = time_id_of(table, state)
@@ -182,7 +183,7 @@ def _with_added_rows(table: Table, state: TableState, lineage: Lineage, foreign:
     loaded = state.coverage.intervals
     whole = Window(loaded[0].start, loaded[-1].end) if loaded else None
     found = rows_added_by(table, lineage, foreign, time_id, whole)
-    # Rows in the place of as many others, or of more, are reported as such.
+    # Rows that replaced as many others, or fewer, are reported as such.
     instead = Coverage(merged((*state.lost, *state.altered))).losing(state.added).intervals
     beside = {each: Coverage(times).losing(instead).intervals for each, times in found.there.items()}
     beside |= found.compacted
@@ -196,8 +197,8 @@ def _with_added_rows(table: Table, state: TableState, lineage: Lineage, foreign:
 def _after(
     table: Table, state: TableState, lineage: Lineage, ancestor: Snapshot | None, foreign: Sequence[Snapshot]
 ) -> TableState:
-    """A state, after what others did since."""
-    # What reads rows builds on this module.
+    """Correct a state by the changes of other tools since."""
+    # Imported here: the modules that read rows depend on this one.
     from influx_lake.iceberg.table_state.lost_rows import LossUndetermined, changed_time, changed_time_by
 
     if all(change_of(each).kind in (Kind.APPEND, Kind.REPLACE) for each in foreign):
@@ -230,7 +231,7 @@ def _rebuilt(table: Table, known: TableState, lineage: Lineage, ancestor: Snapsh
 
 
 def _state_of_loads(table: Table, stated: TableState, lineage: Lineage, ancestor: Snapshot) -> TableState:
-    """The state of a snapshot that an earlier version of ours made, whose commit's properties are gone."""
+    """The state of a snapshot by an earlier version of ours, whose commit's properties are gone."""
     from influx_lake.iceberg.table_state.rebuilding import loaded_by
 
     line = list(lineage.line(ancestor))
@@ -241,7 +242,7 @@ def _state_of_loads(table: Table, stated: TableState, lineage: Lineage, ancestor
 
 
 def time_id_of(table: Table, state: TableState) -> int | None:
-    """The field id of the column that places a row in a window; None where the table has none."""
+    """The field id of the time column; None where the table has none."""
     if state.time_id is not None:
         return state.time_id
     return next((column.field_id for column in table.schema().fields if column.name == TIME), None)
@@ -254,7 +255,7 @@ def _made_by_others(foreign: Sequence[Snapshot], metadata: TableMetadata) -> lis
 
 
 def _branches(metadata: TableMetadata, lineage: Lineage, snapshot: Snapshot) -> list[ForeignChange]:
-    """The branches whose commits the snapshot that is read does not have."""
+    """The branches with commits that the current snapshot does not have."""
     branches = _other_branches(metadata)
     line = {each.snapshot_id for each in lineage.line(snapshot)} if branches else set()
     heads = {name: metadata.snapshot_by_id(ref.snapshot_id) for name, ref in branches.items()}
@@ -266,7 +267,7 @@ def _branches(metadata: TableMetadata, lineage: Lineage, snapshot: Snapshot) -> 
 
 
 def _other_branches(metadata: TableMetadata) -> dict[str, SnapshotRef]:
-    """The branches whose last commit is of others: what is loaded to a branch is for whoever had it loaded there."""
+    """The branches whose last commit is another tool's; branches of our loads concern those who asked for them."""
     named = {name: ref for name, ref in metadata.refs.items() if ref.snapshot_ref_type == "branch" and name != _MAIN}
     heads = {name: metadata.snapshot_by_id(ref.snapshot_id) for name, ref in named.items()}
     return {name: named[name] for name, head in heads.items() if head is not None and not is_ours(head)}

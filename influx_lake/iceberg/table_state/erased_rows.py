@@ -1,4 +1,4 @@
-"""Which rows were erased from a table, kept in the table itself: loads leave them out."""
+"""The rows that were erased from a table, recorded in the table: loads leave them out."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
 PROPERTY = "influx-lake.erased"
-"""The table property: a JSON list, written in the commit that erases."""
+"""The table property: a JSON list, written in the commit that erases the rows."""
 _OF = "measurement"
 
 
 def erased_from(table: Table | None) -> tuple[ErasedRows, ...]:
-    """The rows that were erased from a table; of one that holds several measurements, those of the one looked at."""
+    """The rows that were erased from a table; of a shared table, those of the viewed measurement."""
     if table is None:
         return ()
     share = share_of(table)
@@ -35,7 +35,7 @@ def erased_from(table: Table | None) -> tuple[ErasedRows, ...]:
 
 
 def recording(metadata: TableMetadata, rows: ErasedRows, share: Share | None) -> dict[str, str]:
-    """The property with some more rows; nothing where it names them already."""
+    """The property with more erased rows; empty where it has them already."""
     entry = {
         "where": rows.where,
         "start": utc_text(rows.start) if rows.start else None,
@@ -48,14 +48,14 @@ def recording(metadata: TableMetadata, rows: ErasedRows, share: Share | None) ->
 
 
 def check_left_out(table: Table, left_out: Sequence[ErasedRows] | None) -> None:
-    """See to it that a load has left out all rows that were erased from its table.
+    """Check that a load has left out all rows that were erased from its table.
 
     Args:
-        table: The table as it is now, with the rows that are looked at.
-        left_out: The rows that the load left out; None where that is not told.
+        table: The table as it is now, with the viewed rows.
+        left_out: The rows that the load left out; None where this is unknown.
 
     Raises:
-        CommitConflict: Some were erased while it was read.
+        CommitConflict: Rows were erased while the source was read.
     """
     if left_out is not None and not set(erased_from(table)) <= set(left_out):
         raise CommitConflict(

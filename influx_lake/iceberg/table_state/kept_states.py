@@ -1,7 +1,7 @@
-"""The states of a table that the summaries of snapshots no longer tell once other snapshots expired.
+"""States of snapshots that summaries no longer tell after an expiry, kept in a table property.
 
-A state may be written as what changed since an earlier snapshot; and a snapshot of others says nothing, so that its
-state is that of the load before. What these said is kept in a table property when they expire.
+A summary may record the state as changes since an earlier snapshot; and other tools' snapshots record none, so that
+their state is that of the load before. When those snapshots expire, their state moves to the property.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ PROPERTY = "influx-lake.kept-states"
 
 @dataclass(frozen=True, slots=True)
 class KeptState:
-    """What is kept of a snapshot.
+    """The kept state of a snapshot.
 
     Attributes:
-        text: The state with it, whole, as a summary has it.
-        follows: The load that it followed, where others made it.
+        text: The complete state, as in a summary.
+        follows: The load that it followed, where another tool made it.
     """
 
     text: str
@@ -35,12 +35,12 @@ class KeptState:
 
 
 def kept_states(metadata: TableMetadata) -> Mapping[int, KeptState]:
-    """What a table keeps, by snapshot id."""
+    """The kept states of a table, by snapshot id."""
     return _read(own_properties(metadata).get(PROPERTY, ""))
 
 
 def property_text(states: Mapping[int, KeptState]) -> str:
-    """The value of the property."""
+    """Encode states as the value of the property."""
     found = {
         f"{snapshot_id:x}": {"state": each.text} | ({"follows": f"{each.follows:x}"} if each.follows else {})
         for snapshot_id, each in states.items()

@@ -1,4 +1,4 @@
-"""The snapshots that a table descends from, also those that expired, as far as earlier metadata files have them."""
+"""The ancestors of a table's snapshots, including expired ones, as far as earlier metadata files have them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 MOST_FILES = 20
-"""How many earlier metadata files are read at most: a table keeps a hundred, and each is a request to a store."""
+"""The largest number of earlier metadata files read: a table keeps a hundred, and each is a request to a store."""
 _COMMIT_ID = "influx-lake.commit-id"
 _SOURCE = "influx-lake.source"
 
@@ -32,8 +32,8 @@ class _Earlier:
     """The content of an earlier metadata file.
 
     Attributes:
-        current: The snapshot that was read then.
-        snapshots: The snapshots that were there, by id.
+        current: The snapshot that was current then.
+        snapshots: The snapshots that the table had, by id.
         properties: The table's properties.
     """
 
@@ -44,7 +44,7 @@ class _Earlier:
 
 @dataclass(slots=True)
 class Lineage:
-    """The snapshots of a table. Nothing is read for those that its metadata still have."""
+    """The snapshots of a table. No file is read for those that its metadata still has."""
 
     table: Table
     _there: dict[int, Snapshot] = field(init=False)
@@ -57,12 +57,12 @@ class Lineage:
         self._left = [entry.metadata_file for entry in reversed(metadata.metadata_log)][:MOST_FILES]
 
     def find(self, snapshot_id: int) -> Snapshot | None:
-        """A snapshot, also one that expired; None where no metadata file has it."""
+        """Find a snapshot, also an expired one; None where no metadata file has it."""
         found = (each.snapshots[snapshot_id] for each in self._earlier_files() if snapshot_id in each.snapshots)
         return self._there.get(snapshot_id) or next(found, None)
 
     def is_there(self, snapshot: Snapshot) -> bool:
-        """Whether a snapshot can be read."""
+        """Whether the table still has a snapshot."""
         return snapshot.snapshot_id in self._there
 
     def line(self, snapshot: Snapshot) -> Iterator[Snapshot]:
@@ -74,20 +74,20 @@ class Lineage:
             found = None if parent is None else self.find(parent)
 
     def parent_of(self, snapshot: Snapshot) -> int | None:
-        """The id of the snapshot that one was made on; None where it has no parent, or no metadata file has it."""
+        """The id of a snapshot's parent; None where it has no parent, or no metadata file has it."""
         if snapshot.parent_snapshot_id is not None or (self.is_there(snapshot) and self.is_first(snapshot)):
             return snapshot.parent_snapshot_id
-        # pyiceberg takes the parent's id from a snapshot when it expires the parent.
+        # pyiceberg removes the parent's id from a snapshot when it expires the parent.
         as_they_were = (each.snapshots.get(snapshot.snapshot_id) for each in self._earlier_files())
         parents = (found.parent_snapshot_id for found in as_they_were if found is not None)
         return next((parent for parent in parents if parent is not None), None)
 
     def is_first(self, snapshot: Snapshot) -> bool:
-        """Whether a snapshot was made on none: then no manifest of it has files of another, or that it removed."""
+        """Whether a snapshot has no parent: its manifests have no files of other snapshots, and list none as removed."""
         if snapshot.parent_snapshot_id is not None:
             return False
         if not self.is_there(snapshot):
-            # Its manifests went with it. Its summary says the same.
+            # Its manifests were deleted with it. Its summary has the same numbers.
             said = summary_of(snapshot)
             return number(snapshot, "deleted-data-files") == 0 and all(
                 f"total-{what}" in said and said[f"total-{what}"] == said.get(f"added-{what}", "0")
@@ -101,15 +101,16 @@ class Lineage:
         )
 
     def state_at(self, snapshot: Snapshot) -> TableState | None:
-        """What a snapshot of ours says of the table, or its commit said in properties; None where neither is left.
+        """The state of a snapshot of ours, from its summary or from its commit's properties; None where neither is
+        left.
 
-        Of a table that holds several measurements it is the state of the one whose rows are looked at.
+        In a shared table it is the state of the viewed measurement.
         """
         states = self.states_at(snapshot)
         return None if states is None else state_of_share(states, self.table)
 
     def states_at(self, snapshot: Snapshot) -> States | None:
-        """What a snapshot of ours says, of each measurement where there are several; None where nothing is left."""
+        """The state of our snapshot, of each measurement in a shared table; None where it is not recorded any more."""
         if (text := summary_of(snapshot).get(SUMMARY)) is not None:
             states = read_summary(text, self.whole_states)
             if states is not None:
@@ -121,7 +122,7 @@ class Lineage:
         return self._stated(snapshot)
 
     def base_of(self, snapshot: Snapshot) -> tuple[int, States] | None:
-        """The snapshot that holds whole what a snapshot of ours says, and what it holds; None where it is gone."""
+        """The snapshot that records the complete state of a snapshot of ours, and that state; None where it is gone."""
         text = summary_of(snapshot).get(SUMMARY)
         if text is None:
             return None
@@ -130,18 +131,18 @@ class Lineage:
         return None if states is None else (base, states)
 
     def whole_states(self, snapshot_id: int) -> States | None:
-        """What a snapshot of ours says whole."""
+        """The complete state that a snapshot of ours records; None where it records changes only."""
         kept = self.kept(snapshot_id)
         snapshot = self.find(snapshot_id) if kept is None else None
         text = kept.text if kept else summary_of(snapshot).get(SUMMARY) if snapshot else None
         return None if text is None or base_id(text) else read_summary(text, lambda snapshot_id: None)
 
     def kept(self, snapshot_id: int) -> KeptState | None:
-        """What is kept of a snapshot since others expired."""
+        """The kept state of a snapshot, after others expired."""
         return kept_states(self.table.metadata).get(snapshot_id)
 
     def _earlier_files(self) -> Iterator[_Earlier]:
-        """What earlier metadata files say, newest first; each is read once, and only when it is asked for."""
+        """Yield the content of earlier metadata files, newest first; each is read once, when it is needed."""
         yield from list(self._read)
         while self._left:
             earlier = _earlier(self._left.pop(0), self.table.io)
@@ -150,7 +151,7 @@ class Lineage:
                 yield earlier
 
     def _stated(self, snapshot: Snapshot) -> States | None:
-        """What properties said when a snapshot was committed: those of now, else those of an earlier metadata file."""
+        """The state in the properties of a snapshot's commit: the current ones, or an earlier metadata file's."""
         said, source = self.table.metadata.properties, summary_of(snapshot).get(_SOURCE)
         if last_commit(self.table.metadata) == snapshot.snapshot_id:
             return read_properties(said, source)
@@ -179,11 +180,11 @@ def last_commit(metadata: TableMetadata) -> int | None:
 
 
 def line_there(metadata: TableMetadata, snapshot_id: int | None = None) -> dict[int, Snapshot]:
-    """The snapshots that led to one, newest first and itself included, as far as the table still has them.
+    """A snapshot and its ancestors, newest first, as far as the table still has them.
 
     Args:
         metadata: The table's metadata.
-        snapshot_id: The snapshot; None for the one that is read.
+        snapshot_id: The snapshot; None for the current one.
     """
     there = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
     found: dict[int, Snapshot] = {}
@@ -206,13 +207,13 @@ def _earlier(path: str, io: FileIO) -> _Earlier | None:
 
 @lru_cache(maxsize=64)
 def _read(file: _MetadataFile) -> _Earlier | None:
-    # Such a file is never written again.
+    # A metadata file never changes.
     from pyiceberg.serializers import FromInputFile
 
     try:
         metadata = FromInputFile.table_metadata(file.io.new_input(file.path))
     except OSError:
-        # Tables whose metadata are cleaned up still name files that are gone.
+        # Tables with metadata clean-up still list files that are deleted.
         return None
     snapshots = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
     return _Earlier(metadata.current_snapshot_id, snapshots, metadata.properties)

@@ -1,4 +1,4 @@
-"""Which time lost rows between two snapshots of a table, or had rows rewritten, from the files of one of them only."""
+"""Determines which time lost rows between two snapshots, or had rows rewritten, from the files of one of them only."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000
 _BINS = (_SECOND, 60 * _SECOND, 3_600 * _SECOND, 86_400 * _SECOND)
 MOST_BINS = 1_000_000
-"""How many stretches of time rows are counted by: memory does not follow the number of rows."""
+"""The largest number of bins in which rows are counted, so that memory does not depend on the number of rows."""
 MOST_PARTS = 200
-"""How many intervals are kept as lost; where there are more, one interval from the first to the last."""
+"""The largest number of intervals kept as lost; beyond it, one interval from the first to the last."""
 
 
 class LossUndetermined(Exception):
-    """Which time lost rows cannot be determined from metadata and files."""
+    """Metadata and files do not tell which time lost rows."""
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Files whose times overlap, and no file of another stretch.
+    """Files whose time ranges overlap each other, and none of another stretch.
 
     Attributes:
         first: The first time in them, in microseconds since 1970.
-        last: The last one.
-        removed: Those that only the earlier snapshot has, or has with fewer deletes.
-        added: Those that only the later one has.
+        last: The last one, likewise.
+        removed: Files that only the earlier snapshot has, or has with fewer delete files.
+        added: Files that only the later one has.
     """
 
     first: int
@@ -49,12 +49,12 @@ class _Stretch:
     added: list[FileScanTask] = field(default_factory=list)
 
     def is_rewritten(self) -> bool:
-        """Whether it has files that were not there before; deletes that apply to one change no value of it."""
+        """Whether it has new files; delete files that apply to an existing file change no values."""
         there = {task.file.file_path for task in self.removed}
         return any(task.file.file_path not in there for task in self.added)
 
     def has_more(self) -> bool:
-        """Whether more rows came than went, as far as metadata show it."""
+        """Whether more rows were added than removed, as far as metadata tells."""
         if any(task.delete_files for task in (*self.removed, *self.added)):
             return False
         came, went = (sum(task.file.record_count for task in part) for part in (self.added, self.removed))
@@ -66,12 +66,12 @@ class _Stretch:
 
 @dataclass(frozen=True, slots=True)
 class ChangedTime:
-    """The time whose rows are not as they were, oldest first.
+    """The time ranges whose rows changed, oldest first.
 
     Attributes:
-        lost: It has fewer.
-        altered: Rewritten with at least as many rows: whether values differ is not known.
-        gained: The time of such files that have more rows than those that they took the place of.
+        lost: Time with fewer rows.
+        altered: Time rewritten with at least as many rows: values may differ.
+        gained: Time of files that were replaced by files with more rows.
     """
 
     lost: tuple[Window, ...]
@@ -80,13 +80,13 @@ class ChangedTime:
 
 
 def changed_time(table: Table, before: Snapshot, after: Snapshot, time_id: int) -> ChangedTime:
-    """The time in which a snapshot does not hold the files of an earlier one of the same table.
+    """The time in which a snapshot has other files than an earlier one of the same table.
 
-    Both are there. Files of other rows than are looked at are passed over. Only files whose time has others on both
-    sides are opened, and of them only the columns that are compared.
+    The table has both snapshots. Files without viewed rows are ignored. Only files whose time range has files on both
+    sides are read, and of them only the columns that are compared.
 
     Raises:
-        LossUndetermined: The table has deletes that cannot be read, or files without bounds of their time.
+        LossUndetermined: The table has delete files that cannot be read, or data files without bounds of their time.
     """
     held, holds = _files(table, before), _files(table, after)
     removed = [task for key, task in held.items() if key not in holds]
@@ -95,10 +95,10 @@ def changed_time(table: Table, before: Snapshot, after: Snapshot, time_id: int) 
 
 
 def changed_time_by(table: Table, snapshots: Iterable[Snapshot], time_id: int) -> ChangedTime:
-    """The same for what some snapshots did, one after the other, where the one before them is gone.
+    """The time that consecutive snapshots changed, where the one before them is gone; else as `changed_time`.
 
     Raises:
-        LossUndetermined: They added deletes: which rows these are of would have to be looked up in files that are gone.
+        LossUndetermined: They added delete files: the rows that these apply to may be in files that are gone.
     """
     from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
     from pyiceberg.table import FileScanTask
@@ -141,7 +141,7 @@ def _changed_time(
 
 
 def _files(table: Table, snapshot: Snapshot) -> dict[tuple[str, frozenset[str]], FileScanTask]:
-    """The files of a snapshot, each with the deletes that apply to it: with others it is another file."""
+    """The files of a snapshot, each keyed with its delete files: with other delete files it is another file."""
     try:
         tasks = table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
         return {(task.file.file_path, frozenset(each.file_path for each in task.delete_files)): task for task in tasks}
@@ -151,7 +151,7 @@ def _files(table: Table, snapshot: Snapshot) -> dict[tuple[str, frozenset[str]],
 
 
 def _stretches(removed: Sequence[FileScanTask], added: Sequence[FileScanTask], time_id: int) -> Iterator[_Stretch]:
-    """Files by the time that they share, oldest first; only where there are some that were removed."""
+    """Group files by overlapping time, oldest first; only groups with removed files."""
     files = [(_bounds(task.file, time_id), task, True) for task in removed]
     files += [(_bounds(task.file, time_id), task, False) for task in added]
     stretch: _Stretch | None = None
@@ -184,18 +184,18 @@ def _lost_of(table: Table, stretch: _Stretch, time_id: int) -> list[Window]:
     try:
         return _counted(table, stretch, time_id)
     except StorageError:
-        # The files of an earlier snapshot may be gone: then any of that time may be.
+        # The files of an earlier snapshot may be gone: then all of that time may be lost.
         return [stretch.window()]
 
 
 def _is_countable(table: Table, stretch: _Stretch) -> bool:
-    """Whether the rows of files that are looked at are all that they hold."""
+    """Whether all rows of the files are viewed."""
     is_of_share = only_of_share(table)
     return all(is_of_share(task.file) for task in (*stretch.removed, *stretch.added))
 
 
 def _same_bounds(stretch: _Stretch, time_id: int) -> bool:
-    """Whether the files that came hold the same first and last time as those that went."""
+    """Whether the added files have the same first and last time as the removed ones."""
 
     def ends(tasks: Iterable[FileScanTask]) -> tuple[int, int]:
         firsts, lasts = zip(*(_bounds(task.file, time_id) for task in tasks), strict=True)
@@ -212,7 +212,7 @@ def _counted(table: Table, stretch: _Stretch, time_id: int) -> list[Window]:
     count = stretch.last // length - origin + 1
     held, holds = (_histogram(table, part, time_id, length, origin, count) for part in (stretch.removed, stretch.added))
     fewer = holds < held
-    # Between two that lost rows there may be bins without any: what ends a part is one whose rows are all there.
+    # Bins without rows may lie between two that lost rows: a lost part ends at a bin whose rows are all there.
     marked = np.flatnonzero(fewer | (held > 0))
     marks = np.diff(np.concatenate([[False], fewer[marked], [False]]).astype(np.int8))
     parts = list(zip(marked[np.flatnonzero(marks == 1)], marked[np.flatnonzero(marks == -1) - 1], strict=True))

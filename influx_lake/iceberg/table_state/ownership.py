@@ -1,4 +1,4 @@
-"""Whose table it is: rows of one source do not go among those of another unnoticed."""
+"""Ownership of tables: rows of one source are not mixed with those of another by accident."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 def check_owner(table: Table, target: TableTarget, provenance: Provenance) -> None:
-    """Make sure that a table may be written to: all of it, or the rows that a measurement has of it.
+    """Check that a load may write to a table, or to a measurement's share of it.
 
     Raises:
-        ForeignTable: It belongs to another source or measurement, or somebody else put rows into it.
+        ForeignTable: It belongs to another source or measurement, or another tool added rows to it.
     """
     _check_measurement(table, target)
     table = as_known(table, share=target.share)
@@ -47,7 +47,7 @@ def check_owner(table: Table, target: TableTarget, provenance: Provenance) -> No
 
 
 def _check_measurement(table: Table, target: TableTarget) -> None:
-    """Refuse the table of another measurement, where the target states whose it is to be."""
+    """Refuse the table of another measurement, where the target states its measurement."""
     wanted, held = target.properties.get(MEASUREMENT), own_properties(table.metadata).get(MEASUREMENT)
     if None not in (wanted, held) and wanted != held and holds_rows(table):
         raise ForeignTable(
@@ -78,6 +78,6 @@ def _check_may_be_shared(table: Table, name: str, share: Share) -> None:
 
 
 def _place(source: str) -> str:
-    """A source's identity, without the port where it is on this machine: a server there may get another each time."""
+    """A source's identity, without the port on this machine, where a server may get another port at each start."""
     parts = urlsplit(source)
     return f"{parts.scheme}://this machine{parts.path}" if parts.hostname in _THIS_MACHINE else source

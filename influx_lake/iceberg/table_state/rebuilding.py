@@ -1,4 +1,4 @@
-"""What a table holds, from its row counts, where the ancestors of its snapshot are gone."""
+"""Rebuilds a table's coverage from row counts, where the ancestors of its snapshot are gone."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ ROWS = "influx-lake.rows"
 
 
 def rebuilt(table: Table, known: Coverage, loads: Iterable[Snapshot], time_column: str) -> Coverage:
-    """What of the time that was loaded certainly is there: the windows with no fewer rows than their load left there.
+    """The covered time that is certainly in the table: the windows with at least as many rows as their load recorded.
 
-    Of all other time nothing is known; it is loaded again.
+    The state of all other time is unknown, and it is loaded again.
 
     Args:
         table: The table.
-        known: The time that was loaded.
-        loads: The snapshots of loads, newest first; others among them are passed over.
-        time_column: The column that places a row in a window.
+        known: The coverage so far.
+        loads: The snapshots of loads, newest first; snapshots of other tools among them are ignored.
+        time_column: The time column.
     """
     left: dict[Window, int] = {}
     share = share_of(table)
@@ -45,17 +45,17 @@ def rebuilt(table: Table, known: Coverage, loads: Iterable[Snapshot], time_colum
         check_readable(table)
         counts = count_by_window(table, windows, time_column)
     except LakeError:
-        # Deletes that cannot be read, files that are gone: a load of the table names them.
+        # Delete files that cannot be read, or missing files: a load of the table reports them.
         return Coverage()
     return known.within(window for window, count in zip(windows, counts, strict=True) if count >= left[window])
 
 
 def loaded_by(known: Coverage, loads: Iterable[Snapshot], share: Share | None = None) -> Coverage:
-    """What of some time the loads that led to a snapshot brought."""
+    """The part of a coverage that was loaded by the ancestors of a snapshot."""
     return known.within(window for snapshot in filter(is_ours, loads) if (window := window_of_load(snapshot, share)))
 
 
 def window_of_load(snapshot: Snapshot, share: Share | None = None) -> Window | None:
-    """The window that a load was of; None where it was of another measurement."""
+    """The window of a load; None where it was of another measurement."""
     window = summary_of(snapshot).get(WINDOW) if is_load_of(snapshot, share) else None
     return Window.parse(window) if window else None

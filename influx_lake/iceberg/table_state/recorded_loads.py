@@ -1,4 +1,4 @@
-"""What loads wrote down of their windows: the summaries of the snapshots that a table still has."""
+"""The loads of windows, from the summaries of the snapshots that a table still has."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _WINDOW = "influx-lake.window"
 
 @dataclass(frozen=True, slots=True)
 class RecordedLoad:
-    """One load of a window.
+    """A load of a window.
 
     Attributes:
         snapshot_id: Its snapshot.
-        committed: When that was committed.
-        run_id: Who loaded it.
-        previous_rows: How many rows the table held for the window before.
-        files: How many data files were written.
-        bytes: How large they are together.
+        committed: When the snapshot was committed.
+        run_id: The run that loaded it.
+        previous_rows: Rows of the window before.
+        files: The number of data files written.
+        bytes: Their total size.
     """
 
     snapshot_id: int
@@ -39,7 +39,7 @@ class RecordedLoad:
 
 
 def recorded_loads(table: Table) -> dict[Window, RecordedLoad]:
-    """The latest load of each window, as far as its snapshot has not expired; of the rows that are looked at."""
+    """The latest load of each window whose snapshot has not expired; of the viewed rows."""
     found: dict[Window, RecordedLoad] = {}
     line = line_there(table.metadata)
     for snapshot in sorted(table.metadata.snapshots, key=lambda each: each.timestamp_ms):

@@ -1,4 +1,4 @@
-"""Which measurements a table holds, and what is known of one of them."""
+"""The measurements of a table, and the state of one of them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 256
 _sole: dict[tuple[str, int | None, str], str | None] = {}
-"""The one measurement of tables that none was loaded into as one of several, by metadata file, snapshot and column."""
+"""The cached measurement of tables that were not loaded as shared ones, by metadata file, snapshot and column."""
 _lock = Lock()
 
 
 def state_of_share(states: States, table: Table) -> TableState:
-    """What is known of the measurement whose rows of a table are looked at, or of the whole table.
+    """The state of the viewed measurement of a table, or of the whole table.
 
-    A table that was one measurement's is still that one's share, if the name of the measurement is in all of its rows.
+    A table that held a single measurement counts as its share if all of its rows have the measurement's name.
     """
     share = share_of(table)
     if share is None:
-        # Of a table that was to hold several measurements, and holds one, nothing has to be told apart.
+        # In a table that was to hold several measurements and holds one, there is nothing to distinguish.
         return states[None] if None in states else next(iter(states.values())) if len(states) == 1 else TableState()
     if None in states:
         return states[None] if sole_measurement(table, share.column) == share.value else TableState()
@@ -39,7 +39,7 @@ def state_of_share(states: States, table: Table) -> TableState:
 
 
 def as_share(table: Table, value: str) -> Table:
-    """A table of which a measurement's rows are looked at, as one of which another's are."""
+    """View a table with another measurement's share."""
     share = share_of(table)
     assert share is not None
     return as_known(table, share=Share(share.column, value))
@@ -55,7 +55,7 @@ def shares_in(table: Table) -> tuple[str, ...]:
 
 
 def sole_measurement(table: Table, column: str) -> str | None:
-    """The one value that a column which distinguishes measurements has in a table; None where there are several."""
+    """The only value of the column that distinguishes a table's measurements; None where it has several."""
     key = (str(table.metadata_location), table.metadata.current_snapshot_id, column)
     with _lock:
         if key in _sole:
@@ -72,7 +72,7 @@ def sole_measurement(table: Table, column: str) -> str | None:
 
 
 def holds_rows_of(table: Table) -> bool:
-    """Whether there are rows in a table of those that are looked at."""
+    """Whether a table has viewed rows."""
     from influx_lake.config.values.source_schema import TIME
     from influx_lake.iceberg.scan.reader import read_tasks
     from influx_lake.iceberg.scan.row_filter import RowFilter

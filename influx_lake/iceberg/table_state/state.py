@@ -1,4 +1,4 @@
-"""What is known of a table, for one snapshot of it."""
+"""The recorded state of a table, for one of its snapshots."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from influx_lake.iceberg.table_state.coverage import Coverage
 
 NOTHING = Coverage()
 KEPT = 3
-"""How many changes of others are kept after the next load: each is a hundred characters of a snapshot's summary."""
+"""The number of other tools' changes kept after the next load: each takes a hundred characters of a summary."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableState:
-    """What is known of a table, for the snapshot that is read.
+    """The recorded state of a table's current snapshot.
 
     Attributes:
-        coverage: Which time it holds.
-        owner: The identity of the source whose rows it holds; None where nobody of us loaded any.
-        tags: Which columns are tags, also those that the source no longer has; None where no load has recorded them.
-        time_id: The field id of the column that places a row in a window; None where no load has recorded it.
-        changes: What others did to the table since the last load, oldest first.
-        earlier: What they did before it, as long as some of what they took was not loaded again, or what they altered.
-        lost: The time that was loaded and no longer is, because of all these.
-        altered: The time that is loaded and that they rewrote with at least as many rows: values may differ.
-        added: The time, loaded or not, to which they added rows.
-        definition: How the rows of the last load were made; None where no load has told it.
-        outdated: The time that is loaded and whose rows were made in another way.
-        is_rebuilt: Whether the ancestors of the snapshot are gone, so that what it holds was derived from row counts.
+        coverage: The time that it holds.
+        owner: The identity of the source whose rows it holds; None where no load of ours wrote any.
+        tags: The tag columns, including those that the source no longer has; None where no load has recorded them.
+        time_id: The field id of the time column; None where no load has recorded it.
+        changes: The changes by other tools since the last load, oldest first.
+        earlier: Their changes before it, as long as time that they changed was not loaded again.
+        lost: The time that was covered and no longer is, because of all these changes.
+        altered: The covered time that they rewrote with at least as many rows: values may differ.
+        added: The time, covered or not, to which they added rows.
+        definition: The definition of the rows of the last load; None where no load has recorded it.
+        outdated: The covered time whose rows were loaded under another definition.
+        is_rebuilt: Whether the ancestors of the snapshot are gone, so that the coverage was derived from row counts.
     """
 
     coverage: Coverage = NOTHING
@@ -58,16 +58,17 @@ class TableState:
         time_id: int | None,
         definition: str | None = None,
     ) -> TableState:
-        """What is known after a load: no tag is forgotten, and what others did only where nothing of theirs is left.
+        """The state after a load: tags accumulate, and other tools' changes are dropped once none of their effect is
+        left.
 
         Args:
-            coverage: Which time is loaded now.
-            replaced: The time whose rows are now the source's, whatever they were; None where rows were only added.
-            keeps_rows: Whether rows of that time that the source does not have stayed in the table.
+            coverage: The coverage afterwards.
+            replaced: The time whose rows are now all the source's; None where rows were only added.
+            keeps_rows: Whether rows of that time were kept that the source does not have.
             owner: The identity of the source.
-            tags: Its tags; None where they are not known.
-            time_id: The field id of the column of time.
-            definition: How its rows are made; None where that is not told.
+            tags: Its tags; None where they are unknown.
+            time_id: The field id of the time column.
+            definition: The definition of its rows; None where it is unknown.
         """
         known = self.tags if tags is None else tuple(dict.fromkeys((*(self.tags or ()), *tags)))
         lost = Coverage(self.lost).losing((*coverage.intervals, *coverage.tails)).intervals
@@ -93,10 +94,10 @@ class TableState:
         )
 
     def outdated_under(self, definition: str | None) -> tuple[Window, ...]:
-        """The time that is loaded, or tailed, and whose rows were made in another way.
+        """The covered or tailed time whose rows were loaded under another definition.
 
         Args:
-            definition: How rows are made now; None where nobody says.
+            definition: The current definition; None where it is unknown.
         """
         held = Coverage(merged((*self.coverage.intervals, *self.coverage.tails)))
         if definition is None or definition == (self.definition or UNCHANGED):
@@ -104,22 +105,22 @@ class TableState:
         return held.intervals
 
     def settled(self) -> TableState:
-        """What is known after a load of another measurement: what others did is kept as after any load."""
+        """The state after a load of another measurement: other tools' changes are kept as after any load."""
         return self.following(self.coverage, None, keeps_rows=True, owner=self.owner, tags=None, time_id=self.time_id)
 
     def losing(
         self, lost: Iterable[Window], altered: Iterable[Window] = (), gained: Iterable[Window] = ()
     ) -> TableState:
-        """What is known after others removed rows of some time, rewrote some, or added some."""
+        """The state after other tools removed rows of some time, rewrote some, or added some."""
         coverage = self.coverage.losing(lost)
         rewritten = coverage.within((*self.altered, *altered)).intervals
         return replace(self, coverage=coverage, altered=rewritten, added=merged((*self.added, *gained)))
 
     def others_in(self, window: Window) -> tuple[ForeignChange, ...] | None:
-        """What others did to a window to which they added rows, oldest first.
+        """The changes by other tools that added rows to a window, oldest first.
 
         Returns:
-            None where there are no such rows; empty where the snapshots that brought them are no longer known.
+            None where there are no such rows; empty where the snapshots that added them are no longer known.
         """
         if not window.overlaps_any(self.added):
             return None

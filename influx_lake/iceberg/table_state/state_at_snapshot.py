@@ -1,4 +1,4 @@
-"""A table's properties say what is known of it for the last commit; here, for another snapshot that is read then."""
+"""Restates a table's properties for another snapshot than the last commit, when the table is set to it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def restated(table: Table, snapshot: Snapshot) -> dict[str, str]:
-    """The properties that go with a snapshot, as far as they differ: those of the nearest load that led to it.
+    """The properties to change when a table is set to a snapshot: those of the nearest load among its ancestors.
 
-    With them, a table that reads this snapshot is as a load of ours left it.
+    With them, the table is as the load left it.
 
     Args:
         table: The table.
-        snapshot: The snapshot; none of its ancestors need to be there.
+        snapshot: The snapshot; its ancestors may have expired.
 
     Returns:
-        Nothing where no load of ours led to it, or what it recorded is gone.
+        Nothing where it descends from no load of ours, or where the state of that load is no longer recorded.
     """
     lineage = Lineage(table)
     ours = next(filter(is_ours, lineage.line(snapshot)), None)

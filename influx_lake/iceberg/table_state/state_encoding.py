@@ -1,10 +1,10 @@
-"""The state of a table as text: in the summary of each snapshot of ours, and in properties of the table.
+"""Encodes the state of a table as text: in the summary of each snapshot of ours, and in table properties.
 
-Of a table that holds several measurements it is the state of each.
+For a shared table it is the state of each measurement.
 
-A summary holds the state whole while that is short; else what changed since an ancestor that holds it whole, packed. So
-the metadata of a table with hundreds of snapshots and as many gaps stay small. The properties hold it for the last
-commit, which `recent_commits` names; they are believed for that snapshot only.
+A summary has the complete state while that is short; else the changes since an ancestor that has it, or the complete
+state, packed. So the metadata of a table with hundreds of snapshots and as many gaps stays small. The properties have
+the state of the last commit, which `commit_log` names; they are used for that snapshot only.
 """
 
 from __future__ import annotations
@@ -29,44 +29,44 @@ SUMMARY = "influx-lake.state"
 COVERAGE = "influx-lake.coverage"
 """The table property: `start/end,start/end`, merged and sorted."""
 TAILS = "influx-lake.tails"
-"""The same for what tails added of windows that are not loaded as a whole yet; not there where there are none."""
+"""The same for tailed time that is not covered yet; absent where there is none."""
 TAGS = "influx-lake.tags"
 """The table property: a JSON list of columns."""
 States = Mapping[str | None, TableState]
-"""What is known of each measurement of a shared table, by its name there; by None of one measurement's own table."""
+"""The state of each measurement of a shared table, by its name there; under None for a table of one measurement."""
 STATED = frozenset({COVERAGE, TAILS, TAGS, OWNER, SHARES})
 """The table properties that `properties` writes."""
 _OPEN = ("others", "taken", "altered", "added", "outdated")
 MOST_CHARACTERS = 500
-"""How long a state may be to stand in a summary as it is."""
+"""The length up to which a state is written to a summary unpacked."""
 
 
 def summary_text(states: States, base: tuple[int, States] | None) -> str:
-    """The state of a table as a snapshot's summary holds it.
+    """Encode the state of a table for a snapshot's summary.
 
     Args:
         states: The state, or those of its measurements.
-        base: The nearest ancestor that holds it whole, and what it holds.
+        base: The nearest ancestor that has the complete state, with that state.
     """
     text = _json(_whole(states, windows_text))
     if len(text) <= MOST_CHARACTERS:
         return text
     packed = _json({"packed": _pack(_whole(states, _numbers))})
-    # The state of many measurements is long: what changed of some of them may be longer, too.
+    # The state of many measurements is long: the changes of some of them may be longer, too.
     at_most = MOST_CHARACTERS if None in states else max(MOST_CHARACTERS, len(packed) // 2)
     change = _change(states, *base) if base is not None else None
     return change if change is not None and len(change) <= at_most else packed
 
 
 def read_summary(text: str, whole: Callable[[int], States | None]) -> States | None:
-    """Read what `summary_text` wrote.
+    """Decode a text of `summary_text`.
 
     Args:
         text: The text.
-        whole: Gives what a snapshot holds that the text builds on.
+        whole: Returns the complete state of a snapshot, on which the text is based.
 
     Returns:
-        The state; None where the snapshot that it builds on is gone.
+        The state; None where the snapshot that it is based on is gone.
     """
     raw = json.loads(text)
     if "base" not in raw:
@@ -81,13 +81,13 @@ def read_summary(text: str, whole: Callable[[int], States | None]) -> States | N
 
 @lru_cache(maxsize=8)
 def _read_whole(text: str) -> States:
-    # The state of each measurement of a table is asked for, and all of them are in one text.
+    # The states of all measurements are in one text, which is decoded for each of them.
     raw = _unpacked(json.loads(text))
     return {share: _state(each) for share, each in raw["shares"].items()} if "shares" in raw else {None: _state(raw)}
 
 
 def _changed(base: TableState, raw: Mapping[str, Any]) -> TableState:
-    """A state, from what changed since another one."""
+    """Apply changes to a state."""
     gained, lost = parse_windows(raw.get("gained", "")), parse_windows(raw.get("lost", ""))
     coverage = Coverage(base.coverage.losing(lost).intervals)
     for window in gained:
@@ -100,13 +100,13 @@ def _changed(base: TableState, raw: Mapping[str, Any]) -> TableState:
 
 
 def base_id(text: str) -> int | None:
-    """The snapshot that a state in a summary builds on; None where it is whole."""
+    """The snapshot that a state in a summary is based on; None where it is complete."""
     base = json.loads(text).get("base")
     return None if base is None else int(base, 16)
 
 
 def properties(states: States, there: Mapping[str, str]) -> dict[str, str]:
-    """The table properties with the state of a table, those that change."""
+    """The table properties for the state of a table that differ from the present ones."""
     state = states.get(None)
     written = {COVERAGE: "", TAILS: ""} if state is None else _stated(state)
     if state is None:
@@ -114,7 +114,7 @@ def properties(states: States, there: Mapping[str, str]) -> dict[str, str]:
         written[SHARES] = json.dumps(shares, ensure_ascii=False)
     else:
         written |= {SHARES: ""} | ({} if state.owner is None else {OWNER: state.owner})
-    # An empty one only takes back what the table has.
+    # An empty value only overrides one that the table has.
     return {name: text for name, text in written.items() if (text or name in there) and there.get(name) != text}
 
 
@@ -124,11 +124,11 @@ def _stated(state: TableState) -> dict[str, str]:
 
 
 def read_properties(raw: Mapping[str, str], source: str | None = None) -> States:
-    """The state in the properties of a table, for the snapshot that they were written with.
+    """Decode the state in the properties of a table, for the snapshot that they were written with.
 
     Args:
         raw: The properties.
-        source: The source that was loaded then: the owner of tables from before owners were kept.
+        source: The source of that load: the owner of tables from before owners were recorded.
     """
     if raw.get(SHARES):
         return {share: _state(each) for share, each in json.loads(raw[SHARES]).items()}
@@ -138,7 +138,7 @@ def read_properties(raw: Mapping[str, str], source: str | None = None) -> States
 
 
 def _whole(states: States, as_text: Callable[[tuple[Window, ...]], str]) -> dict[str, Any]:
-    """All that is known of a table."""
+    """Encode the complete state of a table."""
     written = {
         share: _document(state) | _windows(state.coverage, as_text) | _open(state) for share, state in states.items()
     }
@@ -146,7 +146,7 @@ def _whole(states: States, as_text: Callable[[tuple[Window, ...]], str]) -> dict
 
 
 def _change(states: States, base: int, before: States) -> str | None:
-    """What changed since an ancestor; None where that is of another kind of table."""
+    """Encode the changes since an ancestor; None where only one of both is the state of a shared table."""
     found = {
         share: _change_of(state, before.get(share, TableState()))
         for share, state in states.items()
@@ -172,14 +172,14 @@ def _change_of(state: TableState, before: TableState) -> dict[str, Any]:
 
 
 def _document(state: TableState) -> dict[str, Any]:
-    """A state but for its coverage; what is not known is left out."""
+    """Encode a state without its coverage; unknown values are left out."""
     tags = None if state.tags is None else list(state.tags)
     found = {"owner": state.owner, "tags": tags, "time": state.time_id, "definition": state.definition}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def _open(state: TableState) -> dict[str, Any]:
-    """What others did and is not made good, also where the state is stored as what changed; nothing in most tables."""
+    """Encode unresolved changes by other tools, in complete states and in changes alike; empty for most tables."""
     others = [
         {
             "kind": str(each.kind),
@@ -245,7 +245,7 @@ def _state(raw: Mapping[str, Any]) -> TableState:
 
 
 def _numbers(windows: tuple[Window, ...]) -> str:
-    """Windows as the microseconds from each of their bounds to the next: those of a regular history are all alike."""
+    """Encode windows as differences of their bounds, in microseconds: in a regular history these are all alike."""
     bounds = [0, *chain.from_iterable((window.start_us, window.end_us) for window in windows)]
     return ",".join(str(end - start) for start, end in pairwise(bounds))
 

@@ -1,7 +1,7 @@
-"""How much was ever written to a table: counted in a property of the table, in the commits that write it.
+"""Totals of what loads wrote to a table, kept in a table property, in the commits that write it.
 
-So each commit is counted once, whoever makes it and however often it is tried. Rolling back, expiring snapshots and
-publishing branches leave properties alone: what was counted never goes back while the table exists.
+So each commit is counted once, by whatever process and in however many attempts. Rollbacks, expiry of snapshots and
+publishing of branches do not change properties: totals never decrease while the table exists.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ if TYPE_CHECKING:
 PROPERTY = "influx-lake.totals"
 """The table property: a JSON object."""
 BATCH_BOUNDS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
-"""The classes of commits by their rows: up to each of these, and more than the last."""
+"""Upper bounds of the histogram of commits by rows; a last class has larger commits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What loads wrote to a table since it was made, or since an earlier version that did not count.
+    """What loads wrote to a table since its creation, or since an earlier version that did not count.
 
     Attributes:
-        commits: How many commits of loads it took: of windows, of tails, of roll-ups.
-        rows: The rows of the data files that they added, those of files that were split and written again too.
-        files: The data files.
-        bytes: Their bytes.
-        batches: How many commits brought at most each of `BATCH_BOUNDS` rows and more than the one before, and last
-            those that brought more.
+        commits: Commits of loads: of windows, tails and roll-ups.
+        rows: Rows of the data files that they added, including rewritten rows of files that were split.
+        files: The number of these files.
+        bytes: Their total size.
+        batches: The number of commits in each class of `BATCH_BOUNDS`, by rows; the last one counts larger commits.
     """
 
     commits: int = 0
@@ -44,7 +43,7 @@ class Totals:
     batches: tuple[int, ...] = (0,) * (len(BATCH_BOUNDS) + 1)
 
     def adding(self, files: Iterable[DataFile]) -> Totals:
-        """The totals after one more commit that adds files."""
+        """The totals after one more commit, which adds files."""
         added = list(files)
         rows = sum(file.record_count for file in added)
         place = bisect_left(BATCH_BOUNDS, rows)
@@ -61,7 +60,7 @@ class Totals:
 
 
 def totals_of(metadata: TableMetadata) -> Totals:
-    """What was written to a table; nothing where it does not tell, or others changed what it told."""
+    """The totals of a table; zero where it has none, or another tool changed them."""
     try:
         read = json.loads(own_properties(metadata).get(PROPERTY, "null"))
     except ValueError:

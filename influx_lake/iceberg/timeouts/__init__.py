@@ -1,1 +1,1 @@
-"""Catalogs and stores that end what is never answered: their clients wait for ever, or for a quarter of an hour."""
+"""Catalogs with time-outs on every request: their clients would wait for ever, or for a quarter of an hour."""

@@ -1,4 +1,4 @@
-"""Opens catalogs of every kind so that no answer is waited for without end."""
+"""Opens catalogs of every kind with time-outs on their answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _POSTGRES = "postgresql+psycopg2://"
 
 
 def load_bounded_catalog(name: str, properties: Mapping[str, str], answer_seconds: float) -> Catalog:
-    """What pyiceberg's `load_catalog` gives, with limits on the answers of its server.
+    """Load a catalog as pyiceberg's `load_catalog` does, with time-outs on the answers of its server.
 
     Args:
         name: The catalog's name.
-        properties: pyiceberg's.
-        answer_seconds: The longest wait: for the whole of an answer of a REST catalog; for a connection to a Hive
-            Metastore or AWS, and the next bytes; for a connection to PostgreSQL; for what Google's storage refuses.
+        properties: pyiceberg's properties.
+        answer_seconds: The time-out: on the whole answer of a REST catalog; on connecting to a Hive Metastore or AWS,
+            and on the next bytes; on connecting to PostgreSQL; on retries of requests to Google's storage.
     """
     from pyiceberg.catalog import load_catalog
 
@@ -52,7 +52,7 @@ def load_bounded_catalog(name: str, properties: Mapping[str, str], answer_second
 
 
 def _configured(name: str, properties: Mapping[str, str]) -> dict[str, Any]:
-    """The properties, with those that pyiceberg's own configuration and environment variables hold for the name."""
+    """Merge the properties with those for this name in pyiceberg's own configuration and environment variables."""
     from pyiceberg.utils.config import Config, merge_config
 
     return dict(merge_config(Config().get_catalog_config(name) or {}, nested(properties)))
@@ -67,7 +67,7 @@ def _kind(properties: Mapping[str, Any]) -> str:
 
 
 def _aws_limits(answer_seconds: float, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Time-outs, and fewer tries than pyiceberg's ten: the commit tries again where a service is busy."""
+    """Time-outs, and fewer attempts than pyiceberg's ten: the commit itself retries when a service is busy."""
     import botocore.session  # type: ignore[import-untyped]
     from botocore.config import Config  # type: ignore[import-untyped]
     from pyiceberg.catalog import BOTOCORE_SESSION
@@ -80,13 +80,13 @@ def _aws_limits(answer_seconds: float, properties: Mapping[str, Any]) -> dict[st
             retries={"max_attempts": _AWS_RETRIES, "mode": "standard"},
         )
     )
-    # botocore takes a number only; pyiceberg hands it what is written.
+    # botocore needs an integer; pyiceberg passes the property's text on.
     return {BOTOCORE_SESSION: session, _GLUE_RETRIES: int(properties.get(_GLUE_RETRIES) or _AWS_RETRIES)}
 
 
 def _with_connecting_limit(uri: str, answer_seconds: float) -> str:
     if "connect_timeout=" in uri:
         return uri
-    # libpq takes whole seconds, and two at least.
+    # libpq takes whole seconds, at least two.
     seconds = max(2, round(min(answer_seconds, _LONGEST_CONNECTING_SECONDS)))
     return f"{uri}{'&' if '?' in uri else '?'}connect_timeout={seconds}"

@@ -1,4 +1,4 @@
-"""Calls that end in time, whatever the server sends, or does not."""
+"""Calls with a time-out on the whole answer, whatever the server sends."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class AnswerTimeout(Exception):
     """A server did not answer completely within `timeout` of the catalog.
 
     Args:
-        server: Whom was asked.
-        seconds: How long the answer was waited for.
+        server: The server.
+        seconds: The time-out.
     """
 
     def __init__(self, server: str, seconds: float) -> None:
@@ -23,13 +23,13 @@ class AnswerTimeout(Exception):
 
 
 def answer_within(seconds: float, server: str, call: Callable[[], T]) -> T:
-    """What a call returns or raises, if it does so in time.
+    """Call a function, with a time-out.
 
-    Clients' own time-outs are for each read, and begin anew with every byte; looking up a name has none at all. The
-    call goes on in a thread that nobody waits for.
+    Clients' own time-outs apply to each read, and restart with every byte; name resolution has none at all. After the
+    time-out the call continues in a daemon thread.
 
     Raises:
-        AnswerTimeout: The call did not end.
+        AnswerTimeout: The call did not return in time.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -37,7 +37,7 @@ def answer_within(seconds: float, server: str, call: Callable[[], T]) -> T:
     def run() -> None:
         try:
             results.append(call())
-        except BaseException as error:  # It is raised in the thread that asked.
+        except BaseException as error:  # It is raised in the calling thread.
             errors.append(error)
 
     thread = threading.Thread(target=copy_context().run, args=(run,), name=f"asking {server}", daemon=True)

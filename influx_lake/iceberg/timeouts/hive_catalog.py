@@ -1,4 +1,4 @@
-"""pyiceberg's Hive catalog, whose every request ends in time: its own wait for ever."""
+"""pyiceberg's Hive catalog with a time-out on every request: its own client waits for ever."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from thrift.transport import TSocket, TTransport  # type: ignore[import-untyped]
 
 from influx_lake.iceberg.timeouts.call_timeout import AnswerTimeout
 
-# Its errors are raised as well; without a handler Python writes them to stderr.
+# Its errors are raised too; without a handler Python also writes them to stderr.
 logging.getLogger("thrift").addHandler(logging.NullHandler())
 
 
 class HiveCatalog(PlainHiveCatalog):
-    """A catalog whose answers are waited for no longer than is said.
+    """A Hive catalog with a time-out on answers.
 
     Args:
         name: The catalog's name.
         answer_seconds: The longest wait for a connection, and for the next bytes of an answer.
-        properties: pyiceberg's.
+        properties: pyiceberg's properties.
     """
 
     def __init__(self, name: str, answer_seconds: float, **properties: Any) -> None:
@@ -31,7 +31,7 @@ class HiveCatalog(PlainHiveCatalog):
 
 
 class _Client(_HiveClient):
-    """A client like another one, with a time-out on its sockets."""
+    """A copy of a Hive client, with a time-out on its sockets."""
 
     def __init__(self, like: _HiveClient, answer_seconds: float) -> None:
         self._answer_seconds = answer_seconds
@@ -48,7 +48,7 @@ class _Client(_HiveClient):
 
 
 class _Socket(TSocket.TSocket):  # type: ignore[misc]
-    """A socket that names its server when that does not answer."""
+    """A socket whose time-out error names the server."""
 
     def read(self, size: int) -> bytes:
         try:

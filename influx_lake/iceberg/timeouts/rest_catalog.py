@@ -1,4 +1,4 @@
-"""pyiceberg's REST catalog, whose every request ends in time, and whose tokens and vended credentials are renewed."""
+"""pyiceberg's REST catalog with time-outs on every request, which renews tokens and vended credentials."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 _LONGEST_CONNECTING_SECONDS = 10.0
 _last_column: ContextVar[int | None] = ContextVar("last_column", default=None)
-"""The highest id that a column of the table has, or had, which is being committed to."""
+"""The highest field id that the table which is being committed to ever assigned."""
 _WITHOUT_A_SERVER = ("LegacyOAuth2AuthManager", "BasicAuthManager", "NoopAuthManager")
-"""Those that ask nobody for a token when a request is made."""
+"""The auth managers that request no token from a server."""
 
 
 class RestCatalog(rest.RestCatalog):
-    """A catalog whose configuration, tokens and answers are waited for no longer than is said.
+    """A REST catalog with time-outs on its configuration, tokens and answers.
 
     Args:
         name: The catalog's name.
-        answer_seconds: The longest wait for the whole answer to one request.
-        properties: pyiceberg's.
+        answer_seconds: The time-out on the whole answer to a request.
+        properties: pyiceberg's properties.
     """
 
     def __init__(self, name: str, answer_seconds: float, **properties: Any) -> None:
@@ -46,7 +46,7 @@ class RestCatalog(rest.RestCatalog):
         super().__init__(name, **properties)
 
     def _config_headers(self, session: Session) -> None:
-        # The first that is done to each session, before it asks for a token.
+        # The first method that is called with each session, before a token is requested.
         super()._config_headers(session)
         _bound(session, self._answer_seconds)
 
@@ -60,7 +60,7 @@ class RestCatalog(rest.RestCatalog):
         return session
 
     def _session_for_tokens(self, session: Session) -> Session:
-        """One that does not sign requests with the token that expired: servers of tokens refuse it."""
+        """A session that does not sign requests with the expired token: token servers refuse it."""
         plain = Session()
         self._config_headers(plain)
         plain.verify, plain.cert = session.verify, session.cert
@@ -69,7 +69,7 @@ class RestCatalog(rest.RestCatalog):
     def _refresh_token(self) -> None:
         super()._refresh_token()
         if isinstance(self._auth_manager, OAuth2AuthManager):
-            # It knows when its token expires, and not that the catalog takes it no more.
+            # It knows when its token expires, but not that the catalog no longer accepts it.
             self._auth_manager.token_provider._token = None
 
     def commit_table(
@@ -85,7 +85,7 @@ class RestCatalog(rest.RestCatalog):
 
     def _response_to_table(self, identifier_tuple: tuple[str, ...], table_response: rest.TableResponse) -> Table:
         table = super()._response_to_table(identifier_tuple, table_response)
-        # Its address may be in the catalog's configuration, or in what it tells of the table.
+        # The endpoint may be in the catalog's configuration, or in its answer about the table.
         take_plain_uploads(table.io.properties)
         told = [table_response.config, *(each.config for each in table_response.storage_credentials)]
         if any(map(are_vended, told)):
@@ -94,7 +94,7 @@ class RestCatalog(rest.RestCatalog):
 
 
 class _BoundedAuth(AuthManagerAdapter):
-    """Tokens of other servers, which those that fetch them wait for without end."""
+    """Tokens of other servers, with a time-out that the clients which request them lack."""
 
     def __init__(self, manager: AuthManager, seconds: float) -> None:
         super().__init__(manager)
@@ -114,7 +114,7 @@ def _bound(session: Session, seconds: float) -> None:
     send = session.send
 
     def bounded(request: PreparedRequest, **options: Any) -> Response:
-        # The second ends the thread of an answer that nobody waits for any more.
+        # The second time-out ends the thread of an answer that is no longer waited for.
         options["timeout"] = (min(seconds, _LONGEST_CONNECTING_SECONDS), 2 * seconds)
         _tell_last_column(request)
         host = urlsplit(str(request.url)).netloc.rpartition("@")[2]
@@ -124,7 +124,7 @@ def _bound(session: Session, seconds: float) -> None:
 
 
 def _tell_last_column(request: PreparedRequest) -> None:
-    """Add to new schemas what pyiceberg leaves out since the protocol has it optional: Nessie 0.99 answers 500 then."""
+    """Add the optional `last-column-id` to new schemas, which pyiceberg leaves out: Nessie 0.99 answers 500 without it."""
     last = _last_column.get()
     if last is None or not isinstance(request.body, bytes) or b'"add-schema"' not in request.body:
         return
@@ -136,7 +136,7 @@ def _tell_last_column(request: PreparedRequest) -> None:
 
 
 def _highest_id(part: Any) -> int:
-    """The highest id of the columns in a schema, those inside of others too."""
+    """The highest id of the columns in a schema, including nested ones."""
     if isinstance(part, list):
         return max(map(_highest_id, part), default=0)
     if not isinstance(part, dict):

@@ -1,1 +1,1 @@
-"""Writing data files: partitions, row groups, encodings, metrics."""
+"""Writes data files: partitions, row groups, encodings, metrics."""

@@ -1,4 +1,4 @@
-"""Bloom filters of columns: how large they are."""
+"""Bloom filters of columns, and their size."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 CHANCE = 0.01
 MOST_BYTES = 2**20
-"""Iceberg's own defaults."""
+"""Iceberg's defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class BloomFilter:
-    """The filter of one column.
+    """The bloom filter of a column.
 
     Attributes:
-        chance: How likely it is to let a value pass that is not there.
-        most_values: How many distinct values one can tell with that chance before it is too large.
+        chance: The false positive probability.
+        most_values: The largest number of distinct values with that probability before the filter gets too large.
     """
 
     chance: float
@@ -37,13 +37,13 @@ class BloomFilter:
 
 
 def bloom_filters(table: Table, target: TableTarget, row_group_rows: int) -> dict[str, BloomFilter]:
-    """The filters that a table's files are to have, by the columns' names in them."""
+    """The bloom filters for a table's files, by the columns' names in the files."""
     from pyiceberg.schema import sanitize_column_names
 
     schema, properties = table.schema(), table.properties
     wanted = asked_for(target)
     if "bloom_filter" not in target.write.model_fields_set:
-        # What others asked for may be of columns that are gone.
+        # Other tools may have enabled filters for columns that no longer exist.
         wanted |= switched_on(properties)
     most_bytes = int(properties.get(names.BLOOM_FILTER_BYTES, MOST_BYTES))
     fields = zip(schema.fields, sanitize_column_names(schema).fields, strict=True)
@@ -56,12 +56,12 @@ def bloom_filters(table: Table, target: TableTarget, row_group_rows: int) -> dic
 
 
 def bloom_options(rows: pa.Table, filters: Mapping[str, BloomFilter], row_group_rows: int) -> dict[str, Any] | None:
-    """The argument of the Parquet writer.
+    """The bloom filter argument of the Parquet writer.
 
     Args:
-        rows: The first rows, by whose distinct values those of a row group are foreseen: at most in proportion.
+        rows: The first rows, from which the distinct values of a row group are extrapolated: at most in proportion.
         filters: The filters, by the columns' names in the file.
-        row_group_rows: How many rows a row group has at most.
+        row_group_rows: The largest number of rows of a row group.
     """
     options = {}
     for column, wanted in filters.items():
@@ -72,6 +72,6 @@ def bloom_options(rows: pa.Table, filters: Mapping[str, BloomFilter], row_group_
 
 
 def _values_in(size: int, chance: float) -> int:
-    """How many values a filter of a size tells with a chance; a filter's size is a power of two."""
+    """The number of values that a filter of a size holds with a probability; the size of filters is a power of two."""
     whole = 2 ** int(math.log2(size))
     return max(1, int(-whole * math.log(1 - chance ** (1 / 8))))

@@ -1,4 +1,4 @@
-"""Which metrics of columns a file's entry in a manifest has, as the table's `write.metadata.metrics.*` say."""
+"""Which column metrics the manifest entry of a file gets, according to the table's `write.metadata.metrics.*`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def statistics_plan(table: Table, whole: Collection[str]) -> dict[int, StatisticsCollector]:
-    """What is to be collected of each column, by its field id.
+    """The metrics to collect of each column, by field id.
 
     Args:
         table: The table.
-        whole: The columns whose bounds are always kept whole: the time, and what tells measurements apart. Without them
-            a file cannot be told to hold nothing but what is replaced, and would be rewritten, not dropped.
+        whole: The columns with untruncated bounds in any case: the time, and the column that distinguishes
+            measurements. Without them no file is known to hold replaced rows only, and files would be rewritten instead
+            of removed.
     """
     from pyiceberg.io.pyarrow import compute_statistics_plan
     from pyiceberg.schema import sanitize_column_names
@@ -26,7 +27,7 @@ def statistics_plan(table: Table, whole: Collection[str]) -> dict[int, Statistic
     schema, stated = table.schema(), table.properties
     modes: dict[str, str] = {}
     modes |= {METRICS: stated[METRICS]} if METRICS in stated else {}
-    # pyiceberg asks by the names in the file, and knows no limit; properties have the names in the table.
+    # pyiceberg looks the properties up by the names in files, and knows no limit; they have the names of the table.
     in_file = sanitize_column_names(schema)
     limited = METRICS_COLUMNS in stated and METRICS not in stated
     inferred = int(stated[METRICS_COLUMNS]) if limited else len(schema.fields)

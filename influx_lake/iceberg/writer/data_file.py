@@ -1,4 +1,4 @@
-"""One Parquet file of a table, from its first row group to its entry in a manifest."""
+"""A Parquet file of a table, from its first row group to its manifest entry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MIN_ROW_GROUP_ROWS = 1_024
 FULL_ENOUGH = 0.95
-"""A file this near its target size is closed: a row group that still fits would be too small for its overhead."""
+"""A file is closed at this fraction of its target size: a further row group would be too small for its overhead."""
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class OpenFile:
         return cls(path, stream, writer, form.settings, form.row_size, order_id)
 
     def fitting_rows(self, rows: pa.Table) -> int:
-        """How many of the rows make the next row group: no more than fit the file, as far as that can be foreseen."""
+        """The number of rows for the next row group: no more than fit into the file, by an estimate."""
         in_memory = max(1, self.row_size.of(rows) // len(rows))
         on_disk = max(1, self.stream.tell() // self.rows) if self.rows else in_memory
         space = (self.settings.target_file_size - self.stream.tell()) // on_disk
@@ -65,19 +65,19 @@ class OpenFile:
         return self.stream.tell() >= self.settings.target_file_size * FULL_ENOUGH
 
     def finish(self, table: Table, key: PartitionKey | None, target: TableTarget) -> DataFile:
-        """Close the file and describe it."""
+        """Close the file and build its manifest entry."""
         with self.stream:
             self.writer.close()
             size = self.stream.tell()
         return describe(table, self.path, size, key, self.writer.writer.metadata, target, self.sort_order_id)
 
     def close_quietly(self) -> None:
-        """Give the file up."""
+        """Close an abandoned file."""
         for closing in (self.writer, self.stream):
             try:
                 closing.close()
             except OSError:
-                # The file is given up: that its end cannot be written is the reason for it, or changes nothing.
+                # The file is abandoned: that its footer cannot be written may be the reason, or does not matter.
                 continue
 
 
@@ -90,7 +90,7 @@ def describe(
     target: TableTarget,
     sort_order_id: int | None,
 ) -> DataFile:
-    """The file's entry in a manifest: its partition, and what its columns hold."""
+    """Build the manifest entry of a file: its partition and column metrics."""
     from pyiceberg.io.pyarrow import (
         data_file_statistics_from_parquet_metadata,
         parquet_path_to_id_mapping,

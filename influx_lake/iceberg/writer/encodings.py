@@ -1,8 +1,8 @@
-"""How each column is encoded in Parquet: chosen for what it holds, as its first rows show.
+"""Chooses the Parquet encoding of each column from its first rows.
 
-One encoding for all columns of a type is wrong for some: a dictionary of random floats costs CPU and space for nothing,
-and a reading with one decimal is far larger without. Floats are never byte-stream-split, though that is often the
-smallest: Iceberg's vectorised reader, which is what Spark reads with, refuses such a column.
+No encoding suits all columns of a type: a dictionary of random floats costs CPU and space for nothing, and a reading
+with one decimal is far larger without. Floats are never byte-stream-split, though that is often the smallest: Iceberg's
+vectorised reader, which Spark uses, refuses such a column.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from influx_lake.iceberg.columns.schema import decoded
 from influx_lake.iceberg.spill.text_dictionary import ENCODED
 
 TRIAL_ROWS = 32_768
-"""How many rows are looked at: enough for pages and compression to show, a fraction of a row group."""
+"""The number of rows that are tried: enough for pages and compression to matter, a fraction of a row group."""
 MOSTLY_DISTINCT = 0.6
-"""With more distinct values than this among those rows, a dictionary would hold an eighth of a row group's or more."""
+"""With more distinct values than this fraction of the rows, a dictionary would hold an eighth of a row group or more."""
 
 
 class Encoding(StrEnum):
-    """A way to encode a column's values."""
+    """An encoding of a column's values."""
 
     DICTIONARY = "RLE_DICTIONARY"
     PLAIN = "PLAIN"
@@ -41,26 +41,26 @@ class Encodings:
 
     @classmethod
     def chosen_for(cls, rows: pa.Table, compression: dict[str, Any]) -> Encodings:
-        """Choose by the rows of a first row group.
+        """Choose the encodings from the rows of a first row group.
 
         Args:
             rows: The rows, in the types of the file.
-            compression: The arguments of the Parquet writer that say how pages are compressed.
+            compression: The arguments of the Parquet writer for compression.
         """
         columns = list(zip(rows.column_names, rows.columns, strict=True))
         chosen = {name: _choose(values, compression) for name, values in columns if list(_candidates(values.type))}
-        # The keys of maps are few, and so are their values: the tags of the long layout.
+        # Maps have few keys and few values: the tags of the long layout.
         maps = (name for name, values in columns if pa.types.is_map(values.type))
         parts = (f"{name}.key_value.{part}" for name in maps for part in ("key", "value"))
         return cls(chosen | dict.fromkeys(parts, Encoding.DICTIONARY))
 
     def schema(self, schema: pa.Schema, *, encode_text: bool, may_be_encoded: bool = True) -> pa.Schema:
-        """The schema in which rows are handed to the Parquet writer: no Arrow dictionary without one in the file.
+        """The schema of rows for the Parquet writer: Arrow dictionaries only for columns with a dictionary in the file.
 
         Args:
-            schema: The schema of the rows that come.
-            encode_text: Whether texts become Arrow dictionaries before: then rows are copied and kept for less.
-            may_be_encoded: Whether Arrow dictionaries may be handed over at all.
+            schema: The schema of the rows.
+            encode_text: Whether strings become Arrow dictionaries: then rows are copied and buffered at less cost.
+            may_be_encoded: Whether Arrow dictionaries may be passed to the writer at all.
         """
         kinds = (self._kind(field, encode_text and may_be_encoded, may_be_encoded) for field in schema)
         return pa.schema([field.with_type(kind) for field, kind in zip(schema, kinds, strict=True)], schema.metadata)
@@ -99,7 +99,7 @@ def _choose(values: pa.ChunkedArray, compression: dict[str, Any]) -> Encoding:
 
 
 def _candidates(kind: pa.DataType) -> Iterator[Encoding]:
-    """What may suit a type, the likeliest first."""
+    """The encodings that may suit a type, the likeliest first."""
     if pa.types.is_timestamp(kind):
         yield Encoding.DELTA
     elif pa.types.is_integer(kind):
@@ -111,7 +111,7 @@ def _candidates(kind: pa.DataType) -> Iterator[Encoding]:
 def _bytes_per_row(
     values: pa.ChunkedArray, encoding: Encoding, compression: dict[str, Any], row_group_rows: int
 ) -> float:
-    """What a row takes up in a row group like the one that the values are the first of."""
+    """The bytes of a row in a row group that begins with these values."""
     rows = pa.table({"column": values})
     with pq.ParquetWriter(
         pa.BufferOutputStream(),

@@ -1,4 +1,4 @@
-"""Rows of more partitions than may have a file open: they wait on disk until the files of the others are written."""
+"""Rows of more partitions than may have open files: spilled to disk until the files of the others are written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from influx_lake.temporary_files import TemporaryFile
 
 @dataclass(slots=True)
 class _Waiting:
-    """The rows of a partition, some in memory and the earlier ones at places on disk, in the order they came."""
+    """The rows of a partition in order: earlier ones at offsets on disk, later ones in memory."""
 
     partition: Partition
     tables: list[pa.Table] = field(default_factory=list)
@@ -26,12 +26,12 @@ class FanoutSpill:
     """The rows of partitions that have no file yet.
 
     Args:
-        form: How their files will look.
+        form: The format of their files.
     """
 
     def __init__(self, form: FileFormat) -> None:
         self._form = form
-        # Without dictionaries: each would have to be written with every chunk.
+        # Without dictionaries, which would have to be written with every chunk.
         self._plain = pa.schema([column.with_type(_plain(column.type)) for column in form.schema])
         self._file = TemporaryFile()
         self._partitions: dict[str, _Waiting] = {}
@@ -41,12 +41,12 @@ class FanoutSpill:
         return path in self._partitions
 
     def add(self, partition: Partition, rows: pa.Table) -> None:
-        """Keep rows of a partition."""
+        """Buffer rows of a partition."""
         self._partitions.setdefault(partition.path, _Waiting(partition)).tables.append(rows)
         self.waiting.add(len(rows), self._form.row_size.of(rows))
 
     def write(self) -> None:
-        """Free the memory of all rows.
+        """Spill all rows, which frees their memory.
 
         Raises:
             StorageError: The disk is full, or fails.
@@ -60,7 +60,7 @@ class FanoutSpill:
         self.waiting = Size()
 
     def partitions(self) -> Iterator[tuple[Partition, Iterator[pa.Table]]]:
-        """Each partition once, with its rows.
+        """Yield each partition once, with its rows.
 
         Raises:
             StorageError: The disk fails.
@@ -70,7 +70,7 @@ class FanoutSpill:
             yield waiting.partition, self._rows(waiting)
 
     def close(self) -> None:
-        """Remove what waits on disk."""
+        """Delete what is on disk."""
         self._file.close()
 
     def _rows(self, waiting: _Waiting) -> Iterator[pa.Table]:

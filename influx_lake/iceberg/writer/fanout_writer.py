@@ -1,4 +1,4 @@
-"""Rows of many Iceberg partitions, each to files of its own; how many are open, and what waits, is bounded."""
+"""Writes rows of many Iceberg partitions to files of each, with bounds on open files and on buffered rows."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
 
 WAITING_BYTES = 24 * 2**20
-"""How much waits for its row group, over all partitions, before the largest part is written early."""
+"""The bytes that are buffered for row groups, over all partitions, before the largest is written early."""
 ENCODED_BYTES = 8 * 2**20
-"""How much may be being encoded beside that, where several row groups are at once; a larger one is encoded while only
-as much more comes."""
+"""The bytes that may be in encoding beside that, where several row groups are encoded at once; while a larger one is
+encoded, only as much more is buffered.
+"""
 MAX_OPEN_FILES = 64
 IDLE_CHUNKS = 16
-"""A partition that got no rows for this long gives its open file up for another's."""
+"""A partition without new rows for this many chunks gives up its open file for another's."""
 
 
 class FanOut:
-    """Writes rows to one file per partition at a time.
+    """Writes rows to one open file per partition.
 
     Args:
         partitioner: Splits the rows.
-        sink: What the files have in common.
+        sink: The common properties of the files.
     """
 
     def __init__(self, partitioner: Partitioner, sink: FileSink) -> None:
@@ -37,13 +38,13 @@ class FanOut:
         self._waiting_bytes = max(WAITING_BYTES, sink.form.settings.pending_bytes)
         self._encoded_bytes = ENCODED_BYTES if sink.pool.threads > 1 else 0
         self._chunk = 0
-        # The one that was used last is the last.
+        # In the order of their last use.
         self._partitions: dict[str, PartitionFiles] = {}
         self._overflow = FanoutSpill(sink.form)
         self._finished: list[DataFile] = []
 
     def write(self, rows: pa.Table) -> None:
-        """Take rows in the table's types, some at a time.
+        """Write rows in the table's types, some at a time.
 
         Raises:
             OSError: A file cannot be written.
@@ -57,7 +58,7 @@ class FanOut:
         self._make_room()
 
     def finish(self) -> list[DataFile]:
-        """Write what waits, close every file and describe them all."""
+        """Write what is buffered, close all files and return their manifest entries."""
         self._finish_files()
         for partition, tables in self._overflow.partitions():
             for rows in tables:
@@ -68,7 +69,7 @@ class FanOut:
         return self._finished
 
     def give_up(self) -> None:
-        """Close what is open; nothing is being written any more."""
+        """Close open files; no thread may be writing any more."""
         for partition in self._partitions.values():
             partition.give_up()
         self._overflow.close()

@@ -1,4 +1,4 @@
-"""How the Parquet files of one writer look: their columns, encodings and settings."""
+"""The format of the Parquet files of one writer: columns, encodings, settings."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ PAGE_ROWS = 20_000
 LEAST_ROWS_AT_ONCE = 1_024
 """Arrow's defaults."""
 CHECKS_PER_PAGE = 4
-"""By a fourth of what it may hold a page may get too large."""
+"""The size of a page is checked this often within its limit, so that it exceeds it by a fourth at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """What all files of a writer have in common.
+    """The common format of a writer's files.
 
     Attributes:
-        schema: The columns of rows that wait for their row group.
-        written: The columns that the Parquet writer is given.
+        schema: The schema of rows that are buffered for their row group.
+        written: The schema of rows that the Parquet writer gets.
         options: Its other arguments.
-        settings: What is settled of the files beside that.
-        order: The order of their rows.
-        dictionaries: What texts are encoded with, by column.
-        row_size: The memory of conforming rows.
+        settings: Sizes and other settings of the files.
+        order: The sort order of their rows.
+        dictionaries: The dictionaries that strings are encoded with, by column.
+        row_size: Measures the memory of conforming rows.
     """
 
     schema: pa.Schema
@@ -49,25 +49,26 @@ class FileFormat:
     def suiting(
         cls, rows: pa.Table, settings: WriteSettings, *, encode_text: bool, order: FileOrder | None = None
     ) -> FileFormat:
-        """The format for files that begin with these rows.
+        """Choose the format for files that begin with these rows.
 
         Args:
             rows: The rows, in the types of the table's files.
-            settings: How files are to be.
-            encode_text: Whether rows are copied before they are written, which is cheap for dictionaries only; without
-                it their texts become dictionaries with their row group, which leaves less to the thread that encodes.
-            order: The order that all rows come in; None: in any.
+            settings: Sizes and other settings of the files.
+            encode_text: Whether rows are copied before they are written, which is cheap for dictionaries only;
+                otherwise strings become dictionaries with their row group, which leaves less work to the encoding
+                thread.
+            order: The sort order of all rows; None: unsorted.
         """
         compression = {"compression": settings.compression.value, "compression_level": settings.compression_level}
         encodings = Encodings.chosen_for(rows, compression)
-        # Arrow (26.0) gives up a dictionary that grows too large where it makes it, and not one that it is handed; it
-        # looks at its size once for each batch of rows.
+        # Arrow (26.0) abandons a dictionary that grows too large only if it builds it itself, and checks its size once
+        # for each batch of rows.
         may_be_encoded = settings.dictionary_bytes is None or settings.dictionary_bytes >= MOST_BYTES
         at_once = _rows_at_once(rows.select(encodings.plain(rows.schema)), settings)
         options = {
             **compression,
             **encodings.options(),
-            # An embedded Arrow schema would make readers see dictionaries that the Iceberg schema does not have.
+            # An embedded Arrow schema would show readers dictionaries that the Iceberg schema does not have.
             "store_schema": False,
             "write_page_index": True,
             "data_page_size": settings.page_bytes,
@@ -83,14 +84,14 @@ class FileFormat:
         return cls(schema, written, options, settings, order, dictionaries, RowSize(schema))
 
     def conform(self, rows: pa.Table) -> pa.Table:
-        """The rows in the columns in which they wait."""
+        """Convert rows to the schema in which they are buffered."""
         if rows.schema == self.schema and not any(pa.types.is_dictionary(kind) for kind in self.schema.types):
             return rows
         columns = zip(rows.columns, self.schema, strict=True)
         return pa.Table.from_arrays([self._conform(values, column) for values, column in columns], schema=self.schema)
 
     def row_group(self, rows: pa.Table) -> pa.Table:
-        """Conforming rows as the Parquet writer takes them: with one dictionary per column, so that it builds none."""
+        """Convert buffered rows for the Parquet writer: with one dictionary per column, so that it builds none."""
         if not self.dictionaries:
             return rows
         pairs = zip(rows.columns, self.written, strict=True)
@@ -108,11 +109,11 @@ class FileFormat:
 
 
 def _rows_at_once(rows: pa.Table, settings: WriteSettings) -> int:
-    """Of how many rows a column is encoded before the size of its page is looked at: many where values are small.
+    """The number of rows that are encoded between checks of a page's size: many where values are small.
 
     Args:
-        rows: The first rows, of the columns that have no dictionary.
-        settings: How large pages are to be.
+        rows: The first rows, of the columns without a dictionary.
+        settings: The limits on pages.
     """
     widest = max((values.nbytes / max(1, len(rows)) for values in rows.columns), default=1.0)
     in_page = (settings.page_bytes or PAGE_BYTES) / CHECKS_PER_PAGE / max(1.0, widest)

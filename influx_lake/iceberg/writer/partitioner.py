@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One partition of a table.
+    """An Iceberg partition of a table.
 
     Attributes:
         path: Its folder below the table's data.
@@ -34,7 +34,7 @@ UNPARTITIONED = Partition("", None)
 
 
 class Partitioner:
-    """Splits tables of one schema into the Iceberg partitions their rows belong to.
+    """Splits tables of one schema by the Iceberg partitions of their rows.
 
     Args:
         spec: The table's partition spec.
@@ -44,15 +44,15 @@ class Partitioner:
     def __init__(self, spec: PartitionSpec, schema: Schema) -> None:
         self._spec = spec
         self._schema = schema
-        # Those of a window are few, and pyiceberg takes its time to make a key and its path.
+        # A window has few partitions, and building a key and its path with pyiceberg is slow.
         self._partitions: dict[str, Partition] = {}
         self._position = {field.field_id: index for index, field in enumerate(schema.fields)}
 
     def split(self, rows: pa.Table) -> Iterator[tuple[Partition, pa.Table]]:
-        """Yield each partition of the rows once, with what it is.
+        """Yield each partition of the rows once, with its rows.
 
-        Rows of a single partition come as they are. Others are copied: a slice that waits for its row group would keep
-        the rows of all other partitions in memory with it.
+        Rows of a single partition are returned as they are. Others are copied: a slice that is buffered for its row
+        group would keep the rows of all other partitions in memory.
         """
         if (single := self._single(rows)) is not None:
             yield (self._partition(single) if single else UNPARTITIONED), rows
@@ -72,11 +72,11 @@ class Partitioner:
             begin += count
 
     def is_single(self, rows: pa.Table) -> bool:
-        """Whether all rows certainly are of one partition: true of most chunks of a day, and cheap to see."""
+        """Whether all rows certainly belong to one partition: true of most chunks of a day, and cheap to find out."""
         return self._single(rows) is not None
 
     def _single(self, rows: pa.Table) -> list[Any] | None:
-        """The values of the partition that all rows certainly are of; None where there may be several."""
+        """The values of the partition that all rows certainly belong to; None where there may be several."""
         values: list[Any] = []
         for field in self._spec.fields:
             ends = self._ends(field, rows)
@@ -86,7 +86,7 @@ class Partitioner:
         return values
 
     def _ends(self, field: PartitionField, rows: pa.Table) -> pa.Array | None:
-        """What a field makes of the first and of the last time; None of other columns."""
+        """The field's values for the first and last time; None for other columns."""
         from pyiceberg.transforms import TimeTransform
 
         source = rows.column(self._position[field.source_id])
@@ -96,11 +96,11 @@ class Partitioner:
         return self._apply(field, pa.array([extremes["min"], extremes["max"]], source.type))
 
     def _encoded(self, field: PartitionField, rows: pa.Table) -> pa.DictionaryArray:
-        """What a field makes of every row; null is one of the dictionary's values."""
+        """The field's value for every row; null is one of the dictionary's values."""
         from pyiceberg.transforms import TimeTransform
 
         source = rows.column(self._position[field.source_id]).combine_chunks()
-        # The values of a tag are few, and so are the hours of a time, which is all that a transform sees of it: each is
+        # A tag has few values, and so has a time by the hour, which is all that transforms depend on: each value is
         # transformed once.
         if isinstance(field.transform, TimeTransform):
             few = _by_hour(source)
@@ -120,7 +120,7 @@ class Partitioner:
     def _partition(self, values: list[Any]) -> Partition:
         from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
 
-        # By its text, which tells -0.0 from 0.0.
+        # By its text, which distinguishes -0.0 from 0.0.
         known = repr(values)
         if known not in self._partitions:
             pairs = zip(self._spec.fields, values, strict=True)
@@ -131,7 +131,7 @@ class Partitioner:
 
 
 def _by_hour(times: pa.Array) -> pa.DictionaryArray:
-    """Times to the hour, as a dictionary of a time of each."""
+    """Times rounded to the hour, as a dictionary."""
     if not pa.types.is_timestamp(times.type) or times.null_count or not len(times):
         return times.dictionary_encode()
     per_hour = _PER_HOUR[times.type.unit]
@@ -148,15 +148,15 @@ def _by_hour(times: pa.Array) -> pa.DictionaryArray:
 
 
 def _aligned(values: pa.Array) -> pa.Array:
-    """A copy that lies as Rust wants it: the transforms panic at buffers that came from the network as they are."""
+    """An aligned copy: the transforms, in Rust, panic on buffers as they arrive from the network."""
     return pa.concat_arrays([values, values.slice(0, 0)])
 
 
 def _numbered(columns: list[pa.Array], sizes: list[int]) -> pa.Array:
-    """One small number per row, the same where those of all columns are the same."""
+    """One small integer per row, equal where the integers of all columns are."""
     numbers = columns[0]
     for column, size in zip(columns[1:], sizes[1:], strict=True):
         wide = pc.add(pc.multiply(numbers.cast(pa.int64()), size), column.cast(pa.int64()))
-        # Numbered again, so that the product of many columns stays small.
+        # Encoded again, so that the product of many columns stays small.
         numbers = wide.dictionary_encode().indices
     return numbers

@@ -1,4 +1,4 @@
-"""The rows of one Iceberg partition on their way to its files."""
+"""Writes the rows of one Iceberg partition to rolling files."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 MOST_CLOSING = 2
-"""How many files of a partition may wait for the end of their upload while the next one is written."""
+"""The number of files of a partition whose upload may still be ending while the next one is written."""
 
 
 @dataclass(slots=True)
 class FileSink:
-    """What the files of one writer have in common.
+    """The common properties of a writer's files.
 
     Attributes:
-        target: How its files are to be.
-        form: How they look.
-        pool: Encodes them.
-        paths: Where all of them are, those that are not finished, too.
+        target: The options with which they are written.
+        form: Their format.
+        pool: The threads that encode them.
+        paths: The paths of all files, including unfinished ones.
     """
 
     table: Table
@@ -44,13 +44,13 @@ class FileSink:
 
 @dataclass(slots=True)
 class PartitionFiles:
-    """The files of one Iceberg partition, one after the other; of each, one row group at a time.
+    """The files of one Iceberg partition, written one after the other, and each by one row group at a time.
 
     Attributes:
-        sink: What they have in common with those of other partitions.
+        sink: The common properties of the writer's files.
         key: The partition.
-        used: When rows came last.
-        waiting: The rows that wait for their row group.
+        used: The number of the last chunk with rows of it.
+        waiting: The size of the rows that are buffered for their row group.
     """
 
     sink: FileSink
@@ -71,7 +71,7 @@ class PartitionFiles:
             self.write_row_group()
 
     def write_row_group(self, *, is_last: bool = False) -> None:
-        """Have the rows that wait encoded; those that are left over from full row groups begin the next one."""
+        """Submit the buffered rows for encoding; the rest beyond full row groups stays buffered."""
         self._settle()
         form, waiting = self.sink.form, pa.concat_tables(self._tables)
         left_over = 0 if is_last else len(waiting) % form.settings.row_group_rows
@@ -84,7 +84,7 @@ class PartitionFiles:
         self._writing = self.sink.pool.submit(size - self.waiting.bytes, self._write, rows, is_last)
 
     def finish_soon(self) -> None:
-        """Have everything written and every file closed, but do not wait for it."""
+        """Submit all rows for encoding, and close the files, without waiting for it."""
         if self._tables:
             self.write_row_group(is_last=True)
             return
@@ -93,7 +93,7 @@ class PartitionFiles:
             self._close()
 
     def finish(self) -> list[DataFile]:
-        """Have everything written, and describe the files."""
+        """Write all rows, and return the manifest entries of the files."""
         self.finish_soon()
         self._settle()
         while self._closing:
@@ -101,7 +101,7 @@ class PartitionFiles:
         return self._finished
 
     def give_up(self) -> None:
-        """Close what is open; nothing is being written any more."""
+        """Close open files; no thread may be writing any more."""
         for file in (*(file for file, _ in self._closing), *([self._open] if self._open else [])):
             file.close_quietly()
 
@@ -126,12 +126,12 @@ class PartitionFiles:
         file = self._open
         arguments = self.sink.table, self.key, self.sink.target
         if sum(not described.done() for _, described in self._closing) < MOST_CLOSING:
-            # Which a pool that is closed does not take: the file is open still, and is given up.
+            # A closed pool refuses it: then the file is still open, and is abandoned.
             described = self.sink.pool.aside(file.finish, *arguments)
             self._open = None
         else:
             self._open = None
-            # Not waited for: the work that would be, may itself wait for this thread.
+            # In this thread: work that it would wait for may itself wait for this thread.
             described = Future()
             described.set_result(file.finish(*arguments))
         self._closing.append((file, described))
@@ -139,6 +139,6 @@ class PartitionFiles:
             self._take_closed()
 
     def _take_closed(self) -> None:
-        """Keep of the first file what describes it alone: its writer has megabytes of what its pages hold."""
+        """Keep only the manifest entry of the first closed file: its writer holds megabytes of page statistics."""
         self._finished.append(self._closing[0][1].result())
         self._closing.popleft()

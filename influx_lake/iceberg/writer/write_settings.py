@@ -1,4 +1,4 @@
-"""How files are written: as lake.yaml states, where it does not as the table's properties say, else by default."""
+"""The settings for data files: stated in lake.yaml, else in the table's properties, else defaults."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 
 ROW_GROUP_BYTES = 64 * 2**20
 MOST_ROW_GROUP_BYTES = 256 * 2**20
-"""A row group of a size that somebody asked for may take this much memory."""
+"""The largest memory of a row group whose size was stated."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteSettings:
-    """What is settled of a table's files before the first row comes.
+    """The settings for a table's files, fixed before the first row.
 
     Attributes:
-        compression: The codec of their pages.
-        compression_level: Its level; None: the codec's own.
-        target_file_size: How large a file gets on disk.
-        row_group_rows: How many rows a row group has at most.
-        row_group_bytes: How much memory they may take.
-        pending_bytes: How much may wait for its row group because somebody asked for large ones.
-        page_bytes: How large a page gets; None: Parquet's default.
-        page_rows: How many rows a page has; None: Parquet's default.
-        dictionary_bytes: How large a dictionary gets before values are written plainly; None: Parquet's default.
+        compression: The codec of pages.
+        compression_level: The level of the codec; None: its default.
+        target_file_size: The target size of a file, in bytes on disk.
+        row_group_rows: The largest number of rows of a row group.
+        row_group_bytes: The largest memory of a row group.
+        pending_bytes: The memory for buffered rows, where large row groups were stated; else 0.
+        page_bytes: The size limit of pages; None: Parquet's default.
+        page_rows: The row limit of pages; None: Parquet's default.
+        dictionary_bytes: The size from which on values are written plain instead of by dictionary; None: Parquet's
+            default.
         bloom_filters: The bloom filters, by the columns' names in the files.
     """
 
@@ -52,10 +53,10 @@ class WriteSettings:
 
     @classmethod
     def of(cls, table: Table, target: TableTarget) -> WriteSettings:
-        """Settle what holds for a table.
+        """Determine the settings for a table.
 
         Raises:
-            CatalogRefused: A property of the table has a value that it cannot have.
+            CatalogRefused: A property of the table has an invalid value.
         """
         stated, properties = target.write.model_fields_set, table.properties
         write = _settled(target.write, properties, target)
@@ -78,14 +79,14 @@ class WriteSettings:
 
 
 def _left_to_table(write: WriteOptions) -> set[str]:
-    """The options that were not stated; a level belongs to its codec, wherever that was."""
+    """The options that lake.yaml does not state; a level belongs to its codec: both come from the same place."""
     codec = {"compression", "compression_level"}
     stated = set(write.model_fields_set)
     return set(SAME) - (stated | codec if stated & codec else stated)
 
 
 def _settled(write: WriteOptions, properties: Mapping[str, str], target: TableTarget) -> WriteOptions:
-    """The options, with what the table says in the place of those that were not stated."""
+    """The options, with the table's properties in place of those that are not stated."""
     left = _left_to_table(write)
     overruled = {key for option, (key, _) in SAME.items() if option not in left}
     for key, value in properties.items():

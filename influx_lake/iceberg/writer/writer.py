@@ -1,4 +1,4 @@
-"""Record batches in, data files out, in memory that does not depend on how many come."""
+"""Writes record batches to data files, in memory that does not depend on their number."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ if TYPE_CHECKING:
 
 INCOMING_ROWS = 262_144
 INCOMING_BYTES = 4 * 2**20
-"""How much is cast and split at once."""
+"""The rows and bytes that are cast and split at once."""
 
 
 class DataFileWriter:
-    """Writes rows to rolling Parquet files of a table, of each Iceberg partition one at a time.
+    """Writes rows to rolling Parquet files of a table, one open file per Iceberg partition.
 
-    Nothing it writes is part of the table until the files are committed; `abort` removes them.
+    No file is part of the table until it is committed; `abort` deletes them.
 
     Args:
-        table: The table as it is now; its schema and partition spec hold for all files.
-        target: How the files are to be.
-        order: The order that the rows come in; None: in any.
-        encoders: How many row groups are encoded at once, each of which takes its memory; None: as many as pay.
+        table: The table as it is now; its schema and partition spec apply to all files.
+        target: The options with which the files are written.
+        order: The sort order of the rows; None: unsorted.
+        encoders: The number of row groups that are encoded at once, each in memory of its own; None: as many as pay
+            off.
 
     Raises:
-        CatalogRefused: A property of the table says something of its files that cannot be done.
+        CatalogRefused: A property of the table for its files has an invalid value.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class DataFileWriter:
         self._paths: list[str] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Take a batch, of the same schema as all others; it is on disk when enough of them have come, or at `finish`.
+        """Take a batch, of the same schema as all others; it is written once enough rows are buffered, or by `finish`.
 
         Raises:
             DataRefused: A value does not fit its column exactly.
@@ -77,14 +78,14 @@ class DataFileWriter:
             self._distribute()
 
     def finish(self) -> list[DataFile]:
-        """Write what waits, close every file and return them all."""
+        """Write what is buffered, close all files and return them."""
         self._distribute()
         finished = self._files.finish() if self._files else []
         self._pool.close()
         return finished
 
     def abort(self) -> None:
-        """Close and delete every file of this writer; what cannot be deleted stays behind as an orphan."""
+        """Close and delete all files of this writer; those that cannot be deleted stay as orphans."""
         self._pool.close()
         if self._files is not None:
             self._files.give_up()
@@ -111,11 +112,11 @@ class DataFileWriter:
 def write_files(
     table: Table, target: TableTarget, batches: Iterable[pa.RecordBatch], columns: pa.Schema
 ) -> list[DataFile]:
-    """Write rows to files of a table, sorted as was asked for; when that fails, none of them stays.
+    """Write rows to files of a table, sorted as the target states; if that fails, all files are deleted.
 
     Raises:
         StorageError: A file cannot be written.
-        LakeError: What the batches raise.
+        LakeError: An exception of the batches.
     """
     terms = target.write.sort_by or ()
     writer = DataFileWriter(table, target, FileOrder.of(table, terms))
@@ -130,7 +131,7 @@ def write_files(
 
 
 def delete_files(table: Table, paths: list[str]) -> None:
-    """Delete files that no snapshot refers to; one that cannot be deleted is left as an orphan."""
+    """Delete files that no snapshot references; those that cannot be deleted stay as orphans."""
     for path in paths:
         try:
             table.io.delete(path)
