@@ -60,7 +60,7 @@ def recording(ids: Ids, table: Table) -> dict[str, str]:
 def as_known(table: Table, ids: Ids | None = None, share: Share | None = None) -> Table:
     """View a table under the column names of its loads, and as one measurement's rows where it holds several.
 
-    Whatever is planned, read and counted on the view concerns these rows.
+    Planning, reading and counting on the view concern these rows only: the viewed rows.
 
     A column that another tool added keeps its name; where a column of the loads has that name, its field id is
     appended.

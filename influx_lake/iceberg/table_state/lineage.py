@@ -83,7 +83,7 @@ class Lineage:
         return next((parent for parent in parents if parent is not None), None)
 
     def is_first(self, snapshot: Snapshot) -> bool:
-        """Whether a snapshot has no parent: its manifests have no files of other snapshots, and list none as removed."""
+        """Whether a snapshot has no parent: its manifests have no files of others, and list none as removed."""
         if snapshot.parent_snapshot_id is not None:
             return False
         if not self.is_there(snapshot):

@@ -124,7 +124,7 @@ def _bound(session: Session, seconds: float) -> None:
 
 
 def _tell_last_column(request: PreparedRequest) -> None:
-    """Add the optional `last-column-id` to new schemas, which pyiceberg leaves out: Nessie 0.99 answers 500 without it."""
+    """Add `last-column-id` to new schemas, which is optional and pyiceberg leaves out: Nessie 0.99 answers 500 then."""
     last = _last_column.get()
     if last is None or not isinstance(request.body, bytes) or b'"add-schema"' not in request.body:
         return

@@ -22,7 +22,7 @@ from influx_lake.iceberg.spill.text_dictionary import ENCODED
 TRIAL_ROWS = 32_768
 """The number of rows that are tried: enough for pages and compression to matter, a fraction of a row group."""
 MOSTLY_DISTINCT = 0.6
-"""With more distinct values than this fraction of the rows, a dictionary would hold an eighth of a row group or more."""
+"""With more distinct values than this fraction of rows, a dictionary would hold an eighth of a row group or more."""
 
 
 class Encoding(StrEnum):
