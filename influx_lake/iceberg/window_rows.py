@@ -64,7 +64,7 @@ class WindowStatistics:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if not are_texts(column):
                 raise DataRefused(
-                    f"column {name!r} of the rows for {self.table_name} has a text that is not UTF-8",
+                    f"column {name!r} of the rows for {self.table_name} has a string that is not UTF-8",
                     remedy="Correct it where the rows come from",
                 )
         times = batch.column(self.time_column)
@@ -95,8 +95,8 @@ class WindowStatistics:
         found = pc.unique(values.cast(pa.string()))
         if found.to_pylist() not in ([], [share.value]):
             raise DataRefused(
-                f"the rows of {share.value!r} for {self.table_name} have others in {share.column!r}, which tells the "
-                f"measurements of the table apart: {', '.join(map(repr, found.to_pylist()[:5]))}",
+                f"the rows of {share.value!r} for {self.table_name} have others in {share.column!r}, which "
+                f"distinguishes the measurements of the table: {', '.join(map(repr, found.to_pylist()[:5]))}",
                 remedy=f"The column {share.column!r} has to be {share.value!r} in all of them",
             )
 

@@ -172,7 +172,7 @@ class Offloading:
         found, after = self._late(window), self._rows_there(window)
         if found.missing or not found.rows == after == there or self._is_told_of(window):
             said = f"it has {found.rows:,}, then {after:,} rows, of which the lake lacks {found.missing:,}"
-            return self._unfinished(window, entry, f"the source changed while it was looked at: {said}")
+            return self._unfinished(window, entry, f"the source changed while it was compared: {said}")
         self.on_step(Step.PROVED, window)
         return self._deleted(window, entry)
 
@@ -187,12 +187,12 @@ class Offloading:
         self.on_step(Step.DELETED, window)
         there, told = self._rows_there(window), ""
         if self._is_told_of(window):
-            told = "the source told that it got points while it deleted: have whoever wrote them send them again"
+            told = "the source reported new points while it deleted: whoever wrote them has to send them again"
         if there == 0:
             return self._finished(window, entry, told)
         late = self._late(window)
         if late.missing == there:
-            said = f"{counted(there, 'row')} came to the source since: load the window to have them in the lake"
+            said = f"{counted(there, 'row')} arrived at the source since: load the window to have them in the lake"
             return self._finished(window, entry, said)
         return self._unfinished(window, entry, f"the source still has {counted(there, 'row')} of it")
 
@@ -231,14 +231,14 @@ class Offloading:
         yield from (failure.message for failure in found.failures)
         [comparison] = found.comparisons
         if comparison.late:
-            yield f"points came since it was proved: the lake lacks {counted(comparison.late, 'row')} of the source"
+            yield f"points arrived since it was proved: the lake lacks {counted(comparison.late, 'row')} of the source"
         if (why := unprovable(comparison, table_state(self._table()))) is not None:
             yield why
         whole = comparison.values.lake.whole if comparison.values else None
         if whole is None or (whole.values, str(whole)) != (entry.rows, entry.digest):
             yield "the lake's rows of it changed while it was compared"
         if self._is_told_of(window):
-            yield "the source told that it got points"
+            yield "the source reported new points"
         # Last, since later arrivals are not noticed.
         [count] = counts_of(self._transformed(), self.measurement.name, [window])
         if count != entry.rows:

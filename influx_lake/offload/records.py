@@ -91,7 +91,7 @@ def declare(catalog: Catalog, measurement: Measurement, entry: Offloaded, *, aga
             raise NotOffloadable("it is deleted already, or another run deletes it")
         since = changed_since(table, entry.snapshot_id, time_id_of(table, table_state(table)))
         if since.undone or any(entry.meets(part) for each in since.changes for part in each.windows):
-            raise NotOffloadable("its rows in the lake changed while they were looked at")
+            raise NotOffloadable("its rows in the lake changed while they were compared")
         if not again and not current_proofs(table).hold(entry.window):
             raise NotOffloadable("it is not proved any more")
         return [*others, entry]

@@ -73,8 +73,8 @@ class _Confirmation:
         for each, rows in zip(self.seen, found, strict=True):
             if rows != each.rows:
                 raise CommitConflict(
-                    f"others changed {self.load.target.name} meanwhile: {each.window} had {each.rows:,} rows when it "
-                    f"was looked at, and has {rows:,}",
+                    f"another writer changed {self.load.target.name} meanwhile: {each.window} had {each.rows:,} rows "
+                    f"when it was compared, and has {rows:,}",
                     remedy="See that nothing else writes to the table, and run it again",
                 )
         coverage = table_state(table).coverage

@@ -29,7 +29,7 @@ def column_changes(table: Table, time_column: str = TIME) -> list[str]:
     loads = {number: name for name, number in known.items()}
     found = []
     if known.get(time_column, -1) not in names and time_column not in kinds and holds_rows(table):
-        found.append(f"no column is called {time_column!r}, which tells the windows of its rows")
+        found.append(f"there is no column {time_column!r}, which places rows in windows")
     dropped = {name: number for name, number in known.items() if number not in names}
     gone = [name for name in dropped if name not in kinds and name != time_column]
     if gone:

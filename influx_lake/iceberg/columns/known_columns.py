@@ -216,7 +216,7 @@ def no_time(table: Table, time_column: str) -> SchemaConflict:
     """The error for a table without its time column."""
     kinds = ("timestamp", "timestamptz")
     times = [field.name for field in table.metadata.schema().fields if str(field.field_type) in kinds]
-    missing = f"{'.'.join(table.name())} has no column {time_column!r}, which tells the windows of its rows"
+    missing = f"{'.'.join(table.name())} has no column {time_column!r}, which places its rows in windows"
     known = remembered(table)
     if known is not None and time_column not in known:
         return SchemaConflict(
@@ -249,9 +249,9 @@ def time_field(table: Table, time_column: str) -> NestedField:
         raise no_time(table, time_column)
     if (kind := str(field.field_type)) in ("timestamptz_ns", "timestamp_ns"):
         raise TableUnsupported(
-            f"{time_column} of {'.'.join(table.name())} is a {kind} (format version 3), by which pyiceberg cannot tell "
-            "the rows of a window yet",
-            remedy="Give the measurement another table (`table:`), whose column for nanoseconds holds times whole",
+            f"{time_column} of {'.'.join(table.name())} is a {kind} (format version 3), by which pyiceberg cannot "
+            "filter rows yet",
+            remedy="Give the measurement another table (`table:`), which keeps them in a column for nanoseconds",
         )
     return field
 
@@ -298,7 +298,7 @@ def _two_of_one_name(name: str, holder: str | None, now: str, target: TableTarge
     else:
         what = f"the column {name!r} of {target.name} was renamed {now!r}, and another column is called {name!r} now"
     return SchemaConflict(
-        f"{what}: which of them is to be filled cannot be told", remedy=f"Give one of them another name. {_BY_NAME}"
+        f"{what}: which of them loads have to fill is unknown", remedy=f"Give one of them another name. {_BY_NAME}"
     )
 
 

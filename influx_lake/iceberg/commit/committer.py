@@ -204,7 +204,7 @@ class Committer(Generic[C]):
         if unknown:
             return CommitOutcomeUnknown(
                 f"{reason}; and whether it took place could not be found out",
-                remedy=f"{self.task.again}: it is made right, whatever happened",
+                remedy=f"{self.task.again}: that is right whatever happened",
             )
         if not isinstance(self._failure, CommitConflict):
             return self._failure

@@ -32,7 +32,7 @@ _OTHER_SERVER = (
     "environment"
 )
 _NO_CATALOG = Meaning(
-    CatalogRefused, "what answers at its address is no answer of an Iceberg REST catalog", _OTHER_SERVER
+    CatalogRefused, "the answer from its address is not that of an Iceberg REST catalog", _OTHER_SERVER
 )
 _BROKEN_OFF = Meaning(CatalogUnavailable, "the answer broke off", BUSY.remedy)
 _TRANSPORT = (
@@ -148,7 +148,7 @@ def _answered(error: BaseException, names: set[str], doing: str) -> LakeError:
     meaning = first(names | {str(status)}, _ANSWERS)
     if holds_page(error):
         kind = meaning.kind if meaning and meaning.kind.transient else CatalogRefused
-        problem = f"a page of HTML came, with HTTP status {status}, which no catalog sends"
+        problem = f"the answer is an HTML page with HTTP status {status}, which no catalog sends"
         meaning = Meaning(kind, problem, _OTHER_SERVER)
     elif meaning is None and status == 404 and doing.startswith("open the catalog"):
         meaning = Meaning(CatalogRefused, "at its address there is no Iceberg REST catalog", _OTHER_SERVER)

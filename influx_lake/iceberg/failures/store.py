@@ -152,13 +152,13 @@ def _of_settings(error: BaseException, doing: str) -> LakeError | None:
     text = str(error)
     if scheme := _SCHEME.search(text):
         return ConfigurationError(
-            f"could not {doing}: no files can be kept at {scheme[1] or scheme[2]}:// addresses",
+            f"could not {doing}: files cannot be stored at {scheme[1] or scheme[2]}:// addresses",
             remedy="Set `warehouse` under `catalog:` in lake.yaml to a folder, or to an address of s3://, gs:// or "
             "abfs://",
         )
     if _GCS_EXPIRY in text:
         return ConfigurationError(
-            f"could not {doing}: `gcs.oauth2.token` is there without its expiry",
+            f"could not {doing}: `gcs.oauth2.token` is set without its expiry",
             remedy="Set `gcs.oauth2.token-expires-at` under `catalog:` in lake.yaml: milliseconds since 1970",
         )
     if "No default path is set" in text:

@@ -120,8 +120,8 @@ def check_fits(table: Table, base: int | None, window: Window, time_column: str,
     if base is None and (oldest is None or lineage.is_first(oldest)):
         return
     raise BranchOutdated(
-        f"the branch was made from snapshot {base} of {name}, which is not known to have led to what readers get: the "
-        "table was rolled back, or what came between expired",
+        f"the branch was made from snapshot {base} of {name}, which is no known ancestor of the current one: the table "
+        "was rolled back, or snapshots in between expired",
         remedy="Load the window again, and drop the branch",
     )
 

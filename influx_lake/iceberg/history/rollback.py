@@ -108,7 +108,7 @@ def roll_back(catalog: Catalog, identifier: tuple[str, ...], snapshot: Snapshot,
         if head != current:
             raise CommitConflict(
                 f"{'.'.join(identifier)} was committed to meanwhile: it is at snapshot {head}, and no longer {current}",
-                remedy="Look at what came, and roll back again",
+                remedy="Look at the new snapshots (influx-lake history), and roll back again",
             )
         return RefChange(
             (set_ref(MAIN, snapshot.snapshot_id), *stating(restated(table, snapshot))),

@@ -93,5 +93,5 @@ def _has_metadata(catalog: MetastoreCatalog, location: str) -> bool:
     # If the store cannot be listed or is missing, the next write to it fails and says so. The exceptions of its clients
     # have no common class.
     except Exception as error:
-        log.debug("whether there are files at %s cannot be told: %s", location, error)
+        log.debug("whether there are files at %s is unknown: %s", location, error)
         return False

@@ -96,8 +96,7 @@ class Addition:
             bounds = f"--start {utc_text(self.window.start)} --end {utc_text(self.window.end)}"
             raise RowsUnaccounted(
                 f"{self.target.name} holds {unaccounted:,} rows from {utc_text(self.part.start)} to "
-                f"{utc_text(self.part.end)}, and no load says that it loaded this time{told}: appending could double "
-                "them",
+                f"{utc_text(self.part.end)}, and no load covers this time{told}: appending could duplicate them",
                 remedy="To have the source's rows alone there: influx-lake replicate "
                 f"{self.target.name} {bounds} --replace",
             )

@@ -84,7 +84,7 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
         except LakeError:
             raise
         except Exception as error:
-            doing = "fit the columns that come into" if found else "create"
+            doing = "fit the columns of the rows into" if found else "create"
             failure = translate(error, f"{doing} the table {target.name}")
             outcome = outcome_of(error)
             if outcome is Outcome.REFUSED or (outcome is Outcome.UNKNOWN and not _may_pass(failure)):
@@ -169,7 +169,7 @@ def _check_names(table: Table, target: TableTarget, names: Iterable[str]) -> Non
 def _tell_of_names(staged: Staged, table: str) -> None:
     """Warn about columns that other tools renamed, and about names that some engines cannot distinguish."""
     for name, there in staged.renamed.items():
-        log.warning("%s: others renamed the column %r to %r; it is filled there", table, name, there)
+        log.warning("%s: another tool renamed the column %r to %r, which loads fill now", table, name, there)
     for names in alike(field.name for field in staged.table.schema().fields):
         said = alike_in_words(names)
         log.warning("%s: %s. Give one of them another name where the points come from", table, said)
@@ -212,7 +212,7 @@ def _property_refused(error: Exception, target: TableTarget, stated: list[str]) 
     ours = any(name.startswith(OURS) for name in stated)
     return CatalogRefused(
         f"could not create the table {target.name}: the catalog does not take the property {names} ({text_of(error)})",
-        remedy="Have the catalog allow it: the lake keeps there whose rows a table holds"
+        remedy="Have the catalog allow it: the lake records in it which source owns a table"
         if ours
         else "Leave it out of the measurement's options in lake.yaml, or have the catalog allow it",
     )

@@ -57,8 +57,8 @@ class StreamPlan:
             )
         if (held.sequence if held else 0) < self.before:
             raise StreamSetBack(
-                f"{self.target.name} was rolled back, or made anew, since {self.position.stream} added to it",
-                remedy="The stream gives it again what it had, as far as the topics still have it",
+                f"{self.target.name} was rolled back or recreated since {self.position.stream} added to it",
+                remedy="The stream adds the messages again, as far as the topics still have them",
             )
         change = self.planner.plan(table)
         share, coverage = share_of(table), change.coverage

@@ -136,7 +136,7 @@ class _Compaction:
                 break
         if self._overtaken:
             times = counted(self._overtaken, "group")
-            self.left.append(f"{times} of files that others wrote to meanwhile: the next run compacts them")
+            self.left.append(f"{times} of files that other writers changed meanwhile: the next run compacts them")
         self._tell_of_young(selection)
         for failure in self._failures.values():
             raise failure
@@ -198,7 +198,7 @@ class _Compaction:
     def _tell_of_young(self, selection: Selection) -> None:
         if selection.young:
             files = counted(selection.young, "small file")
-            self.left.append(f"{files} of time that is not over, or over for less than `after`")
+            self.left.append(f"{files} of time that is not past, or past for less than `after`")
 
 
 def _at_once(groups: Sequence[FileGroup]) -> Iterator[list[FileGroup]]:

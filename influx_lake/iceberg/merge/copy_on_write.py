@@ -186,8 +186,8 @@ def log_replaced(notes: Mapping[str, str], target: TableTarget, window: Window) 
     if count := notes.get(REPLACED_OTHERS):
         left_out = ", ".join(tag for tag in target.tags or () if tag not in target.key)
         log.warning(
-            "%s, %s: rows of the table whose place was taken by points that have other tags: %s. write.key, %s, leaves "
-            "out %s: add to it what tells points apart that are to be kept beside each other",
+            "%s, %s: rows of the table that were replaced by points with other tags: %s. write.key, %s, leaves out %s: "
+            "add those that identify points which have to be kept beside each other",
             target.name,
             window,
             f"{int(count):,}",

@@ -88,7 +88,7 @@ def point_key(target: TableTarget, columns: pa.Schema) -> PointKey:
     missing = [name for name in target.key if name not in columns.names]
     if missing:
         raise DataRefused(
-            f"the rows for {target.name} have no column {', '.join(missing)}, by which points are told apart",
+            f"the rows for {target.name} have no column {', '.join(missing)}, which identifies points",
             remedy="Name tags or fields of the measurement in write.key, or leave it out: then it is the tags",
         )
     kept = target.types.nanoseconds is Nanoseconds.KEEP and target.types.nanoseconds_column in columns.names

@@ -41,7 +41,7 @@ class TimeBuckets:
         """Add a batch."""
         for number, part in self._split(batch):
             if number < self._gone:
-                raise RuntimeError("rows come for a time that was done with")
+                raise RuntimeError("rows were added to a bucket that was dropped")
             self._slices[number].wait(part)
         if sum(part.waiting_bytes for part in self._slices) > IN_MEMORY_BYTES:
             for part in self._slices:

@@ -87,7 +87,7 @@ def changed_since(table: Table, snapshot_id: int, time_id: int | None) -> Since:
             since = later[: places[each.snapshot_id]]
             return Since(tuple(_changes(table, since[::-1], time_id)), frozenset(undone))
         undone.add(each.snapshot_id)
-    gone = "snapshots since were expired by others, or taken back, so that nobody can tell what they did"
+    gone = "snapshots since were expired by another tool, or taken back, so that their changes are unknown"
     return Since((ChangedTime((_EVER,), gone),), frozenset(undone))
 
 
@@ -106,7 +106,7 @@ def _changes(table: Table, snapshots: Sequence[Snapshot], time_id: int | None) -
             with catalog_errors(f"find out what snapshot {each.snapshot_id} changed"):
                 windows = _time_of(table, each, time_id)
         except LakeError as error:
-            windows, why = (_EVER,), f"{why}, and what it changed cannot be told: {error.message}"
+            windows, why = (_EVER,), f"{why}, and its changes are unknown: {error.message}"
         if windows:
             yield ChangedTime(windows, why)
 

@@ -181,8 +181,8 @@ def _stated(metadata: TableMetadata, name: tuple[str, ...]) -> Mapping[str, tupl
         return {share: tuple(_read(each) for each in some) for share, some in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CatalogRefused(
-            f"the property {PROPERTY} of {'.'.join(name)} is not what was written: which of its rows were deleted at "
-            "their source can no longer be told",
+            f"the property {PROPERTY} of {'.'.join(name)} is damaged: which of its rows were deleted at their source "
+            "is unknown",
             remedy=f"Set {PROPERTY} to what an earlier metadata file of the table has",
         ) from None
 

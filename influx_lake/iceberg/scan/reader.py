@@ -70,8 +70,7 @@ def check_readable(table: Table) -> None:
     if snapshot is not None and snapshot.summary and int(snapshot.summary["total-equality-deletes"] or 0):
         name = ".".join(table.name())
         raise CatalogRefused(
-            f"{name} has equality deletes (Flink and some CDC tools write them), with which pyiceberg cannot tell "
-            "which rows are left",
+            f"{name} has equality deletes (Flink and some CDC tools write them), which pyiceberg cannot apply",
             remedy="Let an engine that reads them rewrite the table's files, in Spark: CALL system.rewrite_data_files("
             f"table => '{name}', options => map('delete-file-threshold', '1', 'remove-dangling-deletes', 'true'))",
         )

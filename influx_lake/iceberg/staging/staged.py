@@ -74,8 +74,8 @@ class Staging:
         staged = stage(table, self.columns, self.target)
         if not _same(staged.shape, self.first.shape):
             raise ColumnsChanged(
-                f"others changed columns of {self.target.name} while the window was written, so that its rows belong "
-                "into other columns, or other types, than they were written for",
+                f"another tool changed columns of {self.target.name} while the window was written, so that its rows "
+                "belong into other columns, or other types, than they were written for",
                 remedy="Run the window again",
             )
         return staged
@@ -162,7 +162,7 @@ def _in_table(target: TableTarget, names: Mapping[str, str], table: Table) -> Ta
     def called(name: str, option: str) -> str:
         if name in known:
             raise SchemaConflict(
-                f"{option} names {name!r}, which is what others renamed {known[name]!r} of {target.name}",
+                f"{option} names {name!r}, which is the new name of {known[name]!r} in {target.name}",
                 remedy=f"Write {known[name]!r} in {option}: lake.yaml calls columns as the source does",
             )
         return names.get(name, name)

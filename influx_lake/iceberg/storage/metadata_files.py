@@ -34,7 +34,7 @@ def check_of_table(table: Table, paths: Sequence[str]) -> None:
             if found is not None and found != uuid:
                 raise TableUnsupported(
                     f"{path}, in the folders of {'.'.join(table.name())}, is metadata of another table ({found}): "
-                    "which files there are whose cannot be told",
+                    "which table a file belongs to is unknown",
                     remedy="Where that table is still used, give each a folder of its own, or set `remove_orphans: "
                     "off`; where it was dropped, delete its metadata files",
                 )

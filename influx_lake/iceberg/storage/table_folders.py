@@ -62,8 +62,8 @@ def check_alone(catalog: Catalog, table: Table) -> None:
             meeting = next((mine for mine in own if _is_in(mine, folder) or _is_in(folder, mine)), None)
             if meeting is not None:
                 raise TableUnsupported(
-                    f"{'.'.join(name)} keeps its files in {meeting}, and {'.'.join(other)} in {folder}: which files of "
-                    "no snapshot are whose cannot be told",
+                    f"{'.'.join(name)} keeps its files in {meeting}, and {'.'.join(other)} in {folder}: which table a "
+                    "file of no snapshot belongs to is unknown",
                     remedy="Give each table a folder of its own (`location`, `write.data.path`), or set "
                     "`remove_orphans: off` for it",
                 )

@@ -59,7 +59,7 @@ def check_left_out(table: Table, left_out: Sequence[ErasedRows] | None) -> None:
     """
     if left_out is not None and not set(erased_from(table)) <= set(left_out):
         raise CommitConflict(
-            f"rows of {'.'.join(table.name())} were erased while the window was read, and may be among those that were",
+            f"rows of {'.'.join(table.name())} were erased while the window was read, and may be among those read",
             remedy="Run the window again",
         )
 

@@ -52,7 +52,7 @@ def _check_measurement(table: Table, target: TableTarget) -> None:
     if None not in (wanted, held) and wanted != held and holds_rows(table):
         raise ForeignTable(
             f"the table {target.name} holds the rows of the measurement {held}, and this load is of {wanted}, which "
-            "would take their place; nothing was changed",
+            "would replace them; nothing was changed",
             remedy="Load it into another table, or drop this one",
         )
 

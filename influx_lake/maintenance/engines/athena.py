@@ -107,7 +107,7 @@ class Athena(QueryEngine):
                 raise
             except AthenaTimeout:
                 raise EngineError(
-                    f"Athena had not ended after {self.config.timeout}, and goes on: {statement}",
+                    f"Athena did not finish within {self.config.timeout}, and continues: {statement}",
                     remedy="Raise engines.athena.timeout, or look at the query there",
                 ) from None
             except AthenaError as error:
@@ -116,7 +116,7 @@ class Athena(QueryEngine):
             except KeyError:
                 # dagster-aws expects a reason for every failure, and a cancelled statement has none.
                 raise EngineError(
-                    f"Athena was told to cancel: {statement}", remedy="Run the maintenance again"
+                    f"the statement was cancelled in Athena: {statement}", remedy="Run the maintenance again"
                 ) from None
             except Exception as error:
                 raise engine_failure(Engine.ATHENA, error, statement) from None

@@ -145,7 +145,7 @@ class _Run:
             selection = select(table, self.task.target, options, self.task.now)
         if selection.young:
             files = counted(selection.young, "small file")
-            self.left.append(f"{files} of time that is not over, or over for less than `after`")
+            self.left.append(f"{files} of time that is not past, or past for less than `after`")
         is_due, during = due_time(
             table,
             self.task.target.time_column,
@@ -170,7 +170,7 @@ class _Run:
         if set(_engine_expiry(table).snapshots) == _unreferenced_snapshots(table):
             return True
         self.left.append(
-            "others changed this table of several measurements: its snapshots are expired after the next load"
+            "another tool changed this table of several measurements: its snapshots are expired after the next load"
         )
         return False
 

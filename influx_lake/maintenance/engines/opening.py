@@ -48,7 +48,9 @@ class Engines:
             return Trino(trino, trino.catalog or self.catalog)
         if engine is Engine.ATHENA and athena is not None:
             return Athena(athena)
-        raise ConfigurationError(f"{engine} is to maintain a table, and nobody says how it is reached: see `engines`")
+        raise ConfigurationError(
+            f"{engine} has to maintain a table, and its connection is not configured: see `engines`"
+        )
 
     def __enter__(self) -> Self:
         return self

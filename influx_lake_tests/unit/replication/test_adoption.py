@@ -181,7 +181,7 @@ def test_a_table_that_others_write_to_meanwhile_is_not_recorded(source: FakeSour
     adopting = begin(source, catalog).windows(WINDOWS)
     next(adopting)
     append(catalog, source.rows)
-    with pytest.raises(CommitConflict, match="had 10 rows when it was looked at, and has 20"):
+    with pytest.raises(CommitConflict, match="had 10 rows when it was compared, and has 20"):
         list(adopting)
     assert outcomes(adopt(source, catalog)) == ["loaded", "equal", "equal"]
     assert exact(source, catalog)

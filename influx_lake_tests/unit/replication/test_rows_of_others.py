@@ -207,7 +207,7 @@ def test_appending_where_rows_are_left_names_what_mends_it(days: FakeSource, cat
     table(catalog).delete("host = 'b' and time < '2026-01-01T01:00:00+00:00'")
     others = foreign_changes(APPENDING, state(catalog), day(9).end)
     assert MENDS in str(others)
-    with pytest.raises(RowsUnaccounted, match="no load says that it loaded this time") as raised:
+    with pytest.raises(RowsUnaccounted, match="no load covers this time") as raised:
         load(days, catalog, day(0), APPENDING)
     assert MENDS.replace("cpu", "telemetry.cpu") in str(raised.value.remedy)
     load(days, catalog, day(0), APPENDING.replacing_all())

@@ -113,7 +113,7 @@ def test_an_engine_is_called_as_the_lake_calls_its_catalog_unless_said_otherwise
         assert getattr(trino, "catalog", None) == "warehouse"
         assert engines.get(Engine.SPARK) is spark
         assert engines.get(Engine.OWN) is None
-        with pytest.raises(ConfigurationError, match="nobody says how it is reached"):
+        with pytest.raises(ConfigurationError, match="its connection is not configured"):
             engines.get(Engine.ATHENA)
 
 

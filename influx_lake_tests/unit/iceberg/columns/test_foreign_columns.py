@@ -72,7 +72,7 @@ def test_a_renamed_column_is_filled_under_its_new_name(catalog: Catalog, caplog:
     others(catalog, renaming("time", "ts"), renaming("host", "hostname"), renaming("value", "Value"))
     with caplog.at_level(logging.WARNING):
         replace(catalog, day(0), rows(day(0), 24, value=100.0))
-    assert "others renamed the column 'time' to 'ts'" in caplog.text
+    assert "another tool renamed the column 'time' to 'ts'" in caplog.text
     replace(catalog, day(1), rows(day(1), 12))
     found = columns(catalog)
     assert list(found) == ["ts", "hostname", "Value", "count"]
@@ -204,7 +204,7 @@ def test_options_keep_the_names_that_lake_yaml_knows(catalog: Catalog) -> None:
     assert table(catalog).schema().find_column_name(table(catalog).sort_order().fields[0].source_id) == "hostname"
     assert len(columns(catalog)["ts"]) == 24
     wrong = changed(target, write=WriteOptions(sort_by=(SortTerm("hostname"),)))
-    refused(catalog, "sort_by names 'hostname', which is what others renamed 'host'", wrong)
+    refused(catalog, "sort_by names 'hostname', which is the new name of 'host'", wrong)
 
 
 def test_tables_of_earlier_versions_know_their_columns_by_their_first_names(catalog: Catalog) -> None:

@@ -131,7 +131,7 @@ def test_a_day_that_is_not_over_is_left(catalog: Catalog) -> None:
     done = compacted(catalog, now=second_day_over + timedelta(hours=1))
     assert (done.after.data_files, done.left) == (
         7,
-        ("6 small files of time that is not over, or over for less than `after`",),
+        ("6 small files of time that is not past, or past for less than `after`",),
     )
     assert compacted(catalog, now=second_day_over + timedelta(hours=2)).after.data_files == 2
 

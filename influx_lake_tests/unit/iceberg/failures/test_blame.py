@@ -105,7 +105,7 @@ FAULTS: dict[str, Fault] = {
     "files at an unknown scheme": (
         lambda folder: properties(folder, warehouse="ftp://host/lake"),
         ConfigurationError,
-        "no files can be kept at ftp://",
+        "files cannot be stored at ftp://",
     ),
     "a store that is away": (
         lambda folder: properties(folder, warehouse="s3://bucket/lake", **NO_STORE),
@@ -246,7 +246,7 @@ def test_a_text_that_is_not_utf8_is_the_rows_own_fault(tmp_path: Path) -> None:
     odd = pa.array([b"\xff\xfe"] * 10).view(pa.string())
     given = rows(day(0), 10)
     for column in (odd, odd.dictionary_encode()):
-        with pytest.raises(DataRefused, match=r"column 'note' of the rows for .* has a text that is not UTF-8"):
+        with pytest.raises(DataRefused, match=r"column 'note' of the rows for .* has a string that is not UTF-8"):
             replace(open_catalog("lake", properties(tmp_path)), day(0), given.append_column("note", column))
 
 

@@ -32,8 +32,8 @@ ANSWERS = {
     "500": (500, said(500), True, "cannot serve this now"),
     "503": (503, said(503), True, "cannot serve this now"),
     "a page": (200, PAGE, False, "no answer of an Iceberg REST catalog"),
-    "a page of a proxy": (502, PAGE, True, "a page of HTML"),
-    "a page that forbids": (403, PAGE, False, "a page of HTML"),
+    "a page of a proxy": (502, PAGE, True, "the answer is an HTML page"),
+    "a page that forbids": (403, PAGE, False, "the answer is an HTML page"),
     "nothing": (200, "", False, "no answer of an Iceberg REST catalog"),
     "half of it": (200, '{"defaults": {', True, "broke off"),
 }

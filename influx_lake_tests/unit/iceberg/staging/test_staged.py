@@ -162,7 +162,7 @@ def test_a_column_that_others_made_with_another_type_meanwhile(catalog: Catalog)
     with table(catalog).update_schema() as update:
         update.delete_column("level")
     beside = changed(TARGET, types=TypeOptions(on_type_conflict=OnTypeConflict.NEW_COLUMN))
-    with pytest.raises(ColumnsChanged, match="others changed columns"):
+    with pytest.raises(ColumnsChanged, match="another tool changed columns"):
         replace_with(catalog, beside, Batches(batch.schema, interfere()))
     assert held(catalog).num_rows == 10
     replace(catalog, day(1), batch, target=beside)

@@ -64,7 +64,7 @@ def test_what_it_says_is_told(stub: Stubber, athena: Athena) -> None:
 
 def test_one_that_somebody_cancels_says_so(stub: Stubber, athena: Athena) -> None:
     said(stub, ("CANCELLED", None))
-    with pytest.raises(EngineError, match="was told to cancel"):
+    with pytest.raises(EngineError, match="was cancelled in Athena"):
         athena.run(VACUUM)
 
 
