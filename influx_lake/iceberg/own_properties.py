@@ -37,11 +37,11 @@ def is_copied(metadata: TableMetadata) -> bool:
     return metadata.properties.get(TABLE, str(metadata.table_uuid)) != str(metadata.table_uuid)
 
 
-def says_whose(metadata: TableMetadata) -> bool:
+def has_own_uuid(metadata: TableMetadata) -> bool:
     """Whether a load into this table has recorded its UUID."""
     return metadata.properties.get(TABLE) == str(metadata.table_uuid)
 
 
-def naming_table(metadata: TableMetadata) -> dict[str, str]:
+def uuid_property(metadata: TableMetadata) -> dict[str, str]:
     """The property with the table's UUID; empty where the table has it already."""
-    return {} if says_whose(metadata) else {TABLE: str(metadata.table_uuid)}
+    return {} if has_own_uuid(metadata) else {TABLE: str(metadata.table_uuid)}

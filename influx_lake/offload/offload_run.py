@@ -170,7 +170,7 @@ class Offloading:
         declare(self.catalog, self.measurement, entry, again=True)
         self.on_step(Step.DECLARED, window)
         found, after = self._late(window), self._rows_there(window)
-        if found.missing or not found.rows == after == there or self._is_told_of(window):
+        if found.missing or not found.rows == after == there or self._has_new_points(window):
             said = f"it has {found.rows:,}, then {after:,} rows, of which the lake lacks {found.missing:,}"
             return self._unfinished(window, entry, f"the source changed while it was compared: {said}")
         self.on_step(Step.PROVED, window)
@@ -186,7 +186,7 @@ class Offloading:
             return self._unfinished(window, entry, f"whether the source deleted it is not known: {error.message}")
         self.on_step(Step.DELETED, window)
         there, told = self._rows_there(window), ""
-        if self._is_told_of(window):
+        if self._has_new_points(window):
             told = "the source reported new points while it deleted: whoever wrote them has to send them again"
         if there == 0:
             return self._finished(window, entry, told)
@@ -237,14 +237,14 @@ class Offloading:
         whole = comparison.values.lake.whole if comparison.values else None
         if whole is None or (whole.values, str(whole)) != (entry.rows, entry.digest):
             yield "the lake's rows of it changed while it was compared"
-        if self._is_told_of(window):
+        if self._has_new_points(window):
             yield "the source reported new points"
         # Last, since later arrivals are not noticed.
         [count] = counts_of(self._transformed(), self.measurement.name, [window])
         if count != entry.rows:
             yield f"the source got points meanwhile: it has {counted(count, 'row')}, and the lake {entry.rows:,}"
 
-    def _is_told_of(self, window: Window) -> bool:
+    def _has_new_points(self, window: Window) -> bool:
         return window.overlaps_any(each.window for each in self.pending() if each.table == self.measurement.full_name)
 
     def _has_all(self, window: Window, entry: Offloaded) -> bool:

@@ -130,7 +130,7 @@ def plan_offload(
             continue
         chosen.append((window, count))
         rows += count
-    return OffloadPlan(measurement, begun, tuple(chosen), waiting, tuple(_together(refused)), done)
+    return OffloadPlan(measurement, begun, tuple(chosen), waiting, tuple(_merge_adjacent(refused)), done)
 
 
 def _old(measurement: Measurement, now: datetime) -> Iterator[Window]:
@@ -148,7 +148,7 @@ def _why_unproved(told: Standing) -> Callable[[Window], str | None]:
     return why
 
 
-def _together(windows: Sequence[tuple[Window, str]]) -> Iterator[Refused]:
+def _merge_adjacent(windows: Sequence[tuple[Window, str]]) -> Iterator[Refused]:
     last: Refused | None = None
     for window, why in windows:
         if last is not None and last.window is not None and last.why == why and last.window.end == window.start:

@@ -11,10 +11,10 @@ from influx_lake.errors import NotOffloadable
 from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.commit.metadata_commit import commit_metadata
 from influx_lake.iceberg.history.ref_commit import RefChange, commit_refs
-from influx_lake.iceberg.history.updates import at, set_ref, stating
-from influx_lake.iceberg.own_properties import naming_table
+from influx_lake.iceberg.history.updates import property_updates, ref_requirement, set_ref
+from influx_lake.iceberg.own_properties import uuid_property
 from influx_lake.iceberg.proofs.changed_time import changed_since
-from influx_lake.iceberg.proofs.offloaded import TAG_PREFIX, Offloaded, offloaded_from, recording, together
+from influx_lake.iceberg.proofs.offloaded import TAG_PREFIX, Offloaded, merge_adjacent, offloaded_from, recording
 from influx_lake.iceberg.proofs.valid_proofs import current_proofs
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.current_state import time_id_of
@@ -63,7 +63,7 @@ def tag_snapshot(catalog: Catalog, measurement: Measurement, snapshot: Snapshot,
         if table.metadata.snapshot_by_id(snapshot.snapshot_id) is None:
             raise NotOffloadable(f"snapshot {snapshot.snapshot_id}, which was to be tagged, expired meanwhile")
         update = set_ref(name, snapshot.snapshot_id, tag=True, max_age_ms=until)
-        return RefChange((update,), tuple(at(name, there.snapshot_id if there else None, table)))
+        return RefChange((update,), tuple(ref_requirement(name, there.snapshot_id if there else None, table)))
 
     commit_refs(catalog, measurement.identifier, plan, f"tag {measurement.table_name}")
     return name
@@ -114,7 +114,7 @@ def finish(catalog: Catalog, measurement: Measurement, entry: Offloaded) -> None
     def change(table: Table) -> list[Offloaded]:
         others = [each for each in offloaded_from(table) if each.window != entry.window or each.is_done]
         others = [each for each in others if not each.meets(entry.window)]
-        return [*together([*others, entry], current_proofs(table).hold)]
+        return [*merge_adjacent([*others, entry], current_proofs(table).hold)]
 
     _commit(catalog, measurement, change)
 
@@ -123,7 +123,7 @@ def _commit(catalog: Catalog, measurement: Measurement, change: Callable[[Table]
     def plan(table: Table) -> tuple[TableUpdate, ...]:
         known = as_known(table, share=measurement.share)
         written = recording(table, measurement.share, change(known))
-        return tuple(stating(written | naming_table(table.metadata))) if written else ()
+        return tuple(property_updates(written | uuid_property(table.metadata))) if written else ()
 
     target = TableTarget(measurement.identifier, time_column=measurement.time_column, write=measurement.write)
     commit_metadata(catalog, target, "write what is deleted at its source to", plan)

@@ -12,7 +12,7 @@ from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window, merged
 from influx_lake.errors import CopiedTable, OffloadedRowsMissing
 from influx_lake.iceberg.columns.foreign_column_changes import column_changes
-from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_words, renamed
+from influx_lake.iceberg.columns.known_columns import actual, case_collision_warning, case_collisions, renamed
 from influx_lake.iceberg.history.branch_loads import unpublished
 from influx_lake.iceberg.history.refs import AUDIT_PREFIX
 from influx_lake.iceberg.proofs.offloaded import offloaded_from
@@ -89,7 +89,15 @@ class MeasurementStatus:
             outdated.append(f"loaded under another definition: {windows}. See: influx-lake plan {name} --changed")
         copied = [self.copied] if self.copied else []
         gone = [self.unheld] if self.unheld else []
-        return [*gone, *copied, *renamed, *changed, *outdated, *map(alike_in_words, self.alike), *self._waiting()]
+        return [
+            *gone,
+            *copied,
+            *renamed,
+            *changed,
+            *outdated,
+            *map(case_collision_warning, self.alike),
+            *self._waiting(),
+        ]
 
     def _waiting(self) -> list[str]:
         """Remarks on windows that readers do not see."""
@@ -136,7 +144,7 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         last_snapshot_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
         others=foreign_changes(measurement, state, now),
         renamed=_followed(table) if table else {},
-        alike=alike(field.name for field in actual(table).schema().fields) if table else (),
+        alike=case_collisions(field.name for field in actual(table).schema().fields) if table else (),
         column_changes=column_changes(table, measurement.time_column) if table else (),
         outdated=tuple(outdated_windows(measurement, state)),
         copied=_copied(table, measurement.table_name) if table else None,

@@ -19,7 +19,7 @@ from influx_lake.iceberg.columns.row_mapping import shape_of
 from influx_lake.iceberg.columns.schema import doc_of, iceberg_type
 from influx_lake.iceberg.columns.type_conflicts import settled
 from influx_lake.iceberg.commit.metadata_commit import commit_metadata
-from influx_lake.iceberg.history.updates import stating
+from influx_lake.iceberg.history.updates import property_updates
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _updates(table: Table, found: SchemaRepair) -> tuple[TableUpdate, ...]:
     if known is not None and found.set_aside:
         left = {name: number for name, number in known.items() if name not in found.set_aside}
         properties = {PROPERTY: json.dumps(left, ensure_ascii=False)}
-    return (*transaction._updates, *stating(properties))
+    return (*transaction._updates, *property_updates(properties))
 
 
 def _unused(name: str, taken: set[str]) -> str:

@@ -77,13 +77,13 @@ def open_catalog(name: str, properties: Mapping[str, str], lock_timeout: timedel
                 busy_seconds = lock_seconds
             _wait_for(database, min(_LONGEST_OPENING_SECONDS, lock_seconds))
         try:
-            catalog = _quicker(_loaded(name, prepared, answer_seconds))
+            catalog = _with_cache(_loaded(name, prepared, answer_seconds))
         except NotInstalledError as error:
             if prepared.get("type") != "hive" and not prepared.get("uri", "").startswith("thrift"):
                 raise
             raise MissingExtra("a Hive Metastore as catalog", "hive") from error
     if database is not None:
-        _begin_sessions_anew(catalog, busy_seconds)
+        _reset_sessions(catalog, busy_seconds)
     return catalog
 
 
@@ -114,7 +114,7 @@ def _loaded(name: str, properties: Mapping[str, str], answer_seconds: float) -> 
     return load_bounded_catalog(name, properties, answer_seconds)
 
 
-def _quicker(catalog: Catalog) -> Catalog:
+def _with_cache(catalog: Catalog) -> Catalog:
     """Replace pyiceberg's SQL catalog by ours, with the same properties; other catalogs are returned as they are."""
     if not hasattr(catalog, "engine"):
         return catalog
@@ -152,7 +152,7 @@ def _sqlite_file(uri: str) -> Path | None:
     return None if database in ("", ":memory:") or database.startswith("file:") else Path(database)
 
 
-def _begin_sessions_anew(catalog: Catalog, busy_seconds: float | None) -> None:
+def _reset_sessions(catalog: Catalog, busy_seconds: float | None) -> None:
     """Roll back what an earlier session failed to commit, and wait for locks no longer than the retries may take.
 
     SQLite keeps a transaction open when another process's lock refused its COMMIT, and SQLAlchemy gives the

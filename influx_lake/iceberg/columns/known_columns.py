@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config import RenamedColumns
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.errors import CatalogRefused, SchemaConflict, TableUnsupported
-from influx_lake.iceberg.own_properties import own_properties, says_whose
+from influx_lake.iceberg.own_properties import has_own_uuid, own_properties
 from influx_lake.iceberg.target import OWNER, TableTarget
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def remembered(table: Table) -> dict[str, int] | None:
             f"the property {PROPERTY} of {'.'.join(table.name())} is not what a load wrote: {stated[:100]!r}",
             remedy=f"Remove the table property {PROPERTY}: the next load finds columns by their names, and writes it",
         ) from None
-    return ids if _are_of(actual(table).metadata, ids) else None
+    return ids if _schemas_had(actual(table).metadata, ids) else None
 
 
 def recording(ids: Ids, table: Table) -> dict[str, str]:
@@ -75,7 +75,7 @@ def as_known(table: Table, ids: Ids | None = None, share: Share | None = None) -
     share = share or share_of(table)
     if share is not None and share.is_alone and not is_shared(table.metadata):
         share = None
-    return _named(table, known, share) if known or share else table
+    return _view(table, known, share) if known or share else table
 
 
 def share_of(table: Table) -> Share | None:
@@ -89,7 +89,7 @@ def is_shared(metadata: TableMetadata) -> bool:
     return bool(own_properties(metadata).get(SHARES))
 
 
-def _are_of(metadata: TableMetadata, ids: Ids) -> bool:
+def _schemas_had(metadata: TableMetadata, ids: Ids) -> bool:
     """Whether a table's schemas had columns of these ids and names: loads record no name that its column never had."""
     there = {field.field_id: field.name for field in metadata.schema().fields}
     asked = {(number, name) for name, number in ids.items() if there.get(number) != name}
@@ -100,7 +100,7 @@ def _are_of(metadata: TableMetadata, ids: Ids) -> bool:
         return True
     numbers = {schema.schema_id for schema in metadata.schemas}
     # Engines may remove schemas that no snapshot uses: then earlier names are unknown.
-    return numbers != set(range(max(numbers) + 1)) and (says_whose(metadata) or _has_load(metadata))
+    return numbers != set(range(max(numbers) + 1)) and (has_own_uuid(metadata) or _has_load(metadata))
 
 
 def _has_load(metadata: TableMetadata) -> bool:
@@ -109,7 +109,7 @@ def _has_load(metadata: TableMetadata) -> bool:
     return any(summary is not None and _COMMIT_ID in summary.additional_properties for summary in summaries)
 
 
-def _named(table: Table, known: Mapping[int, str], share: Share | None) -> Table:
+def _view(table: Table, known: Mapping[int, str], share: Share | None) -> Table:
     from influx_lake.iceberg.columns.known_table import KnownTable
 
     fields = table.metadata.schema().fields
@@ -135,7 +135,7 @@ def renamed(table: Table) -> dict[str, str]:
     return {here: there for there, here in names.items() if here != there and not here.startswith(f"{there} (")}
 
 
-def alike_in_words(names: Iterable[str]) -> str:
+def case_collision_warning(names: Iterable[str]) -> str:
     """The warning about columns whose names differ in case only."""
     return (
         f"the columns {' and '.join(map(repr, names))} differ in case only: Trino and Athena cannot read such a table, "
@@ -143,7 +143,7 @@ def alike_in_words(names: Iterable[str]) -> str:
     )
 
 
-def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
+def case_collisions(names: Iterable[str]) -> list[tuple[str, ...]]:
     """The groups of names that differ in case only, which engines such as Trino and Athena take for one."""
     folded: dict[str, list[str]] = {}
     for name in names:

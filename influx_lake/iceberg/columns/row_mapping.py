@@ -120,7 +120,7 @@ def shape_of(columns: pa.Schema, target: TableTarget, existing: Schema | None = 
     columns = pa.schema([each for each in columns if _metadata(each, MISFIT) is None])
     _check_unsigned(columns, target)
     keeps = _keeps_nanoseconds(target, existing)
-    shaped = [_named(_told(_shaped(column, target, keeps=keeps), column), target) for column in columns]
+    shaped = [_named(_with_metadata(_shaped(column, target, keeps=keeps), column), target) for column in columns]
     _check_names(shaped, target)
     _check_names_in_files([column.name for column in shaped], existing, target)
     _check_nanoseconds_column(shaped, target)
@@ -130,7 +130,7 @@ def shape_of(columns: pa.Schema, target: TableTarget, existing: Schema | None = 
     return Shape(tuple(shaped), target.time_column, misfits)
 
 
-def _told(column: ShapedColumn, field: pa.Field) -> ShapedColumn:
+def _with_metadata(column: ShapedColumn, field: pa.Field) -> ShapedColumn:
     """Add the doc and the origin that the metadata of the rows' field have."""
     made_of = _metadata(field, MADE_OF)
     return replace(column, doc=doc_of(field), made_of=None if made_of is None else tuple(json.loads(made_of)))

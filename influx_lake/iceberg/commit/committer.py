@@ -28,7 +28,7 @@ SETTLING_SECONDS = 10.0
 
 
 @dataclass(slots=True)
-class _Try(Generic[C]):
+class _Attempt(Generic[C]):
     """An attempt: a commit that the catalog was asked for.
 
     Attributes:
@@ -56,7 +56,7 @@ class Committer(Generic[C]):
 
     task: CommitTask[C]
     table: Table = field(init=False)
-    _open: list[_Try[C]] = field(default_factory=list)
+    _open: list[_Attempt[C]] = field(default_factory=list)
     _failure: LakeError | None = None
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class Committer(Generic[C]):
         self._delete_except(done.change)
         return Committed(done.change, done.commit.snapshot_id, self.table)
 
-    def _until(self, deadline: float) -> _Try[C] | None:
+    def _until(self, deadline: float) -> _Attempt[C] | None:
         for _ in retry_attempts(deadline):
             with commit_lock(self.table.metadata.table_uuid):
                 if (done := self._once()) is not None:
@@ -95,7 +95,7 @@ class Committer(Generic[C]):
                     return done
         return self._landed() if self._open and self._load() else None
 
-    def _once(self) -> _Try[C] | None:
+    def _once(self) -> _Attempt[C] | None:
         """Plan on the table as it is now and commit; None where that failed in a way that allows another attempt."""
         if not self._load():
             return None
@@ -143,7 +143,7 @@ class Committer(Generic[C]):
             self._check_overtaken(failure)
             return None
 
-    def _prepared(self, staged: StagedTable, change: C) -> _Try[C] | None:
+    def _prepared(self, staged: StagedTable, change: C) -> _Attempt[C] | None:
         """Write the manifests; None where another writer removed files that they need."""
         try:
             commit, properties = self.task.ask_for(self.table, staged, change)
@@ -156,7 +156,7 @@ class Committer(Generic[C]):
         except StorageError as failure:
             self._check_overtaken(failure)
             return None
-        return _Try(commit, change, _head(self.table))
+        return _Attempt(commit, change, _head(self.table))
 
     def _check_overtaken(self, failure: StorageError) -> None:
         """Treat a failure as a lost race if the table has changed since it was planned on; else raise it."""
@@ -165,7 +165,7 @@ class Committer(Generic[C]):
             raise failure
         self._failure = CommitConflict(failure.message, remedy=failure.remedy)
 
-    def _landed(self) -> _Try[C] | None:
+    def _landed(self) -> _Attempt[C] | None:
         """The attempt that took place although the catalog said otherwise, or None; closes those that no longer can.
 
         A proxy or a client library that repeats a request turns a commit that took place into a conflict.
@@ -177,7 +177,7 @@ class Committer(Generic[C]):
                 self._close(asked)
         return None
 
-    def _settled(self, deadline: float) -> _Try[C] | None:
+    def _settled(self, deadline: float) -> _Attempt[C] | None:
         """Look for a commit of unknown outcome, repeatedly, for a while."""
         for _ in retry_attempts(min(deadline, time.monotonic() + SETTLING_SECONDS)):
             if self._load() and ((done := self._landed()) is not None or not self._is_unknown()):
@@ -187,7 +187,7 @@ class Committer(Generic[C]):
     def _is_unknown(self) -> bool:
         return any(asked.outcome is Outcome.UNKNOWN for asked in self._open)
 
-    def _close(self, asked: _Try[C]) -> None:
+    def _close(self, asked: _Attempt[C]) -> None:
         self._open.remove(asked)
         asked.commit.clean_up()
 

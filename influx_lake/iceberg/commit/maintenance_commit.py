@@ -13,7 +13,7 @@ from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit, Replace
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.staging.staged_table import StagedTable
 from influx_lake.iceberg.table_state import TableState, commit_log
-from influx_lake.iceberg.table_state.commit_record import carried_on
+from influx_lake.iceberg.table_state.commit_record import carried_over
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class MaintenanceCommit:
 
     def ask_for(self, table: Table, staged: StagedTable, change: FileChange) -> tuple[ReplaceCommit, dict[str, str]]:
         """Build the commit of a plan, and the table properties that record it."""
-        known = carried_on(staged.table, self.state)
+        known = carried_over(staged.table, self.state)
         said = {MAINTENANCE: self.kind, "influx-lake.run-id": self.run_id, **change.notes}
         summary = said | (known.summary if known else {})
         commit = ReplaceCommit(staged, change, summary, self.operation, self.producer)

@@ -19,8 +19,8 @@ from influx_lake.iceberg.erasing.rewriting import Rewriting
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.maintenance.expire_snapshots import drop_snapshots
 from influx_lake.iceberg.maintenance.retained_snapshots import Expiry, expiry_of
-from influx_lake.iceberg.maintenance.task import TableTask, kept_files, open_actual
-from influx_lake.iceberg.proofs.changed_time import time_told
+from influx_lake.iceberg.maintenance.task import TableTask, deletion_refusal, open_actual
+from influx_lake.iceberg.proofs.changed_time import changed_time_property
 from influx_lake.iceberg.scan.reader import check_readable
 from influx_lake.iceberg.storage.deletion import delete_for_good
 from influx_lake.iceberg.storage.listing import files_below
@@ -83,7 +83,7 @@ class _EraseCommit(MaintenanceCommit):
 
     def ask_for(self, table: Table, staged: StagedTable, change: FileChange) -> tuple[ReplaceCommit, dict[str, str]]:
         time_id = time_id_of(staged.table, table_state(staged.table))
-        change = replace(change, notes={**change.notes, **time_told(change.removed, time_id)})
+        change = replace(change, notes={**change.notes, **changed_time_property(change.removed, time_id)})
         commit, properties = MaintenanceCommit.ask_for(self, table, staged, change)
         return commit, {**properties, **recording(table.metadata, self.rows, self.of.share)}
 
@@ -126,7 +126,7 @@ def erase_rows(task: TableTask, rows: ErasedRows, matching: Matching, *, include
     table = open_actual(task)
     check_readable(table)
     check_alone(task.catalog, table)
-    if (refusal := kept_files(table)) is not None:
+    if (refusal := deletion_refusal(table)) is not None:
         raise TableUnsupported(
             f"{task.target.name}: {refusal}; nothing was erased",
             remedy="Where no other table needs its files, set `gc.enabled` to true: without deleting files no row is "
@@ -141,11 +141,11 @@ def erase_rows(task: TableTask, rows: ErasedRows, matching: Matching, *, include
             remedy="Drop these branches and tags, or have it done with --include-tags",
         )
     if task.dry_run:
-        return _foreseen(task, table, matching, had, refs)
+        return _preview(task, table, matching, had, refs)
     rewritten = _rewrite(task, table, rows, matching)
     dropped = drop_snapshots(task, lambda now: _without_rows(now, matching, refs))
     now = dropped.after
-    lost, young, checked = _unnamed(task, now, matching)
+    lost, young, checked = _unreferenced(task, now, matching)
     gone = delete_for_good(now.io, lost, task.target.name)
     named = _verified(task, now, matching, {file.file_path for file in had})
     if young:
@@ -242,7 +242,7 @@ def _files_of(table: Table) -> Iterator[DataFile]:
                 yield file
 
 
-def _unnamed(task: TableTask, table: Table, matching: Matching) -> tuple[dict[str, int], list[str], int]:
+def _unreferenced(task: TableTask, table: Table, matching: Matching) -> tuple[dict[str, int], list[str], int]:
     """The data files that no snapshot references and that have, or may have, such rows: those that may be deleted, and
     those that are too young; and the number of others that were checked.
     """
@@ -285,7 +285,7 @@ def _verified(task: TableTask, table: Table, matching: Matching, had: set[str]) 
     return len(files)
 
 
-def _foreseen(
+def _preview(
     task: TableTask, table: Table, matching: Matching, had: Sequence[DataFile], refs: Sequence[str]
 ) -> ErasedFrom:
     """What would be erased."""
@@ -293,7 +293,7 @@ def _foreseen(
     now = {file.file_path for file in _files_in(table, current.snapshot_id)} if current else set()
     there = [file for file in had if file.file_path in now]
     snapshots = {each.snapshot_id for each in matching.snapshots_with(table)}
-    lost, young, checked = _unnamed(task, table, matching)
+    lost, young, checked = _unreferenced(task, table, matching)
     return ErasedFrom(
         table=task.target.name,
         rows=sum(matching.count(table, file) for file in there),

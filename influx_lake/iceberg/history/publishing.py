@@ -17,8 +17,8 @@ from influx_lake.iceberg.history.branch_loads import BranchLoads, check_fits, lo
 from influx_lake.iceberg.history.ref_commit import Plan, RefChange, commit_refs
 from influx_lake.iceberg.history.replay import Replay
 from influx_lake.iceberg.history.snapshot_view import MAIN
-from influx_lake.iceberg.history.updates import at, remove_ref, set_ref, stating
-from influx_lake.iceberg.own_properties import naming_table
+from influx_lake.iceberg.history.updates import property_updates, ref_requirement, remove_ref, set_ref
+from influx_lake.iceberg.own_properties import uuid_property
 from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.iceberg.table_state.lineage import line_there
 from influx_lake.iceberg.table_state.state_at_snapshot import restated
@@ -52,7 +52,7 @@ class Published:
     fast_forward: bool = False
 
 
-class _Moved(Exception):
+class _MainMoved(Exception):
     """Another writer committed to the table: the branch no longer continues main."""
 
 
@@ -84,16 +84,16 @@ def publish(catalog: Catalog, target: TableTarget, branch: str) -> Published:
         if loads.base == table.metadata.current_snapshot_id:
             try:
                 done = _fast_forward(catalog, target, loads, rest)
-            except _Moved:
+            except _MainMoved:
                 continue
             return Published(done, loads.head.snapshot_id, loads.windows, fast_forward=current == branch)
         if len(loads.loads) == 1:
-            gone = _Gone(target, loads.windows, (current, *rest))
+            gone = _ObsoleteBranches(target, loads.windows, (current, *rest))
             replay = Replay(on_branch(catalog, MAIN, gone), target, table, loads.loads[0], loads.base)
             committed = Committer(replay).run()
             found = actual(open_table(catalog, target.identifier))
             return Published(found, committed.snapshot_id, loads.windows)
-        current, rest = _anew(catalog, target, table, branch, loads, (current, *rest))
+        current, rest = _recommit(catalog, target, table, branch, loads, (current, *rest))
     raise CommitConflict(
         f"the branch {branch} of {target.name} could not be published for {target.write.commit_timeout}: other writers "
         "were first all the time",
@@ -131,7 +131,7 @@ def check_publishable(catalog: Catalog, target: TableTarget, branch: str) -> Non
 
 
 @dataclass(frozen=True, slots=True)
-class _Gone:
+class _ObsoleteBranches:
     """The branches to remove when windows are published: their own, and those of earlier loads of them."""
 
     target: TableTarget
@@ -163,22 +163,22 @@ def _fast_forward(catalog: Catalog, target: TableTarget, loads: BranchLoads, res
                 remedy="Load its windows again",
             )
         if metadata.current_snapshot_id != loads.base:
-            raise _Moved
-        gone = _Gone(target, loads.windows, (loads.branch, *rest))(metadata)
+            raise _MainMoved
+        gone = _ObsoleteBranches(target, loads.windows, (loads.branch, *rest))(metadata)
         return RefChange(
             (
                 set_ref(MAIN, head.snapshot_id),
                 *(remove_ref(name) for name in gone if name in metadata.refs),
-                *stating({**restated(table, head), **naming_table(metadata)}),
+                *property_updates({**restated(table, head), **uuid_property(metadata)}),
             ),
-            (*at(MAIN, loads.base, table), *at(loads.branch, head.snapshot_id, table)),
+            (*ref_requirement(MAIN, loads.base, table), *ref_requirement(loads.branch, head.snapshot_id, table)),
         )
 
     doing = f"fast-forward {target.name} to the branch {loads.branch}"
     return commit_refs(catalog, target.identifier, plan, doing, target.write.commit_timeout)
 
 
-def _anew(
+def _recommit(
     catalog: Catalog,
     target: TableTarget,
     table: Table,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from influx_lake.errors import ConfigurationError
 from influx_lake.iceberg.history.ref_commit import RefChange, commit_refs
 from influx_lake.iceberg.history.snapshot_view import MAIN
-from influx_lake.iceberg.history.updates import at, remove_ref, set_ref
+from influx_lake.iceberg.history.updates import ref_requirement, remove_ref, set_ref
 from influx_lake.iceberg.table_state.changes import moment_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def create_ref(
             )
         if wanted is None or table.metadata.snapshot_by_id(wanted) is None:
             raise _no_snapshot(table, wanted)
-        return RefChange((set_ref(name, wanted, tag=tag),), tuple(at(name, None, table)))
+        return RefChange((set_ref(name, wanted, tag=tag),), tuple(ref_requirement(name, None, table)))
 
     made = commit_refs(catalog, identifier, plan, f"make the {kind} {name} of {'.'.join(identifier)}")
     return made.metadata.refs[name].snapshot_id
@@ -125,7 +125,7 @@ def drop_ref(catalog: Catalog, identifier: tuple[str, ...], name: str, *, tag: b
                 f"{'.'.join(identifier)} has no {kind} {name}; it has {', '.join(names) or 'none'}"
             )
         left[:] = [found.snapshot_id]
-        return RefChange((remove_ref(name),), tuple(at(name, found.snapshot_id, table)))
+        return RefChange((remove_ref(name),), tuple(ref_requirement(name, found.snapshot_id, table)))
 
     commit_refs(catalog, identifier, plan, f"drop the {kind} {name} of {'.'.join(identifier)}")
     return left[0] if left else None

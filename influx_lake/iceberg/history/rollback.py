@@ -10,7 +10,7 @@ from influx_lake.config.values.windows import parse_moment, utc_text
 from influx_lake.errors import CommitConflict, ConfigurationError
 from influx_lake.iceberg.history.ref_commit import RefChange, commit_refs
 from influx_lake.iceberg.history.snapshot_view import MAIN
-from influx_lake.iceberg.history.updates import at, set_ref, stating
+from influx_lake.iceberg.history.updates import property_updates, ref_requirement, set_ref
 from influx_lake.iceberg.table_state.changes import BRANCH, summary_of
 from influx_lake.iceberg.table_state.lineage import line_there
 from influx_lake.iceberg.table_state.state_at_snapshot import restated
@@ -111,8 +111,8 @@ def roll_back(catalog: Catalog, identifier: tuple[str, ...], snapshot: Snapshot,
                 remedy="Look at the new snapshots (influx-lake history), and roll back again",
             )
         return RefChange(
-            (set_ref(MAIN, snapshot.snapshot_id), *stating(restated(table, snapshot))),
-            tuple(at(MAIN, head, table)),
+            (set_ref(MAIN, snapshot.snapshot_id), *property_updates(restated(table, snapshot))),
+            tuple(ref_requirement(MAIN, head, table)),
         )
 
     commit_refs(catalog, identifier, plan, f"roll {'.'.join(identifier)} back to {snapshot.snapshot_id}")

@@ -35,14 +35,14 @@ def remove_ref(name: str) -> TableUpdate:
     return RemoveSnapshotRefUpdate.model_validate({"ref-name": name})
 
 
-def stating(properties: Mapping[str, str]) -> list[TableUpdate]:
+def property_updates(properties: Mapping[str, str]) -> list[TableUpdate]:
     """The update that sets properties; empty where there are none."""
     from pyiceberg.table.update import SetPropertiesUpdate
 
     return [SetPropertiesUpdate(updates=dict(properties))] if properties else []
 
 
-def at(name: str, snapshot_id: int | None, table: Table) -> Sequence[TableRequirement]:
+def ref_requirement(name: str, snapshot_id: int | None, table: Table) -> Sequence[TableRequirement]:
     """The requirement that a branch or tag is at a snapshot; None: that there is none of this name."""
     from pyiceberg.table.update import AssertRefSnapshotId
 

@@ -16,7 +16,14 @@ from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.namespaces import make_namespace
 from influx_lake.iceberg.catalogs.retry import retry_attempts
 from influx_lake.iceberg.columns.field_variants import arranged
-from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_words, as_known, check_fillable, resolved
+from influx_lake.iceberg.columns.known_columns import (
+    actual,
+    as_known,
+    case_collision_warning,
+    case_collisions,
+    check_fillable,
+    resolved,
+)
 from influx_lake.iceberg.columns.row_mapping import shape_of
 from influx_lake.iceberg.columns.schema import iceberg_schema
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
@@ -90,7 +97,7 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
             if outcome is Outcome.REFUSED or (outcome is Outcome.UNKNOWN and not _may_pass(failure)):
                 raise failure from safe_cause(error)
         else:
-            _tell_of_names(staged, target.name)
+            _warn_of_names(staged, target.name)
             return staged
     if isinstance(failure, CatalogUnavailable):
         raise failure
@@ -166,12 +173,12 @@ def _check_names(table: Table, target: TableTarget, names: Iterable[str]) -> Non
     check_fillable(as_known(table, resolved(table, names, target)).schema(), target)
 
 
-def _tell_of_names(staged: Staged, table: str) -> None:
+def _warn_of_names(staged: Staged, table: str) -> None:
     """Warn about columns that other tools renamed, and about names that some engines cannot distinguish."""
     for name, there in staged.renamed.items():
         log.warning("%s: another tool renamed the column %r to %r, which loads fill now", table, name, there)
-    for names in alike(field.name for field in staged.table.schema().fields):
-        said = alike_in_words(names)
+    for names in case_collisions(field.name for field in staged.table.schema().fields):
+        said = case_collision_warning(names)
         log.warning("%s: %s. Give one of them another name where the points come from", table, said)
 
 

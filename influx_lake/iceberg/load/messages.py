@@ -60,7 +60,7 @@ def add_messages(
         schema = arrow_schema(ingest.table.schema())
         with closing(StreamMerge(load, schema, key, target.write.merge_fields)) as merge:
             with catalog_errors(f"keep rows of {target.name} aside"):
-                merge.take(merge.noting(as_read(ingest.batches(), ingest.table)))
+                merge.take(merge.recording_times(as_read(ingest.batches(), ingest.table)))
             plan = StreamPlan(merge, target, load.stream, lambda: merge.tailed(window_at), columns, before)
             return ingest.commit(plan)
 
@@ -71,7 +71,7 @@ class StreamMerge(Merge):
     Nearly all points of a stream are new: files that share their time are read for their keys, and rarely rewritten.
     """
 
-    def noting(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def recording_times(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Record the times of batches while passing them through."""
         for batch in batches:
             times = np.asarray(batch.column(self._time).cast(pa.timestamp("us")).cast(pa.int64()))
@@ -100,7 +100,7 @@ class StreamMerge(Merge):
     def _holds_some(self, table: Table, task: FileScanTask) -> bool:
         """Whether a file holds one of the points."""
         bounds = time_bounds(task.file, time_field(table, self._time).field_id)
-        if bounds is not None and not self._come_between(*bounds):
+        if bounds is not None and not self._has_times_between(*bounds):
             return False
         if not self._points.exact:
             return True
@@ -109,7 +109,7 @@ class StreamMerge(Merge):
         with closing(read_tasks(table, [task], wanted, table.schema().select(*self.key.all), text)) as rows:
             return any(bool((~self._points.not_in(self._points.of(batch))).any()) for batch in rows)
 
-    def _come_between(self, first_us: int, last_us: int) -> bool:
+    def _has_times_between(self, first_us: int, last_us: int) -> bool:
         """Whether there may be points in a range of time, both ends included."""
         place = int(np.searchsorted(self._stretches, first_us // _STRETCH_US))
         return place < len(self._stretches) and int(self._stretches[place]) <= last_us // _STRETCH_US

@@ -121,7 +121,7 @@ class _Compaction:
                 files_added=-(-group.bytes // sizes.target),
                 bytes_removed=group.bytes,
             )
-        self._tell_of_young(selection)
+        self._report_young(selection)
 
     def run(self) -> None:
         """Rewrite and commit, then repeat for files that appeared meanwhile."""
@@ -137,7 +137,7 @@ class _Compaction:
         if self._overtaken:
             times = counted(self._overtaken, "group")
             self.left.append(f"{times} of files that other writers changed meanwhile: the next run compacts them")
-        self._tell_of_young(selection)
+        self._report_young(selection)
         for failure in self._failures.values():
             raise failure
 
@@ -195,7 +195,7 @@ class _Compaction:
         self.done.update(done)
         log.info("%s: %d files in the place of %d", task.target.name, done["files_added"], done["files_removed"])
 
-    def _tell_of_young(self, selection: Selection) -> None:
+    def _report_young(self, selection: Selection) -> None:
         if selection.young:
             files = counted(selection.young, "small file")
             self.left.append(f"{files} of time that is not past, or past for less than `after`")

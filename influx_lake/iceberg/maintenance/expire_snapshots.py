@@ -11,7 +11,7 @@ from influx_lake.config.maintenance.options import ExpireOptions, Kind
 from influx_lake.iceberg.commit.metadata_commit import commit_metadata
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.maintenance.retained_snapshots import Expiry, expiring
-from influx_lake.iceberg.maintenance.task import Maintained, TableTask, figures_of, kept_files, open_actual
+from influx_lake.iceberg.maintenance.task import Maintained, TableTask, deletion_refusal, figures_of, open_actual
 from influx_lake.iceberg.storage.deletion import Deleted, delete_for_good
 from influx_lake.iceberg.storage.named_files import no_longer_named
 
@@ -33,7 +33,7 @@ def expire_snapshots(task: TableTask, options: ExpireOptions) -> Maintained:
         LakeError: Nothing was done.
     """
     table = open_actual(task)
-    if (refusal := kept_files(table)) is not None:
+    if (refusal := deletion_refusal(table)) is not None:
         figures = figures_of(task, table)
         return Maintained(
             Kind.EXPIRE_SNAPSHOTS, task.target.name, figures, figures, dry_run=task.dry_run, left=(refusal,)

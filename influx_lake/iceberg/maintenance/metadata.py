@@ -39,11 +39,11 @@ def metadata(task: TableTask, options: MetadataOptions) -> Maintained:
     before = open_actual(task)
     with catalog_errors(f"list the metadata files of {task.target.name}"):
         there = [file for file in _files(before) if file.path.endswith(METADATA)]
-    after = before if task.dry_run else _told(task, wanted)
+    after = before if task.dry_run else _set_limit(task, wanted)
     named = _named(after, wanted if task.dry_run else None)
     parted = {entry.metadata_file for entry in before.metadata.metadata_log} - named
     with catalog_errors(f"read metadata files of {task.target.name}"):
-        old, others = _unnamed(task, after, there, {name_of(path) for path in named}, set(map(name_of, parted)))
+        old, others = _unlisted(task, after, there, {name_of(path) for path in named}, set(map(name_of, parted)))
     if not task.dry_run:
         delete_for_good(after.io, old, task.target.name)
     # With `write.metadata.delete-after-commit.enabled` the commit has deleted some of them.
@@ -60,7 +60,7 @@ def metadata(task: TableTask, options: MetadataOptions) -> Maintained:
     )
 
 
-def _told(task: TableTask, wanted: int) -> Table:
+def _set_limit(task: TableTask, wanted: int) -> Table:
     """Set the number of metadata files that the table lists; returns the table afterwards."""
     from pyiceberg.table.update import SetPropertiesUpdate
 
@@ -85,7 +85,7 @@ def _folder(metadata: TableMetadata) -> str:
     return metadata.properties.get("write.metadata.path") or f"{metadata.location.rstrip('/')}/metadata"
 
 
-def _unnamed(
+def _unlisted(
     task: TableTask, table: Table, there: list[StoredFile], named: set[str], parted: set[str]
 ) -> tuple[dict[str, int], int]:
     """The table's unlisted files that may be deleted, with sizes; and the number of those of another table."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config.maintenance.options import Kind, OrphanOptions
 from influx_lake.config.values.units import counted, format_duration
 from influx_lake.iceberg.failures.translation import catalog_errors
-from influx_lake.iceberg.maintenance.task import Maintained, TableTask, figures_of, kept_files, open_actual
+from influx_lake.iceberg.maintenance.task import Maintained, TableTask, deletion_refusal, figures_of, open_actual
 from influx_lake.iceberg.parts.records import SUFFIX
 from influx_lake.iceberg.storage.deletion import Deleted, delete_for_good
 from influx_lake.iceberg.storage.listing import StoredFile, files_below
@@ -38,7 +38,7 @@ def remove_orphans(task: TableTask, options: OrphanOptions) -> Maintained:
         LakeError: Nothing was done.
     """
     table = open_actual(task)
-    if (refusal := kept_files(table)) is not None:
+    if (refusal := deletion_refusal(table)) is not None:
         figures = figures_of(task, table)
         return Maintained(
             Kind.REMOVE_ORPHANS, task.target.name, figures, figures, dry_run=task.dry_run, left=(refusal,)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.maintenance.options import ExpireOptions
 from influx_lake.config.values.windows import EPOCH
-from influx_lake.iceberg.proofs.valid_proofs import catching_up
+from influx_lake.iceberg.proofs.valid_proofs import current_proofs_property
 from influx_lake.iceberg.table_state.changes import summary_of
-from influx_lake.iceberg.table_state.current_state import states_to_carry_on
+from influx_lake.iceberg.table_state.current_state import states_to_carry_over
 from influx_lake.iceberg.table_state.kept_states import PROPERTY, KeptState, kept_states, property_text
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
 from influx_lake.iceberg.table_state.state_encoding import SUMMARY, base_id, summary_text
@@ -129,7 +129,7 @@ def _without(table: Table, kept: set[int], refs: tuple[str, ...]) -> Expiry:
     text = property_text(states)
     there = metadata.properties.get(PROPERTY, "")
     snapshots = tuple(each.snapshot_id for each in metadata.snapshots if each.snapshot_id not in kept)
-    proved = catching_up(table) if snapshots else {}
+    proved = current_proofs_property(table) if snapshots else {}
     return Expiry(snapshots, refs, proved | ({} if text == there else {PROPERTY: text}))
 
 
@@ -157,7 +157,7 @@ def _keep_state(table: Table, snapshot: Snapshot, kept: set[int], states: dict[i
         return
     if set(since) <= kept:
         return
-    known = states_to_carry_on(table) if snapshot.snapshot_id == metadata.current_snapshot_id else None
+    known = states_to_carry_over(table) if snapshot.snapshot_id == metadata.current_snapshot_id else None
     if known is not None:
         before = recorded.get(since[-1])
         settled = {share: state.settled() for share, state in known.items()}

@@ -19,7 +19,7 @@ from influx_lake.iceberg.scan.manifest_cache import planned_files
 from influx_lake.iceberg.scan.reader import check_readable, read_tasks
 from influx_lake.iceberg.storage.puffin import Blob, PuffinFile, write_puffin
 from influx_lake.iceberg.table_state.changes import number
-from influx_lake.iceberg.table_state.current_state import states_to_carry_on
+from influx_lake.iceberg.table_state.current_state import states_to_carry_over
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -79,7 +79,7 @@ def _fields(table: Table, options: StatisticsOptions, task: TableTask) -> list[N
 
 def _tags(table: Table) -> list[str]:
     """The tags that loads recorded, of any measurement in the table."""
-    known = states_to_carry_on(table) or {}
+    known = states_to_carry_over(table) or {}
     return list(dict.fromkeys(name for state in known.values() for name in state.tags or ()))
 
 

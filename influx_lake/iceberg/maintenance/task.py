@@ -93,7 +93,7 @@ def open_actual(task: TableTask) -> Table:
     return actual(open_table(task.catalog, task.target.identifier))
 
 
-def kept_files(table: Table) -> str | None:
+def deletion_refusal(table: Table) -> str | None:
     """Why no snapshot of a table may be expired and no file deleted, for people; None where they may.
 
     Iceberg's `gc.enabled` is false for a table that shares files with another, such as a copy by Spark's `snapshot`:

@@ -101,7 +101,7 @@ def _changes(table: Table, snapshots: Sequence[Snapshot], time_id: int | None) -
             continue
         if change_of(each).kind is Kind.REPLACE:
             continue
-        why = _deed(each)
+        why = _description(each)
         try:
             with catalog_errors(f"find out what snapshot {each.snapshot_id} changed"):
                 windows = _time_of(table, each, time_id)
@@ -111,7 +111,7 @@ def _changes(table: Table, snapshots: Sequence[Snapshot], time_id: int | None) -
             yield ChangedTime(windows, why)
 
 
-def _deed(snapshot: Snapshot) -> str:
+def _description(snapshot: Snapshot) -> str:
     told = summary_of(snapshot)
     if (kind := told.get(_MAINTENANCE)) is not None:
         words = {"erase": "rows erased", "retention": "rows dropped by retention"}
@@ -141,7 +141,7 @@ def _time_of(table: Table, snapshot: Snapshot, time_id: int | None) -> tuple[Win
     return merged(found)
 
 
-def time_told(files: Iterable[DataFile], time_id: int | None) -> dict[str, str]:
+def changed_time_property(files: Iterable[DataFile], time_id: int | None) -> dict[str, str]:
     """The property for a snapshot that removes files and does not list them."""
     windows = at_most(merged(_window_of(file, time_id) for file in files), MOST_PARTS)
     return {CHANGED_TIME: windows_text(windows)} if windows else {}

@@ -97,7 +97,7 @@ def recording(table: Table, share: Share | None, entries: Iterable[Offloaded]) -
     return {PROPERTY: json.dumps(found, separators=(",", ":"), ensure_ascii=False)}
 
 
-def together(entries: Sequence[Offloaded], is_proved: Callable[[Window], bool]) -> tuple[Offloaded, ...]:
+def merge_adjacent(entries: Sequence[Offloaded], is_proved: Callable[[Window], bool]) -> tuple[Offloaded, ...]:
     """Merge adjacent ranges where the digest of both can be combined: the table's rows are still those that were
     proved.
 

@@ -44,7 +44,7 @@ def current_proofs(table: Table | None) -> Proofs:
     return replace(proofs.losing(gone, "the table no longer holds it as a whole"), as_of=current)
 
 
-def catching_up(table: Table) -> dict[str, str]:
+def current_proofs_property(table: Table) -> dict[str, str]:
     """The property with the proofs of all measurements that still hold, to be set before the snapshots expire that tell
     it.
 

@@ -117,11 +117,11 @@ def _staged(
     elif change:
         with transaction.update_schema() as update:
             change.stage(update, names)
-    changed = _with(table, transaction)
+    changed = _table_after(table, transaction)
     asked = _in_table(target, names, changed)
     if layout_evolution.differs(changed, asked):
         layout_evolution.stage(transaction, changed, asked)
-        changed = _with(table, transaction)
+        changed = _table_after(table, transaction)
     there = {field.name: field.field_id for field in changed.schema().fields}
     ids = {**ids, **{name: there[name] for name in shape.schema.names if name not in ids}}
     ids = {name: number for name, number in ids.items() if number in there.values()}
@@ -139,7 +139,7 @@ def _staged(
     )
 
 
-def _with(table: Table, transaction: Transaction) -> Table:
+def _table_after(table: Table, transaction: Transaction) -> Table:
     from pyiceberg.table import Table as IcebergTable
 
     if not transaction._updates:

@@ -80,9 +80,9 @@ class ForeignChange:
 
     def __str__(self) -> str:
         by = f" by {self.engine}" if self.engine else ""
-        return f"{self._deed()}{by} at {utc_text(self.at)} (snapshot {self.snapshot_id}{self._origin()})"
+        return f"{self._action()}{by} at {utc_text(self.at)} (snapshot {self.snapshot_id}{self._origin()})"
 
-    def _deed(self) -> str:
+    def _action(self) -> str:
         rows = f"{counted(self.rows_removed, 'row')} removed" if self.rows_removed else ""
         added = f"{counted(self.rows_added, 'row')} added" if self.rows_added else ""
         changed = ", ".join(part for part in (rows, added) if part) or "no rows changed"

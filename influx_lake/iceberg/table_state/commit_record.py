@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.columns.known_columns import share_of
-from influx_lake.iceberg.own_properties import naming_table
+from influx_lake.iceberg.own_properties import uuid_property
 from influx_lake.iceberg.table_state.changes import MEASUREMENT
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake.iceberg.table_state.current_state import states_of_shares, states_to_carry_on, table_state
+from influx_lake.iceberg.table_state.current_state import (
+    states_of_shares,
+    states_to_carry_over,
+    table_state,
+)
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
 from influx_lake.iceberg.table_state.state import TableState
 from influx_lake.iceberg.table_state.state_encoding import MOST_CHARACTERS, SUMMARY, States, properties, summary_text
@@ -81,11 +85,11 @@ def record(
         summary[MEASUREMENT] = share.value
     if known.changes:
         summary[OTHERS] = "; ".join(map(str, known.changes))[:MOST_CHARACTERS]
-    changed = properties(states, table.metadata.properties) | naming_table(table.metadata)
+    changed = properties(states, table.metadata.properties) | uuid_property(table.metadata)
     return Record(summary, changed)
 
 
-def carried_on(table: Table, change: Callable[[str | None, TableState], TableState]) -> Record | None:
+def carried_over(table: Table, change: Callable[[str | None, TableState], TableState]) -> Record | None:
     """The state that a commit of no load records: the state so far, so that it outlives the snapshots of loads.
 
     Args:
@@ -94,9 +98,9 @@ def carried_on(table: Table, change: Callable[[str | None, TableState], TableSta
 
     Returns:
         None where there is nothing to record: no load of ours wrote the table, or other tools changed it; see
-            `states_to_carry_on`.
+            `states_to_carry_over`.
     """
-    known = states_to_carry_on(table)
+    known = states_to_carry_over(table)
     if known is None:
         return None
     states = {share: change(share, state.settled()) for share, state in known.items()}
@@ -104,7 +108,7 @@ def carried_on(table: Table, change: Callable[[str | None, TableState], TableSta
     others = [str(each) for state in known.values() for each in state.changes]
     if others:
         summary[OTHERS] = "; ".join(others)[:MOST_CHARACTERS]
-    return Record(summary, properties(states, table.metadata.properties) | naming_table(table.metadata))
+    return Record(summary, properties(states, table.metadata.properties) | uuid_property(table.metadata))
 
 
 def _base(table: Table) -> tuple[int, States] | None:

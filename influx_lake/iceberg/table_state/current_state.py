@@ -93,7 +93,7 @@ def states_of_shares(table: Table) -> dict[str, TableState]:
     return {share: table_state(as_share(table, share)) for share in shares}
 
 
-def states_to_carry_on(table: Table) -> States | None:
+def states_to_carry_over(table: Table) -> States | None:
     """The state of a whole table, for a snapshot that does not change it.
 
     Args:

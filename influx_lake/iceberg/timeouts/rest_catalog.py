@@ -116,14 +116,14 @@ def _bound(session: Session, seconds: float) -> None:
     def bounded(request: PreparedRequest, **options: Any) -> Response:
         # The second time-out ends the thread of an answer that is no longer waited for.
         options["timeout"] = (min(seconds, _LONGEST_CONNECTING_SECONDS), 2 * seconds)
-        _tell_last_column(request)
+        _add_last_column(request)
         host = urlsplit(str(request.url)).netloc.rpartition("@")[2]
         return answer_within(seconds, host, lambda: send(request, **options))
 
     session.send = bounded  # type: ignore[method-assign]
 
 
-def _tell_last_column(request: PreparedRequest) -> None:
+def _add_last_column(request: PreparedRequest) -> None:
     """Add `last-column-id` to new schemas, which is optional and pyiceberg leaves out: Nessie 0.99 answers 500 then."""
     last = _last_column.get()
     if last is None or not isinstance(request.body, bytes) or b'"add-schema"' not in request.body:

@@ -27,7 +27,7 @@ from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.storage.table_folders import check_alone
 from influx_lake.iceberg.table_state.changes import number
-from influx_lake.iceberg.table_state.current_state import states_to_carry_on
+from influx_lake.iceberg.table_state.current_state import states_to_carry_over
 from influx_lake.iceberg.table_state.lineage import last_commit
 from influx_lake.maintenance.engines.due_time import due_time
 from influx_lake.maintenance.engines.engine import QueryEngine, Work
@@ -223,7 +223,7 @@ class _SameFiles:
 
     def plan(self, table: Table) -> FileChange:
         is_said = last_commit(table.metadata) == table.metadata.current_snapshot_id
-        return FileChange(notes=self.notes, nothing_new=is_said or states_to_carry_on(table) is None)
+        return FileChange(notes=self.notes, nothing_new=is_said or states_to_carry_over(table) is None)
 
     def written(self) -> list[DataFile]:
         return []

@@ -88,7 +88,7 @@ class Spark(QueryEngine):
         try:
             if self._session is None:
                 self._session = self._opened()
-            return _told(row.asDict() for row in self._session.sql(statement).collect())
+            return _figures_in(row.asDict() for row in self._session.sql(statement).collect())
         except LakeError:
             raise
         except Exception as error:
@@ -122,15 +122,15 @@ class Spark(QueryEngine):
         self._session = None
 
 
-def _told(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _figures_in(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """The number of files that a procedure reports or lists as deleted."""
     done: dict[str, int] = {}
     for row in rows:
         if "orphan_file_location" in row:
             done["files_removed"] = done.get("files_removed", 0) + 1
         for name, value in row.items():
-            if name in _TOLD and isinstance(value, int):
-                done[_TOLD[name]] = done.get(_TOLD[name], 0) + value
+            if name in _FIGURES and isinstance(value, int):
+                done[_FIGURES[name]] = done.get(_FIGURES[name], 0) + value
         if failed := row.get("failed_data_files_count"):
             raise EngineError(
                 f"Spark could not rewrite {failed} data files", remedy="Its own log says why; the others are rewritten"
@@ -138,7 +138,7 @@ def _told(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return done
 
 
-_TOLD = {
+_FIGURES = {
     "deleted_data_files_count": "data_files_removed",
     "deleted_position_delete_files_count": "position_delete_files_removed",
     "deleted_equality_delete_files_count": "equality_delete_files_removed",

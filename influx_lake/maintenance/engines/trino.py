@@ -85,7 +85,7 @@ class Trino(QueryEngine):
                 self._connection = self._opened()
             cursor = self._connection.cursor()
             cursor.execute(statement)
-            return _told(cursor.fetchall())
+            return _figures_in(cursor.fetchall())
         except LakeError:
             raise
         except Exception as error:
@@ -136,7 +136,7 @@ def during(work: Work) -> str:
     return f"{column} >= {first} AND {column} < {end}"
 
 
-def _told(rows: list[Any]) -> dict[str, int]:
+def _figures_in(rows: list[Any]) -> dict[str, int]:
     return {
         str(name): int(number)
         for row in rows

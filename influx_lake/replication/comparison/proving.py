@@ -16,8 +16,8 @@ from influx_lake.errors import LakeError
 from influx_lake.iceberg.columns.known_columns import actual, as_known
 from influx_lake.iceberg.commit.metadata_commit import commit_metadata
 from influx_lake.iceberg.history.branch_catalog import branch_of
-from influx_lake.iceberg.history.updates import stating
-from influx_lake.iceberg.own_properties import naming_table
+from influx_lake.iceberg.history.updates import property_updates
+from influx_lake.iceberg.own_properties import uuid_property
 from influx_lake.iceberg.proofs.changed_time import changed_since
 from influx_lake.iceberg.proofs.record import Proof, name_of, recording
 from influx_lake.iceberg.proofs.valid_proofs import current_proofs
@@ -147,7 +147,7 @@ class _ProofPlanner:
         )
         proofs = proofs.adding(self._unchanged(known), self._earlier)
         written = recording(table.metadata, {name_of(self._measurement.share): proofs})
-        return tuple(stating(written | naming_table(table.metadata))) if written else ()
+        return tuple(property_updates(written | uuid_property(table.metadata))) if written else ()
 
     def _unchanged(self, table: Table) -> list[Proof]:
         """The proofs of windows that no commit has changed since they were read."""
