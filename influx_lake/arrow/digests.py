@@ -1,14 +1,14 @@
 """Digests of columns that do not depend on the order of rows, and how they are combined.
 
-Each row has two weights of 64 bits, made of its key: its time, and what tells rows of one time apart, in any order;
-null adds nothing to them, so a null tag counts as an absent one. The digest of a column is the sum of its values'
-hashes, each multiplied by the weight of its row, with either weight, modulo 2**64. So a value that is altered, missing
-or exchanged with that of another row changes the digest of its column, by its bits: 0.0 and -0.0 differ, and NaN of
-other payloads. The digest of the key, the sum of the weights, differs where rows are missing or doubled. Null adds
-nothing: a column that one side does not have equals one of nulls.
+Each row has two weights of 64 bits, computed from its key: its time, and the columns that identify rows of one time, in
+any order; null adds nothing to them, so a null tag counts as an absent one. The digest of a column is the sum of its
+values' hashes, each multiplied by the weight of its row, with either weight, modulo 2**64. So a value that is altered,
+missing or exchanged with that of another row changes the digest of its column, by its bits: 0.0 and -0.0 differ, and
+NaN of other payloads. The digest of the key, the sum of the weights, differs where rows are missing or doubled. Null
+adds nothing: a column that one side does not have equals one of nulls.
 
-Digests of parts add up to that of the whole. They are the same on every machine and in every version that says
-`ALGORITHM`. They do not protect against rows that are made up to match.
+Digests of parts add up to that of the whole. They are the same on every machine and in every version with this
+`ALGORITHM`. They do not protect against rows that are forged to match.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class TableTarget:
     Attributes:
         identifier: Namespace parts and the table's name.
         time_column: The column that places a row in a window.
-        key: The columns that, with the time, tell points apart.
+        key: The columns that, with the time, identify points.
         tags: The columns that are tags, which the table records; None where they are unknown.
         write: How rows are written; file options that it does not state are the table's own.
         properties: Table properties to set.
@@ -84,7 +84,7 @@ class Provenance:
     Attributes:
         source: The identity of the source: rows of another source are replaced only with `adopt`.
         run_id: The run that wrote them.
-        adopt: Whether a table that belongs to another source, or to nobody, becomes this source's.
+        adopt: Whether a table that another source owns, or none, becomes this source's.
         declared: The identities of all sources that lake.yaml declares for the table, the owner first; empty where that
             is `source` alone.
     """

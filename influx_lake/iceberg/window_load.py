@@ -129,7 +129,7 @@ class WindowLoad:
     Attributes:
         catalog: The catalog of the table.
         target: The table, and how rows get into it.
-        provenance: Where the rows come from.
+        provenance: The origin of the rows.
         read: Reads all rows of the window, or of a part of it, and no others.
         complete_until: The time from which on the source may still get points: the part of the window before it is
             recorded as covered. None: the whole window is.

@@ -180,7 +180,7 @@ def resolved(table: Table, columns: Iterable[str], target: TableTarget) -> dict[
             continue
         holder = coming.get(number)
         if holder is None and name not in ids:
-            # Renamed in source and table alike, or made by others beforehand.
+            # The column was renamed in source and table alike, or another tool created it beforehand.
             ids.pop(held.pop(number, name), None)
             ids[name], held[number] = number, name
         elif holder is None or name not in ids:

@@ -60,7 +60,7 @@ def said(status: int) -> str:
 
 
 ANSWERS = {
-    "HTML": (200, "<!DOCTYPE html><html>Sign in</html>", "no answer of an Iceberg REST catalog"),
+    "HTML": (200, "<!DOCTYPE html><html>Sign in</html>", "is not that of an Iceberg REST catalog"),
     "401": (401, said(401), "Check the credentials"),
     "403": (403, said(403), "Check the credentials"),
     "no config": (404, said(404), "at its address there is no Iceberg REST catalog"),

@@ -31,10 +31,10 @@ ANSWERS = {
     "429": (429, said(429), True, "cannot serve this now"),
     "500": (500, said(500), True, "cannot serve this now"),
     "503": (503, said(503), True, "cannot serve this now"),
-    "a page": (200, PAGE, False, "no answer of an Iceberg REST catalog"),
+    "a page": (200, PAGE, False, "is not that of an Iceberg REST catalog"),
     "a page of a proxy": (502, PAGE, True, "the answer is an HTML page"),
     "a page that forbids": (403, PAGE, False, "the answer is an HTML page"),
-    "nothing": (200, "", False, "no answer of an Iceberg REST catalog"),
+    "nothing": (200, "", False, "is not that of an Iceberg REST catalog"),
     "half of it": (200, '{"defaults": {', True, "broke off"),
 }
 

@@ -160,7 +160,7 @@ def test_rows_of_other_points_that_go_are_told_of(
     again = batch((0, "a", 2.0, 2), (1, "a", 2.0, 1), (2, "b", 2.0, 7), (9, "a", 2.0, 9))
     upsert(catalog, again, target=narrow, **way)
     assert len(points(catalog)) == 5
-    assert ": 2. write.key, host, leaves out count: add to it" in caplog.text
+    assert ": 2. write.key, host, leaves out count: add those" in caplog.text
     assert table(catalog).current_snapshot().summary["influx-lake.replaced-others"] == "2"  # type: ignore[union-attr, index]
     caplog.clear()
     upsert(catalog, again, target=narrow, **way)
