@@ -45,8 +45,7 @@ def current_proofs(table: Table | None) -> Proofs:
 
 
 def current_proofs_property(table: Table) -> dict[str, str]:
-    """The property with the proofs of all measurements that still hold, to be set before the snapshots expire that tell
-    it.
+    """The property with the proofs of all measurements that still hold, to be set when snapshots expire.
 
     Args:
         table: The table.
