@@ -70,7 +70,7 @@ def test_one_that_somebody_cancels_says_so(stub: Stubber, athena: Athena) -> Non
 
 def test_one_that_takes_too_long_goes_on_there(stub: Stubber, athena: Athena) -> None:
     said(stub, *[("RUNNING", None)] * 3)
-    with pytest.raises(EngineError, match="goes on: VACUUM"):
+    with pytest.raises(EngineError, match="continues: VACUUM"):
         athena.run(VACUUM)
 
 
