@@ -109,7 +109,7 @@ def call(name: str, other: str) -> Callable[[UpdateSchema], object]:
         ([call("time", "at"), add("time", TimestamptzType())], "'time' was renamed 'at', and another column"),
         ([drop("value"), add("value", StringType())], "another type: 'value' is string, and was double"),
         ([drop("value")], "dropped, so that loads stop where the source has them: 'value'"),
-        ([drop("time")], "no column is called 'time'"),
+        ([drop("time")], "there is no column 'time'"),
     ],
 )
 def test_verify_and_check_refuse_what_loads_do_and_status_names_it(
