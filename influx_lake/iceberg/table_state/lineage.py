@@ -131,7 +131,7 @@ class Lineage:
         return None if states is None else (base, states)
 
     def whole_states(self, snapshot_id: int) -> States | None:
-        """The complete state that a snapshot of ours records; None where it records changes only."""
+        """The complete state that a snapshot of ours records; None where it is gone, or records changes only."""
         kept = self.kept(snapshot_id)
         snapshot = self.find(snapshot_id) if kept is None else None
         text = kept.text if kept else summary_of(snapshot).get(SUMMARY) if snapshot else None
