@@ -87,7 +87,7 @@ def test_what_is_refused_fails_the_run_and_is_kept(lake: AutomatedLake) -> None:
     failure = result.failure_data_for_node(OP)
     assert failure is not None
     assert failure.user_failure_data is not None
-    assert "the InfluxDB database `spare` refused 6 points" in str(failure.user_failure_data.description)
+    assert "refused 6 points: see" in str(failure.user_failure_data.description)
     letters = Path(str(failure.user_failure_data.metadata["dead_letters"].value))
     assert letters.read_text().count("\ncpu,host=") == 6
 

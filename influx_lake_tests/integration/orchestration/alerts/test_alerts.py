@@ -25,7 +25,7 @@ def test_nobody_is_told_where_nobody_says_so(site: Site) -> None:
 
 def test_a_failed_run_is_told_with_cause_remedy_and_link(site: Site, hook: Received) -> None:
     site.fail()
-    assert "from now on" in site.tick()
+    assert "begin with the next event" in site.tick()
     result = site.fail("2026-01-03")
     assert site.tick() == "Notices sent: 1"
     [text] = hook.texts

@@ -122,7 +122,7 @@ def test_points_that_are_all_in_the_future_are_told_of_by_check(
     assert run(["check", "-c", str(config)]) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "✗ measurement cpu: all points that were found lie in the future: from 2100-01-01T00:00:00Z to 2100" in said
-    assert "→ Check the unit of times, `precision: s` of the source" in said
+    assert "→ Look at the unit that times count in, `precision: s` of the source" in said
 
 
 def test_an_export_is_read_from_an_object_store(
