@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
+from influx_lake.arrow.byte_places import count_of
 from influx_lake.sources.files.limits import FileLimits
 
 
 def count_lines(text: bytes | memoryview) -> int:
-    """The number of line breaks; many times faster than `bytes.count` where lines are short."""
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord("\n")))
+    """The number of line breaks."""
+    return count_of(ord("\n"), text)
 
 
 @dataclass(slots=True)

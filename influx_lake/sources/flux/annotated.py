@@ -81,7 +81,7 @@ def blocks(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1)
     header: Header | None = None
     for text, cut in _parts(chunks, failures, results):
         rows: dict[Header, list[bytes]] = {}
-        if header is None and not text.lstrip().startswith(_ANNOTATION[: len(text.lstrip())]):
+        if header is None and not above and not text.lstrip().startswith(_ANNOTATION[: len(text.lstrip())]):
             received = text.decode("utf-8", "backslashreplace").strip()
             raise failures.odd(f"the response is not annotated CSV: {shown(received)}")
         wrong = failures.truncated if cut else failures.odd
@@ -157,9 +157,14 @@ def _pieces(text: bytes) -> Iterator[bytes]:
 def _next_annotation(text: bytes, start: int) -> int:
     # Searching for one byte is several times as fast as for two, and strings with that byte are rare.
     end = text.find(_ANNOTATION, start + 1)
-    while end != -1 and (not text.startswith(b"\n", end - 1) or text.count(b'"', start, end) % 2):
+    while end != -1 and (not text.startswith(b"\n", end - 1) or _is_open(text, start, end)):
         end = text.find(_ANNOTATION, end + 1)
     return len(text) if end == -1 else end
+
+
+def _is_open(text: bytes, start: int, end: int) -> bool:
+    """Whether a quote is open at the end of a part: to look for one is several times as fast as to count them."""
+    return text.find(b'"', start, end) != -1 and text.count(b'"', start, end) % 2 == 1
 
 
 def _header(names: tuple[str, ...], above: dict[str, tuple[str, ...]], wrong: Callable[[str], SourceError]) -> Header:

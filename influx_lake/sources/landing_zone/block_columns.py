@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic_core import from_json
 
+from influx_lake.arrow.byte_places import places_of
 from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.files.text_blocks import count_lines
@@ -181,7 +182,7 @@ class BlockColumns:
 
 def _check_names(block: memoryview) -> None:
     """Make sure, by sampling lines, that objects have the same names: Arrow creates a column for each name."""
-    raw, names, late, lines, objects = bytes(block), set[str](), set[str](), 0, 0
+    raw, names, late, lines, objects = _bytes_of(block), set[str](), set[str](), 0, 0
     for number in range(_LINES_LOOKED_AT):
         begin = raw.find(b"\n", number * len(raw) // _LINES_LOOKED_AT) + 1 if number else 0
         line = raw[begin : raw.find(b"\n", begin) + 1 or len(raw)]
@@ -196,6 +197,11 @@ def _check_names(block: memoryview) -> None:
     check_room((count_lines(block) + 1) * objects // max(1, lines), len(names))
     if len(late) > _LINES_LOOKED_AT:
         raise NotPlain
+
+
+def _bytes_of(block: memoryview) -> bytes:
+    """The bytes of a block, which most are as a whole: these are not copied."""
+    return block.obj if isinstance(block.obj, bytes) and len(block.obj) == len(block) else bytes(block)
 
 
 def _parsed(line: bytes) -> object:
@@ -248,6 +254,8 @@ def _csv(block: memoryview, delimiter: str, header: list[str]) -> pa.RecordBatch
 
 def _is_utf8(block: memoryview) -> bool:
     """Whether bytes are UTF-8, which Arrow does not check for JSON."""
+    if np.frombuffer(block, np.int8).min(initial=0) >= 0:
+        return True
     try:
         pa.array([block], pa.binary()).cast(pa.string())
     except pa.ArrowInvalid:
@@ -257,8 +265,7 @@ def _is_utf8(block: memoryview) -> bool:
 
 def _has_odd_numbers(block: memoryview) -> bool:
     """Whether there may be a `-0`, which Arrow reads as 0, or a number too small for a float."""
-    data = np.frombuffer(block, np.uint8)
-    at = np.flatnonzero(data == _MINUS)
+    data, at = np.frombuffer(block, np.uint8), places_of(_MINUS, block)
     at = at[(at > 0) & (at < len(data) - 3)]
     zero = (data[at + 1] == _ZERO) & _ENDS[data[at + 2]] & _BEGINS[data[at - 1]]
     if zero.any():
@@ -271,11 +278,10 @@ def _has_odd_numbers(block: memoryview) -> bool:
 
 def _is_plain_csv(block: memoryview, delimiter: str) -> bool:
     """Whether quotes only enclose values or are doubled, and all lines, also the last one, end alike."""
-    raw = bytes(block)
+    raw = _bytes_of(block)
     if not raw.endswith(b"\n") or b"\0" in raw or raw.count(b"\r") != raw.count(b"\r\n"):
         return False
-    data = np.frombuffer(block, np.uint8)
-    quotes = np.flatnonzero(data == _QUOTE)
+    data, quotes = np.frombuffer(block, np.uint8), places_of(_QUOTE, block)
     if not len(quotes):
         return True
     if len(quotes) % 2:

@@ -179,14 +179,15 @@ class UnitWriter:
         table = pa.Table.from_batches(self._waiting)
         self._waiting.clear()
         order = np.argsort(table.column("time").to_numpy(), kind="stable")
-        owners = np.zeros(len(order), np.int32)
+        starts, ends, owners = np.zeros(1, np.intp), [len(order)], np.zeros(1, np.int32)
         if len(self.registry.measurements) > 1:
             owners = np.fromiter(self.registry.field_measurements(), np.int32)[table.column("field").to_numpy()[order]]
             by_owner = np.argsort(_small(owners), kind="stable")
             order, owners = order[by_owner], owners[by_owner]
+            starts = np.flatnonzero(np.diff(owners, prepend=np.int32(-1)))
+            ends = [*starts[1:], len(owners)]
         table = _taken(table, order)
-        starts = np.flatnonzero(np.diff(owners, prepend=np.int32(-1)))
-        for begin, end in zip(starts, [*starts[1:], len(owners)], strict=True):
+        for begin, end in zip(starts, ends, strict=True):
             self._write_chunks(int(owners[begin]), table.slice(begin, end - begin))
         self._runs += 1
         self._rows = self._bytes = 0

@@ -23,6 +23,8 @@ from influx_lake.sources.points.registry import Registry
 from influx_lake.sources.points.staged_file import FACTS, FORMAT, Unit, UnitWriter
 
 _LOCK, _PARTIAL, _BAD = ".lock", ".partial", "bad_lines"
+_CLEAN_SECONDS = 10.0
+"""How long the folder is left alone once it was cleaned, as long as half of it is free."""
 _NAME = re.compile(r"[0-9a-f]{32}")
 """The form of units' names: the folder may also hold files of others."""
 
@@ -93,6 +95,8 @@ class Staging:
     max_bytes: int
     keep: timedelta
     _held: ExitStack = field(default_factory=ExitStack)
+    _cleaned_at: float = field(default=-_CLEAN_SECONDS, init=False)
+    _size: int = field(default=0, init=False)
 
     def prepare(self, wanted: Sequence[tuple[str, FileTask]], *, values: bool) -> None:
         """Do nothing: units are created when they are read."""
@@ -126,7 +130,8 @@ class Staging:
             return unit
 
     def _build(self, folder: Path, build: FileTask) -> None:
-        self.clean()
+        if self._size > self.max_bytes // 2 or time.monotonic() > self._cleaned_at + _CLEAN_SECONDS:
+            self.clean()
         partial = folder.with_suffix(_PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700)
@@ -137,6 +142,7 @@ class Staging:
             writer.abandon()
             shutil.rmtree(partial, ignore_errors=True)
             raise
+        self._size += sum(file.stat().st_size for file in partial.iterdir())
         partial.rename(folder)
 
     def _bad_file(self, folder: Path) -> Path:
@@ -157,6 +163,7 @@ class Staging:
         for unit in units:
             if (_used_at(unit) < oldest or total > self.max_bytes) and _remove(unit):
                 total -= sizes[unit]
+        self._cleaned_at, self._size = time.monotonic(), total
 
     def close(self) -> None:
         """Release the units."""

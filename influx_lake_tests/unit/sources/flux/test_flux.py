@@ -202,6 +202,14 @@ def test_an_answer_is_whole_wherever_its_parts_end() -> None:
             list(blocks([answer[: len(answer) - cut]], FAILURES))
 
 
+@pytest.mark.parametrize("lines", range(1, 5))
+def test_a_part_may_end_above_a_header(lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("influx_lake.sources.flux.annotated._BYTES_AT_ONCE", 1)
+    text = answer({("a", ""): {1: {"f": 1.5}}}).splitlines(keepends=True)
+    parts = [b"".join(text[:lines]), b"".join(text[lines:])]
+    assert [table["_value"].to_pylist() for block in blocks(parts, FAILURES) for table in block] == [[1.5]]
+
+
 def test_rows_of_another_table_between_those_of_one_are_refused() -> None:
     head = (
         "#datatype,string,long,dateTime:RFC3339,double,string,string\r\n#group,false,false,false,false,true,true\r\n"
