@@ -4,7 +4,7 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -86,7 +86,11 @@ class Session:
 
     @cached_property
     def spark(self) -> SparkEngine:
-        """The engine for windows with `engine: spark`."""
+        """The engine for windows with `engine: spark`.
+
+        Raises:
+            ConfigurationError: A service is to drive Spark, and this process does not run in it.
+        """
         from influx_lake.spark.engine import SparkEngine
 
         return SparkEngine(self.lake)
@@ -247,11 +251,27 @@ class Session:
         """
         self._window(measurement, window, run_id, source).write_part(part, with_nanoseconds=with_nanoseconds)
 
+    def check_engines(self, plans: Iterable[tuple[Measurement, Sequence[Window]]], source: str | None = None) -> None:
+        """Make sure that what is to load windows can do so here, before one is loaded.
+
+        Args:
+            plans: The windows of each measurement.
+            source: Their source, where it is not the measurement's own.
+
+        Raises:
+            ConfigurationError: It cannot.
+        """
+        if any(self._by_spark(each, source or each.source_of(window)) for each, windows in plans for window in windows):
+            _ = self.spark
+
+    def _by_spark(self, measurement: Measurement, source: str) -> bool:
+        return self.lake.engine_of(measurement, source) is LoadEngine.SPARK
+
     def _window(self, measurement: Measurement, window: Window, run_id: str, source: str | None) -> MeasurementWindow:
         from influx_lake.replication.window import MeasurementWindow
 
         name = source or measurement.source_of(window)
-        by_spark = self.lake.engine_of(measurement, name) is LoadEngine.SPARK
+        by_spark = self._by_spark(measurement, name)
         return MeasurementWindow(
             self.spark.source(name) if by_spark else self.reliable_source(name),
             self.catalog,

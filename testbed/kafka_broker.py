@@ -23,16 +23,65 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={protocol}://127.0.0.1:{port}
+inter.broker.listener.name={protocol}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,{protocol}:{protocol}
 log.dirs={folder}/data
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 auto.create.topics.enable=false
 """
+_SECURE = """\
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+ssl.truststore.type=PEM
+ssl.truststore.location={certificate}
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config={modules}.plain.PlainLoginModule required username="{user}" \
+password="{password}" user_{user}="{password}";
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={modules}.scram.ScramLoginModule required;
+"""
+_MODULES = "org.apache.kafka.common.security"
+
+
+@dataclass(frozen=True)
+class Login:
+    """What a broker wants of who asks it: TLS, a name and a password, by the mechanism PLAIN or SCRAM-SHA-512.
+
+    Attributes:
+        user: The name.
+        password: The password, without quotes.
+        cert_file: The broker's certificate, which is its own CA.
+        key_file: Its key.
+    """
+
+    user: str
+    password: str
+    cert_file: Path
+    key_file: Path
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of a client that may ask."""
+        return {
+            "security.protocol": "SASL_SSL",
+            "ssl.ca.location": str(self.cert_file),
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": self.user,
+            "sasl.password": self.password,
+        }
+
+    def properties(self, folder: Path) -> str:
+        """The broker's properties."""
+        keystore = folder / "keystore.pem"
+        keystore.write_bytes(self.key_file.read_bytes() + self.cert_file.read_bytes())
+        return _SECURE.format(
+            keystore=keystore, certificate=self.cert_file, modules=_MODULES, user=self.user, password=self.password
+        )
 
 
 @dataclass
@@ -42,17 +91,24 @@ class KafkaBroker:
     Attributes:
         folder: Where its data are.
         port: The port that it listens on.
+        login: What it wants of who asks; None: nothing.
     """
 
     folder: Path
     port: int
     _jars: str
+    login: Login | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None)
 
     @property
     def address(self) -> str:
         """Where it is: host and port."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """Those of a client."""
+        return {"bootstrap.servers": self.address, **(self.login.settings if self.login else {})}
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -74,7 +130,7 @@ class KafkaBroker:
         from confluent_kafka.admin import AdminClient, NewTopic
 
         wanted = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=settings)
-        client = AdminClient({"bootstrap.servers": self.address})
+        client = AdminClient(self._settings)
         client.create_topics([wanted])[topic].result(60)
 
     def produce(self, topic: str, messages: Sequence[tuple[str, bytes | None]], **settings: Any) -> None:
@@ -82,7 +138,7 @@ class KafkaBroker:
         from confluent_kafka import Producer
 
         failures: list[Any] = []
-        options = {"bootstrap.servers": self.address, "linger.ms": 50, "enable.idempotence": True, **settings}
+        options = {**self._settings, "linger.ms": 50, "enable.idempotence": True, **settings}
         producer = Producer(options)
 
         def told(error: Any, _: Any) -> None:
@@ -106,14 +162,19 @@ class KafkaBroker:
         from confluent_kafka.admin import AdminClient
 
         try:
-            return bool(AdminClient({"bootstrap.servers": self.address}).list_topics(timeout=2).brokers)
+            return bool(AdminClient(self._settings).list_topics(timeout=2).brokers)
         except KafkaException:
             return False
 
 
 @contextmanager
-def kafka_broker(folder: Path) -> Iterator[KafkaBroker]:
-    """Start a broker on an empty folder, and stop it; skips the test where Kafka or Java is not installed."""
+def kafka_broker(folder: Path, login: Login | None = None) -> Iterator[KafkaBroker]:
+    """Start a broker on an empty folder, and stop it; skips the test where Kafka or Java is not installed.
+
+    Args:
+        folder: The folder.
+        login: What it wants of who asks; None: nothing.
+    """
     home = os.environ.get("INFLUX_LAKE_TEST_KAFKA")
     if not home or not any(Path(home).glob("kafka_*.jar")):
         pytest.skip("Kafka is not installed: INFLUX_LAKE_TEST_KAFKA is to name the folder of its jars (.ci/run)")
@@ -121,10 +182,15 @@ def kafka_broker(folder: Path) -> Iterator[KafkaBroker]:
         pytest.skip("Java is not installed, which Kafka runs in")
     folder.mkdir(parents=True, exist_ok=True)
     port, controller = _free_ports(2)
-    (folder / "server.properties").write_text(_PROPERTIES.format(port=port, controller=controller, folder=folder))
-    broker = KafkaBroker(folder, port, f"{home}/*")
+    protocol = "SASL_SSL" if login else "PLAINTEXT"
+    properties = _PROPERTIES.format(protocol=protocol, port=port, controller=controller, folder=folder)
+    properties += login.properties(folder) if login else ""
+    (folder / "server.properties").write_text(properties)
+    broker = KafkaBroker(folder, port, f"{home}/*", login)
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = ["java", "-cp", broker._jars, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
+    if login:
+        command.append(f"--add-scram=SCRAM-SHA-512=[name={login.user},password={login.password}]")
     done = subprocess.run(
         [*command, "-c", str(folder / "server.properties")], capture_output=True, text=True, check=False
     )

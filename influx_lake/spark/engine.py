@@ -6,8 +6,9 @@ import threading
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.errors import ConfigurationError
 from influx_lake.sources.protocol import Source
-from influx_lake.spark.session import SparkSource
+from influx_lake.spark.session import SparkSource, is_submitted
 from influx_lake.spark.spark_files import SparkFiles, spark_files
 from influx_lake.spark.window_parts import WindowParts
 from influx_lake.transforms import LoadContext
@@ -18,9 +19,19 @@ class SparkEngine:
 
     Args:
         lake: The lake.
+
+    Raises:
+        ConfigurationError: A service is to drive Spark, and this process is none of its.
     """
 
     def __init__(self, lake: Lake) -> None:
+        if lake.spark.run_on is not None and not is_submitted():
+            raise ConfigurationError(
+                f"Spark is to be driven by {lake.spark.run_on.service.called} (`run_on` of the section `spark`), and "
+                "only runs of Dagster have it do so: here, this machine would have to do all of it",
+                remedy="Start a run of Dagster: `influx-lake ui`, or `dagster asset materialize --select ... "
+                "--partition ...`. To drive Spark from here, use a lake.yaml without `run_on`",
+            )
         self._lake = lake
         self._spark = SparkSource(lake.spark)
         self._files: dict[str, SparkFiles] = {}

@@ -99,6 +99,9 @@ def spark_errors(doing: str) -> Iterator[None]:
         yield
     except (LakeError, FineTimesMet):
         raise
+    except ConnectionError:
+        # Of the socket by which Python drives the JVM.
+        raise _engine_error(doing, "its process has ended") from None
     except Exception as error:
         if not type(error).__module__.startswith(("py4j", "pyspark")):
             raise

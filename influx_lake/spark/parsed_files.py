@@ -5,11 +5,16 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from influx_lake.errors import EngineError
 from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.points.staging import FileTask
+from influx_lake.spark.divided_file import DividedFile, groups_of
 from influx_lake.spark.outcomes import Outcome, spark_errors, tell, unpacked
 from influx_lake.spark.parsing import PARSED_DDL, FilesConfig, ParsedFile, Wanted, parsing
 from influx_lake.spark.session import SparkSource
@@ -32,12 +37,22 @@ class Frame:
     """Files that were parsed together.
 
     Attributes:
-        rows: Their rows; see `parsing.PARSED`.
-        numbers: The number of each file in the rows, by the file's identity.
+        kept: Their rows; see `parsing.PARSED`.
+        numbers: The numbers of each file's parts in the rows, by the file's identity.
     """
 
-    rows: DataFrame
-    numbers: dict[str, int]
+    kept: list[DataFrame]
+    numbers: dict[str, list[int]]
+
+    @property
+    def rows(self) -> DataFrame:
+        """All rows; rows of other numbers belong to no file."""
+        return reduce(lambda one, other: one.union(other), self.kept)
+
+    def release(self) -> None:
+        """Release the rows."""
+        for each in self.kept:
+            each.unpersist()
 
 
 class ParsedFiles:
@@ -96,20 +111,22 @@ class ParsedFiles:
                     self._raise_failed(identity)
             found = []
             for made, frame in list(self._frames.items()):
-                here = {frame.numbers[identity]: places.pop(identity) for identity in places.keys() & frame.numbers}
+                mine = {identity: places.pop(identity) for identity in places.keys() & frame.numbers}
+                here = {number: place for identity, place in mine.items() for number in frame.numbers[identity]}
                 if here:
                     found.append((frame, here))
                     self._frames.move_to_end(made)
             while len(self._frames) > max(_MOST_FRAMES, len(found)):
-                self._frames.popitem(last=False)[1].rows.unpersist()
+                self._frames.popitem(last=False)[1].release()
             return found
 
     def close(self) -> None:
         """Release the values."""
         with self._lock:
             for frame in self._frames.values():
-                with spark_errors("release values"):
-                    frame.rows.unpersist()
+                # Values of a Spark that has ended are gone, and the load that it failed has said so.
+                with suppress(EngineError), spark_errors("release values"):
+                    frame.release()
             self._frames.clear()
             self._failed.clear()
 
@@ -127,24 +144,19 @@ class ParsedFiles:
         return f"{identity}\0{self._tasks[identity].reach}"
 
     def _parse(self, wanted: list[str], *, values: bool) -> None:
-        numbers = {identity: number for number, identity in enumerate(wanted)}
-        files = [
-            Wanted(number, self._tasks[identity], self._indexes.bad_file(self._key(identity)))
-            for identity, number in numbers.items()
-        ]
-        groups = [shipped(group) for group in _groups(files, self._spark.parallelism() * _TASKS_PER_CORE)]
-        work = parsing(shipped(self._config), groups, values=values)
-        with spark_errors("parse the files"):
-            rows = _numbers(self._spark, len(groups)).mapInArrow(work, PARSED_DDL)
-            if values:
-                rows = _persisted(rows)
-            found = rows.filter("piece is null").select("file", "content").collect()
-        by_number = {row["file"]: unpacked(bytes(row["content"])) for row in found}
-        tell(list(by_number.values()))
+        most = self._spark.bytes_per_task()
+        files = {identity: self._divided(identity, most) for identity in wanted}
+        numbers, frames = count(), list[Any]()
+        while parts := [part for each in files.values() for part in each.wanted(numbers)]:
+            rows, outcomes = self._parse_parts(parts, values=values)
+            frames.append(rows)
+            for each in files.values():
+                each.add_outcomes(outcomes)
+        outcomes_of = {identity: each.outcome() for identity, each in files.items()}
+        tell(list(outcomes_of.values()))
         done = {}
-        for identity, number in numbers.items():
-            outcome, key = by_number[number], self._key(identity)
-            parsed = outcome.value
+        for identity, outcome in outcomes_of.items():
+            parsed, key = outcome.value, self._key(identity)
             assert isinstance(parsed, ParsedFile)
             self._failed.pop(identity, None)
             if parsed.index is None:
@@ -152,10 +164,25 @@ class ParsedFiles:
                 self._failed[identity] = outcome
             else:
                 self._indexes.put(key, parsed.index)
-                done[identity] = number
+                done[identity] = files[identity].numbers()
         if values:
             self._made += 1
-            self._frames[self._made] = Frame(rows, done)
+            self._frames[self._made] = Frame(frames, done)
+
+    def _divided(self, identity: str, most_bytes: int) -> DividedFile:
+        bad_file = self._indexes.bad_file(self._key(identity))
+        return DividedFile.of(self._tasks[identity], bad_file, self._config.max_bad_lines, most_bytes)
+
+    def _parse_parts(self, parts: Sequence[Wanted], *, values: bool) -> tuple[Any, dict[int, Outcome]]:
+        """The rows of files and parts, and the outcome of each, by its number."""
+        groups = [shipped(group) for group in groups_of(parts, self._spark.parallelism() * _TASKS_PER_CORE)]
+        work = parsing(shipped(self._config), groups, values=values)
+        with spark_errors("parse the files"):
+            rows = _numbers(self._spark, len(groups)).mapInArrow(work, PARSED_DDL)
+            if values:
+                rows = _persisted(rows)
+            told = rows.filter("piece is null").select("file", "content").collect()
+        return rows, {row["file"]: unpacked(bytes(row["content"])) for row in told}
 
 
 def _persisted(rows: Any) -> Any:
@@ -167,15 +194,3 @@ def _persisted(rows: Any) -> Any:
 def _numbers(spark: SparkSource, count: int) -> Any:
     """A row for each task, each in a partition of its own."""
     return spark.get().range(0, count, 1, count)
-
-
-def _groups(files: Sequence[Wanted], most: int) -> list[list[Wanted]]:
-    """Files in groups of about the same size, each in the files' order."""
-    groups: list[list[Wanted]] = [[] for _ in range(min(most, len(files)))]
-    sizes = [0] * len(groups)
-    for each in sorted(files, key=lambda wanted: wanted.task.file.size, reverse=True):
-        smallest = sizes.index(min(sizes))
-        groups[smallest].append(each)
-        # Opening a file has a cost, however small the file is.
-        sizes[smallest] += max(0, each.task.file.size) + 2**16
-    return [sorted(group, key=lambda wanted: wanted.number) for group in groups]

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from influx_lake.config import LandingZoneConfig, LineProtocolConfig
 from influx_lake.errors import LakeError
+from influx_lake.sources.files.parts import END, WHOLE, FilePart, Place, first_line_from, head_of, is_divisible
 from influx_lake.sources.landing_zone.misplaced import OUTSIDE, points_outside
 from influx_lake.sources.points.registry import Registry
 from influx_lake.sources.points.staged_file import Unit, UnitWriter
@@ -34,35 +35,50 @@ PARSED = pa.schema(
     ]
 )
 """Rows of a file's pieces; where `piece` is null, `content` is the pickled `Outcome` of a `ParsedFile`."""
+_PIECES_OF_A_PART = 2**40
+_HEAD_BYTES = 1 << 20
 PARSED_DDL = "file int, measurement string, first bigint, last bigint, piece bigint, content binary"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A file to parse.
+    """A file, or a part of one, to parse.
 
     Attributes:
         number: Its number in the resulting rows.
-        task: Parses it.
-        bad_file: The path on the driver for its bad records, for messages.
+        task: Parses the file.
+        bad_file: The path on the driver for the file's bad records, for messages.
+        part: The part.
+        order: The place of the part among those of the file.
     """
 
     number: int
     task: FileTask
     bad_file: Path
+    part: FilePart = WHOLE
+    order: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has, about."""
+        return max(0, min(self.part.end, self.task.file.size) - self.part.begin)
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """The result of parsing a file.
+    """The result of parsing a file, or a part of one.
 
     Attributes:
-        index: The index of its points; None where parsing failed.
+        index: The index of its points; None where parsing failed, or no record seems to begin in the part.
         bad_lines: The bad records, as JSON lines.
+        start: Where parsing began; None where that is not known.
+        end: Where it ended; None where it failed.
     """
 
     index: UnitIndex | None
     bad_lines: bytes
+    start: Place | None = None
+    end: Place | None = None
 
 
 def parsing(
@@ -91,37 +107,57 @@ def _parsed(config: FilesConfig, wanted: Wanted, *, values: bool) -> Iterator[pa
         unit_folder, bad_file = Path(folder) / "unit", Path(folder) / "bad" / "lines.jsonl"
         unit_folder.mkdir()
         units: list[Unit] = []
+        starts: list[Place] = []
 
         def work() -> ParsedFile:
-            unit = _parsed_unit(config, wanted.task, unit_folder, bad_file)
+            part = _started(wanted.task, wanted.part)
+            if part.start is None:
+                return ParsedFile(None, b"")
+            starts.append(part.start)
+            unit, end = _parsed_unit(config, wanted.task, part, unit_folder, bad_file)
             units.append(unit)
-            return ParsedFile(UnitIndex.of(unit), bad_lines_in(bad_file))
+            return ParsedFile(UnitIndex.of(unit), bad_lines_in(bad_file), part.start, end)
 
         outcome = Outcome.of(work)
         if outcome.error is not None:
-            outcome = replace(_with_paths_of_driver(outcome, bad_file, wanted.bad_file), value=_failed(bad_file))
+            failed = ParsedFile(None, bad_lines_in(bad_file), *starts)
+            outcome = replace(_with_paths_of_driver(outcome, bad_file, wanted.bad_file), value=failed)
         yield _row([wanted.number], [None], [None], [None], [None], [outcome.packed()])
         for piece in pieces_of(units[0]) if units and values else ():
-            yield _row(
-                [wanted.number], [piece.measurement], [piece.first], [piece.last], [piece.number], [piece.content]
-            )
+            number = wanted.order * _PIECES_OF_A_PART + piece.number
+            yield _row([wanted.number], [piece.measurement], [piece.first], [piece.last], [number], [piece.content])
 
 
-def _parsed_unit(config: FilesConfig, task: FileTask, folder: Path, bad_file: Path) -> Unit:
+def _started(task: FileTask, part: FilePart) -> FilePart:
+    """A part with its start, as far as it is known without the parts before it."""
+    if part == WHOLE or (part.start is not None and part.begin):
+        return part
+    if not is_divisible(task.file):
+        # The first part is all of it.
+        return WHOLE if part.start is not None else part
+    if part.start is not None:
+        return part
+    offset = first_line_from(task.file, part.begin, part.end)
+    if offset is None:
+        return part
+    # One line is before it at least.
+    return replace(part, start=Place(offset, 1, task.context_by(head_of(task.file, _HEAD_BYTES))))
+
+
+def _parsed_unit(
+    config: FilesConfig, task: FileTask, part: FilePart, folder: Path, bad_file: Path
+) -> tuple[Unit, Place]:
     writer = UnitWriter(folder, bad_file, Registry(), config.staging_limit)
     try:
-        task(writer)
+        end = task(writer, part)
     except LakeError:
         writer.abandon()
         raise
     unit = Unit.open(folder, bad_file)
     if task.reach is not None:
         unit.facts[OUTSIDE] = points_outside(unit, task.reach)
-    return unit
-
-
-def _failed(bad_file: Path) -> ParsedFile:
-    return ParsedFile(None, bad_lines_in(bad_file))
+    # A part that is the whole file leaves nothing to the other parts.
+    return unit, end if part.end < END else replace(end, offset=END)
 
 
 def _with_paths_of_driver(outcome: Outcome, here: Path, there: Path) -> Outcome:

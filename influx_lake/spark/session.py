@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config.lake.spark import SparkOptions
-from influx_lake.errors import MissingExtra
+from influx_lake.errors import EngineError, MissingExtra
 from influx_lake.spark.outcomes import spark_errors
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _MASTER = "local[*]"
 _ROWS_AT_ONCE = "8"
+_PART_BYTES = "spark.sql.files.maxPartitionBytes"
 PYTHON = "PYSPARK_PYTHON"
 """The environment variable that names the executors' Python to Spark."""
 _OURS = {
@@ -59,7 +61,15 @@ class SparkSource:
 
     def parallelism(self) -> int:
         """About how many tasks Spark runs at once."""
-        return max(1, int(self.get().sparkContext.defaultParallelism))
+        with spark_errors("read its settings"):
+            return max(1, int(self.get().sparkContext.defaultParallelism))
+
+    def bytes_per_task(self) -> int:
+        """The largest part of a file that one task reads, in bytes: Spark's own setting."""
+        with spark_errors("read its settings"):
+            text = self.get().conf.get(_PART_BYTES)
+            jvm: Any = self.get().sparkContext._jvm
+            return int(jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))
 
     def spread_by(self, number: Any, count: int) -> Any:
         """The column to partition rows by, so that those of each number get a partition of their own.
@@ -98,7 +108,9 @@ class SparkSource:
         """Stop the session, where this object started it."""
         with self._lock:
             if self._session is not None and self._is_ours:
-                self._session.stop()
+                # One that has ended needs no stop, and the load that it failed has said so.
+                with suppress(EngineError), spark_errors("be stopped"):
+                    self._session.stop()
             self._session = None
 
     def _opened(self) -> SparkSession:
@@ -126,7 +138,7 @@ class SparkSource:
         # Not by `spark.pyspark.python`, which only `spark-submit` reads.
         if options.python is not None or PYTHON not in os.environ:
             os.environ[PYTHON] = options.python or sys.executable
-        master = options.master or (None if _is_submitted() else _MASTER)
+        master = options.master or (None if is_submitted() else _MASTER)
         if master is not None:
             builder = builder.master(master)
         local = _LOOPBACK if (master or "").startswith("local") else {}
@@ -142,6 +154,6 @@ class SparkSource:
         return session
 
 
-def _is_submitted() -> bool:
+def is_submitted() -> bool:
     """Whether `spark-submit`, or a service that works like it, started this process and sets the master."""
     return "PYSPARK_GATEWAY_PORT" in os.environ

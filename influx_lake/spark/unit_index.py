@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from influx_lake.private_folders import make_private, make_private_file, replace_private_file
+from influx_lake.sources.points.joined_index import join_indexes
 from influx_lake.sources.points.staged_file import FACTS, FORMAT, INDEX, Unit
 from influx_lake.sources.points.staging import storage_errors
 
@@ -52,6 +53,23 @@ class UnitIndex:
         """The index of a unit, with the facts added since it was written."""
         files = {name: (unit.folder / name).read_bytes() for name in INDEX}
         return cls({**files, FACTS: json.dumps(unit.facts).encode()}, bad_lines_in(unit.bad_file))
+
+    def opened(self, folder: Path) -> IndexedUnit:
+        """It, in a folder that is not there yet."""
+        folder.mkdir()
+        for name, content in self.files.items():
+            make_private_file(folder / name).write_bytes(content)
+        return IndexedUnit.open(folder, folder / "bad")
+
+
+def joined(parts: Sequence[UnitIndex], bad_lines: bytes) -> UnitIndex:
+    """What is known of a file whose parts were taken apart each by itself."""
+    with tempfile.TemporaryDirectory(prefix="influx-lake-spark-") as folder:
+        units = [part.opened(Path(folder) / str(number)) for number, part in enumerate(parts)]
+        whole = Path(folder) / "whole"
+        whole.mkdir()
+        join_indexes(units, whole)
+        return UnitIndex({name: (whole / name).read_bytes() for name in INDEX}, bad_lines)
 
 
 def bad_lines_in(bad_file: Path) -> bytes:

@@ -95,6 +95,7 @@ def replicate(
             show_plan(out, plans, "to load")
             out.result(_totals([plan_facts(each, windows) for each, windows in plans], "count"))
             return 0
+        session.check_engines(plans, source)
         if only_missing:
             _tell_of_columns(session, plans, out)
         run_id = f"cli-{uuid.uuid4()}"

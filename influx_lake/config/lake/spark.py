@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -44,6 +44,8 @@ class _Aws(BaseModel):
 class EmrServerless(_Aws):
     """An application of EMR Serverless that drives Spark."""
 
+    called: ClassVar[str] = "EMR Serverless"
+
     application_id: Annotated[str, _APPLICATION] = Field(
         description="The application, of the type Spark.", examples=["00f1a2b3c4d5e6f7"]
     )
@@ -73,11 +75,15 @@ class EmrServerless(_Aws):
 class Glue(_Aws):
     """A job of Glue that drives Spark."""
 
+    called: ClassVar[str] = "Glue"
+
     job_name: Text = Field(description="The job, whose script is influx-lake's `orchestration/spark/__main__.py`.")
 
 
 class Kubernetes(BaseModel):
     """A pod of Kubernetes that drives Spark."""
+
+    called: ClassVar[str] = "Kubernetes"
 
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -194,9 +200,8 @@ class SparkOptions(BaseModel):
     def _check_service(self) -> Self:
         if self.run_on is None or self.run_on.kubernetes is not None:
             return self
-        service = "EMR Serverless" if self.run_on.emr_serverless is not None else "Glue"
         if self.master is not None:
-            raise contradiction(f"is set by {service} itself: leave it out", "master")
+            raise contradiction(f"is set by {self.run_on.service.called} itself: leave it out", "master")
         if self.run_on.glue is not None:
             for name in ("packages", "archives", "py_files", "python"):
                 if getattr(self, name):

@@ -42,7 +42,9 @@ class JobRequest:
     def of(cls, lake: Lake, measurement: Measurement, windows: Sequence[Window], run_id: str) -> JobRequest:
         """The request for windows of a measurement: with its sources alone."""
         sources = {name: lake.source(name) for name in (*measurement.sources, *filter(None, [measurement.archive]))}
-        needed = Lake(lake.path, sources, lake.catalog, (measurement,), spark=lake.spark)
+        # The process that gets it is the one that drives Spark.
+        spark = lake.spark.model_copy(update={"run_on": None})
+        needed = Lake(lake.path, sources, lake.catalog, (measurement,), spark=spark)
         return cls(needed, tuple(windows), run_id)
 
     def written(self) -> dict[str, str]:

@@ -49,13 +49,25 @@ class StoredFile:
         """A key of the file and its state, which changes with the content."""
         return f"{self.uri}\0{self.size}\0{self.state}"
 
-    def open(self) -> NativeFile:
+    @property
+    def is_seekable(self) -> bool:
+        """Whether reading can begin anywhere in it: a web server may not support ranges."""
+        return self.uri.partition("://")[0].lower() not in _WEB
+
+    def open(self, offset: int = 0) -> NativeFile:
         """Open the file, decompressed; the compression is detected by the first bytes.
+
+        Args:
+            offset: The byte to begin at, of a file that is not compressed.
 
         Raises:
             SourceError: It cannot be opened, or its compression is not supported.
         """
         with file_errors(self.uri):
+            if offset:
+                file = self.system.open_input_file(self.path)
+                file.seek(offset)
+                return file
             with self.system.open_input_stream(self.path, compression=None) as stream:
                 head = bytes(stream.read(HEAD_BYTES))
             return self.system.open_input_stream(self.path, compression=compression_of(head, self.uri))

@@ -18,14 +18,23 @@ _PATIENCE_SECONDS = 300.0
 
 
 @contextmanager
-def read_chunks(file: StoredFile, limits: FileLimits) -> Iterator[Iterator[bytes]]:
+def read_chunks(file: StoredFile, limits: FileLimits, offset: int = 0) -> Iterator[Iterator[bytes]]:
     """A context with the bytes of a text file in chunks, decompressed.
+
+    Args:
+        file: The file.
+        limits: What it may unpack to.
+        offset: The byte to begin at, of a file that is not compressed.
 
     Raises:
         SourceError: While iterating: the file cannot be read completely, is not text, or expands too much.
     """
     with Prefetch(
-        _chunks(file, limits), cancel=lambda: None, depth=_AHEAD, patience=_PATIENCE_SECONDS, name="influx-lake-file"
+        _chunks(file, limits, offset),
+        cancel=lambda: None,
+        depth=_AHEAD,
+        patience=_PATIENCE_SECONDS,
+        name="influx-lake-file",
     ) as chunks:
         yield _patient(chunks, file)
 
@@ -61,11 +70,11 @@ def _patient(chunks: Iterator[bytes], file: StoredFile) -> Iterator[bytes]:
         raise SourceTimeout(f"no data of {file.uri} arrived for {_PATIENCE_SECONDS:.0f} seconds") from error
 
 
-def _chunks(file: StoredFile, limits: FileLimits) -> Generator[bytes, None, None]:
+def _chunks(file: StoredFile, limits: FileLimits, offset: int) -> Generator[bytes, None, None]:
     size = 0
-    with file.open() as stream, file_errors(file.uri):
+    with file.open(offset) as stream, file_errors(file.uri):
         while chunk := stream.read(CHUNK_BYTES):
-            if not size:
+            if not size and not offset:
                 check_text(chunk[:HEAD_BYTES], file.uri)
             size += len(chunk)
             limits.check_expansion(size, file.size, file.uri)

@@ -53,6 +53,7 @@ class CsvRows:
         pause: Whether to stop after a row, to continue later with the lines available then.
         passed: How many lines were read so far, here or by others.
         columns: The names of the columns, once they are known.
+        between: Whether no row was begun of the lines that were read.
     """
 
     lines: Iterator[tuple[int, bytes]]
@@ -63,6 +64,7 @@ class CsvRows:
     pause: Callable[[], bool] = lambda: False
     passed: int = 0
     columns: list[str] | None = None
+    between: bool = True
     _size: int = 0
     _raw: list[str] = field(default_factory=list)
     _odd: list[str] = field(default_factory=list)
@@ -108,6 +110,8 @@ class CsvRows:
             except csv.Error as error:
                 yield begin, self._unreadable(f"is not CSV: {_cause(error)}")
                 continue
+            finally:
+                self.between = True
             if row is None:
                 return
             if self._odd:
@@ -132,6 +136,7 @@ class CsvRows:
                 if not text.endswith("\r") and self.config.trailing_newline == "required":
                     self._odd.append(_UNENDED)
                 text += "\n"
+            self.between = False
             yield text
 
     def _unreadable(self, reason: str) -> Unreadable:

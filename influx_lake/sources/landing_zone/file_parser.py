@@ -13,6 +13,7 @@ from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import FileUnreadable
 from influx_lake.sources.files import FileLimits, StoredFile, read_chunks
+from influx_lake.sources.files.parts import WHOLE, FilePart, PartChunks, Place
 from influx_lake.sources.files.text_blocks import TextBlocks
 from influx_lake.sources.landing_zone.columns import PointColumns
 from influx_lake.sources.landing_zone.folders import LandedFile
@@ -55,15 +56,26 @@ class LandedFileTask:
     def file(self) -> StoredFile:
         return self.landed.file
 
-    def __call__(self, writer: UnitWriter) -> None:
-        """Write its points to a unit.
+    @property
+    def is_text(self) -> bool:
+        return self.config.format != "parquet"
+
+    def __call__(self, writer: UnitWriter, part: FilePart = WHOLE) -> Place:
+        """Write its points to a unit; see `FileTask`.
 
         Raises:
             BadRecords: It has more bad records than allowed.
             SourceError: It cannot be read.
         """
-        kinds = self.kinds(self.file) if self.config.format == "parquet" else {}
-        FileParsing(self.config, self.landed, kinds, writer, self.left_out).run()
+        kinds = {} if self.is_text else self.kinds(self.file)
+        return FileParsing(self.config, self.landed, kinds, writer, self.left_out).run(part)
+
+    def context_by(self, head: bytes) -> tuple[str, ...] | None:
+        """The columns of CSV, by the first lines of the file; see `FileTask`."""
+        blocks = TextBlocks(iter([head]), self.file.uri, _limits(self.config))
+        text = TextRecords(blocks, self.config, RecordReader(self.config, self.landed.measurement))
+        text.block()
+        return text.header
 
 
 def row_group_points(
@@ -117,21 +129,22 @@ class FileParsing:
         self._builder = CellsBuilder(self.writer.registry)
         self._reader = RecordReader(self.config, self.landed.measurement, self.config.format == "csv", self.kinds)
 
-    def run(self) -> None:
-        """Parse the whole file.
+    def run(self, part: FilePart = WHOLE) -> Place:
+        """Parse the file, or a part of it.
+
+        Returns:
+            The place where the part ended.
 
         Raises:
             BadRecords: It has more bad records than allowed.
             SourceError: The file cannot be read.
         """
-        if self.config.format == "parquet":
-            self._add_parquet()
-        else:
-            self._add_text()
+        end = self._add_parquet() if self.config.format == "parquet" else self._add_text(part)
         self.writer.add(self._builder.taken())
         self.writer.close(self._facts)
+        return end
 
-    def _add_parquet(self) -> None:
+    def _add_parquet(self) -> Place:
         name, first = self.landed.measurement, 1
         columns = ParquetColumns(self.config, name, self.kinds) if name else None
         for batch in parquet_batches(self.landed.file, self.left_out):
@@ -142,12 +155,15 @@ class FileParsing:
             else:
                 self._add_each(batch_records(batch, first))
             first += len(batch)
+        return Place(self.landed.file.size)
 
-    def _add_text(self) -> None:
-        limits = FileLimits(self.config.max_document, self.config.max_expansion)
-        with read_chunks(self.landed.file, limits) as chunks:
-            blocks = TextBlocks(chunks, self.landed.file.uri, limits)
-            text = TextRecords(blocks, self.config, self._reader)
+    def _add_text(self, part: FilePart) -> Place:
+        limits, start = _limits(self.config), part.start or Place()
+        columns = start.context if isinstance(start.context, tuple) else None
+        with read_chunks(self.landed.file, limits, start.offset) as chunks:
+            read = PartChunks(chunks, start.offset, part.end, lambda: text.between)
+            blocks = TextBlocks(iter(read), self.landed.file.uri, limits, start.lines)
+            text = TextRecords(blocks, self.config, self._reader, columns)
             while (block := text.block()) is not None:
                 points = text.points(block)
                 if points is not None:
@@ -155,6 +171,7 @@ class FileParsing:
                     blocks.pass_over()
                 else:
                     self._add(text.records())
+        return Place(read.at, blocks.passed, text.header)
 
     def _check_columns(self, names: Sequence[str]) -> None:
         """Make sure that a Parquet file has the columns that each point needs.
@@ -224,6 +241,10 @@ class FileParsing:
         self._facts["first_bad"] = self._facts["first_bad"] or f"{self._noun} {record.line:,} {record.reason}"
         if bad > allowed:
             raise too_bad(bad, allowed, self._facts, self.writer.bad_file) from None
+
+
+def _limits(config: LandingZoneConfig) -> FileLimits:
+    return FileLimits(config.max_document, config.max_expansion)
 
 
 def line_of(

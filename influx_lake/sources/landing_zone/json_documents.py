@@ -46,6 +46,12 @@ class JsonDocuments:
     timestamp: str
     pause: Callable[[], bool] = lambda: False
     _again: deque[tuple[int, bytes]] = field(default_factory=deque)
+    _within: bool = False
+
+    @property
+    def between(self) -> bool:
+        """Whether no document was begun of the lines that were read."""
+        return not (self._within or self._again)
 
     def records(self) -> Records:
         """The records. An unreadable part counts as one bad record per time in it: a line may hold many points."""
@@ -114,6 +120,7 @@ class JsonDocuments:
     def _completed(self, number: int, text: str) -> str | None:
         """A document with the lines in which it continues; None if it is not a document, and these lines are kept."""
         depth, lowest = _nesting(text)
+        self._within = True
         parts, taken, size, looking = [text], list[tuple[int, bytes]](), len(text), 2
         closed = lowest <= 0
         while depth > 0 and not closed and (following := self._next()) is not None:
@@ -129,6 +136,7 @@ class JsonDocuments:
                 # A truncated line is recognised as soon as the next line cannot continue it.
                 if not _is_begun("".join(parts)):
                     break
+        self._within = False
         whole = "".join(parts)
         if taken and closed and _is_document(whole):
             return whole

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import InitVar, dataclass, field
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.sources.files import FileLimits, read_chunks
@@ -41,17 +41,32 @@ class TextRecords:
         blocks: The file.
         config: The options of its records.
         reader: Converts them to points.
+        columns: The names of the CSV columns, where they are known.
     """
 
     blocks: TextBlocks
     config: LandingZoneConfig
     reader: RecordReader
+    columns: InitVar[Sequence[str] | None] = None
     _columns: BlockColumns = field(init=False)
     _parser: CsvRows | JsonDocuments = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, columns: Sequence[str] | None) -> None:
         self._columns = BlockColumns(self.reader)
         self._parser = self._reading(self.blocks)
+        if isinstance(self._parser, CsvRows) and columns is not None:
+            self._parser.columns = list(columns)
+
+    @property
+    def between(self) -> bool:
+        """Whether no record was begun of the lines that were read."""
+        return self._parser.between
+
+    @property
+    def header(self) -> tuple[str, ...] | None:
+        """The names of the columns of CSV, once they are known."""
+        known = self._parser.columns if isinstance(self._parser, CsvRows) else None
+        return None if known is None else tuple(known)
 
     def block(self) -> memoryview | None:
         """The rest of a block after the header, or the next one; None at the end.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,10 @@ from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import DatabaseNotFound, QueryRejected
 from influx_lake.sources.files import FileLimits, FilePlace, StoredFile, read_chunks
+from influx_lake.sources.files.file_check import UTF8_MARK
+from influx_lake.sources.files.parts import WHOLE, FilePart, PartChunks, Place
 from influx_lake.sources.line_protocol.file_parts import FileParts
+from influx_lake.sources.line_protocol.headers import Headers
 from influx_lake.sources.line_protocol.parser import LineParser
 from influx_lake.sources.points.cell_builder import INT64
 from influx_lake.sources.points.left_out import bad_records_remark, too_bad
@@ -182,21 +185,24 @@ class ExportedFile:
     config: LineProtocolConfig
     file: StoredFile
     reach: None = None
+    is_text: bool = True
 
-    def __call__(self, writer: UnitWriter) -> None:
-        """Write its points to a unit.
+    def __call__(self, writer: UnitWriter, part: FilePart = WHOLE) -> Place:
+        """Write its points to a unit; see `FileTask`.
 
         Raises:
             BadRecords: It has more bad lines than allowed.
             SourceError: It cannot be read.
         """
-        config, file = self.config, self.file
-        parser = LineParser(writer.registry, _NANOSECONDS[config.precision])
+        config, file, start = self.config, self.file, part.start or Place()
+        headers = replace(start.context) if isinstance(start.context, Headers) else Headers()
+        parser = LineParser(writer.registry, _NANOSECONDS[config.precision], start.lines, headers)
         facts: dict[str, Any] = {"file": file.uri, "first_bad": None, "capped": 0}
         limits = FileLimits(config.max_document, config.max_expansion)
         parts = FileParts(parser, file.uri, limits, config.trailing_newline == "optional")
-        with read_chunks(file, limits) as chunks:
-            for parsed in parts.parsed(chunks):
+        with read_chunks(file, limits, start.offset) as chunks:
+            read = PartChunks(chunks, start.offset, part.end, lambda: parts.between)
+            for parsed in parts.parsed(iter(read)):
                 writer.add(parsed.cells)
                 facts["capped"] += _largest_integers(parsed.cells, writer.registry)
                 bad = writer.add_bad(parsed.bad)
@@ -204,7 +210,15 @@ class ExportedFile:
                     facts["first_bad"] = facts["first_bad"] or f"line {each.line:,} {each.reason}"
                 if bad > config.max_bad_lines:
                     raise too_bad(bad, config.max_bad_lines, facts, writer.bad_file)
-        writer.close({**facts, "lines": parser.lines})
+        writer.close({**facts, "lines": parser.lines - start.lines})
+        return Place(read.at, parser.lines, parser.headers)
+
+    def context_by(self, head: bytes) -> Headers:
+        """What the beginning of the file says of its other lines; see `FileTask`."""
+        headers = Headers()
+        for line in head.split(b"\n"):
+            headers.read(line.removeprefix(UTF8_MARK).strip(b" \t\r"))
+        return headers
 
 
 def _largest_integers(cells: pa.RecordBatch, registry: Registry) -> int:

@@ -28,12 +28,14 @@ class FileParts:
         uri: The file's URI.
         limits: The size limits of lines.
         ends_whole: Whether the last line is complete even without a line break.
+        between: Whether the bytes so far end with a complete point.
     """
 
     parser: LineParser
     uri: str
     limits: FileLimits
     ends_whole: bool = False
+    between: bool = True
     _farthest: int = 0
 
     def parsed(self, chunks: Iterator[bytes]) -> Iterator[Parsed]:
@@ -53,6 +55,7 @@ class FileParts:
             parsed = self._parse(b"".join((*waiting, memoryview(chunk)[:cut])))
             waiting = [parsed.rest, chunk[cut:]]
             size = len(parsed.rest) + len(chunk) - cut
+            self.between = not size
             yield parsed
         last = b"".join(waiting)
         begin = last.rfind(b"\n") + 1

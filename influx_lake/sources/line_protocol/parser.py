@@ -53,13 +53,14 @@ class LineParser:
     Attributes:
         registry: Numbers series and fields.
         unit: The unit of timestamps, in nanoseconds.
-        lines: How many lines were read.
+        lines: How many lines were read, or precede the first block.
+        headers: The state that header comments set.
     """
 
     registry: Registry
     unit: int = 1
     lines: int = 0
-    _headers: Headers = field(default_factory=Headers)
+    headers: Headers = field(default_factory=Headers)
     _series: dict[bytes, tuple[str, Tags] | None] = field(default_factory=dict)
     _numbers: dict[tuple[Context, bytes], tuple[int, int]] = field(default_factory=dict)
 
@@ -72,10 +73,10 @@ class LineParser:
         """
         if (plain := self._plain(block)) is not None:
             self.lines += plain.lines
-            return Parsed(plain.cells([(0, self._headers.context)]).batch, [], b"")
+            return Parsed(plain.cells([(0, self.headers.context)]).batch, [], b"")
         layout = lay_out(np.frombuffer(block, np.uint8))
         usual = _UsualLines.read(block, layout, self)
-        odd = OddLines(block, layout.lines, self._headers, self.unit, self.lines, last)
+        odd = OddLines(block, layout.lines, self.headers, self.unit, self.lines, last)
         odd.read(usual.mask)
         usual.leave_out(odd, layout.lines)
         rows = usual.cells(odd.contexts)
@@ -87,7 +88,7 @@ class LineParser:
 
     def _plain(self, block: bytes) -> _UsualLines | None:
         """The lines of a block with only plain lines; None for other blocks."""
-        found = None if self._headers.in_ddl else plain_block(block)
+        found = None if self.headers.in_ddl else plain_block(block)
         return None if found is None else _UsualLines.of_plain(found, self)
 
     def series(self, raw: bytes) -> tuple[str, Tags] | None:

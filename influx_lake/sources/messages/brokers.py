@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,9 @@ class Brokers:
         except ModuleNotFoundError as error:
             raise MissingExtra("Reading topics of Kafka", "stream") from error
         self._config = config
-        self._client: AdminClient = AdminClient(client_settings(config), logger=_Silent())
+        self._refusals: deque[Any] = deque(maxlen=1)
+        settings = {**client_settings(config), "error_cb": self._note}
+        self._client: AdminClient = AdminClient(settings, logger=_Silent())
 
     def partitions(self) -> dict[str, list[int]]:
         """The partitions of each topic.
@@ -120,23 +123,39 @@ class Brokers:
 
         from confluent_kafka import KafkaException
 
+        # Events of before, which nobody asked for.
+        self._client.poll(0)
+        self._refusals.clear()
         try:
             yield
         except KafkaException as error:
-            raise self._failure(doing, error) from None
+            raise self._failure(doing, self._refusal() or (error.args[0] if error.args else error)) from None
         except NotInTime:
+            if (refusal := self._refusal()) is not None:
+                raise self._failure(doing, refusal) from None
             raise SourceUnavailable(f"could not {doing}: {self._who} did not answer in {SECONDS:g} s") from None
 
-    def _failure(self, doing: str, error: Exception) -> LakeError:
-        found: Any = error.args[0] if error.args else error
-        name, text = (found.name(), redact(found.str())) if hasattr(found, "name") else ("", redact(str(error)))
+    def _note(self, error: Any) -> None:
+        """Keep what librdkafka says of a connection: whoever asks is only told that no broker is there."""
+        # A broker that stops in the midst of a handshake will be back.
+        if error.name() in _REFUSED or (error.name() == "_SSL" and "Disconnected" not in error.str()):
+            self._refusals.append(error)
+
+    def _refusal(self) -> Any:
+        """Why brokers refused, where they did."""
+        self._client.poll(0)
+        return self._refusals[-1] if self._refusals else None
+
+    def _failure(self, doing: str, found: Any) -> LakeError:
+        name, text = (found.name(), redact(found.str())) if hasattr(found, "name") else ("", redact(str(found)))
         message = f"could not {doing}: {self._who}: {text or name}"
-        if name == "_SSL" or "ssl" in text.lower():
-            return TlsFailed(message, remedy="Check `tls` of the source: its CA, and the brokers' names")
         if name in _REFUSED:
             return AuthenticationFailed(
                 message, remedy="Check `username`, `password` and `mechanism` of the source, and its rights"
             )
+        # Texts name the connection: `sasl_ssl://...`.
+        if name == "_SSL" or "ssl" in text.lower().replace("sasl_ssl://", "").replace("ssl://", ""):
+            return TlsFailed(message, remedy="Check `tls` of the source: its CA, and the brokers' names")
         if getattr(found, "retriable", lambda: False)() or name in _PASSING:
             return SourceUnavailable(message, remedy="Check that the brokers run, and their addresses in `brokers`")
         return PermanentSourceError(message)

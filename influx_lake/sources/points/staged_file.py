@@ -7,7 +7,7 @@ fields.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from operator import itemgetter
@@ -33,7 +33,7 @@ FACTS = "unit.json"
 INDEX = (_SERIES, _CHUNKS, FACTS)
 """The files of a unit that hold no values."""
 _SERIES_SCHEMA = pa.schema([("measurement", pa.int32()), ("tags", pa.map_(pa.string(), pa.string()))])
-_CHUNKS_SCHEMA = pa.schema(
+CHUNKS_SCHEMA = pa.schema(
     [
         ("measurement", pa.int32()),
         ("run", pa.int32()),
@@ -155,19 +155,9 @@ class UnitWriter:
         self._write_rows()
         self._file.close()
         self._sink.close()
-        _write(self.folder / _SERIES, _series_table(list(self.registry.series)))
-        rows = [dict(zip(_CHUNKS_SCHEMA.names, chunk, strict=True)) for chunk in self._chunks]
-        _write(self.folder / _CHUNKS, pa.Table.from_pylist(rows, _CHUNKS_SCHEMA))
-        known = {
-            **facts,
-            "format": FORMAT,
-            "bad": self._bad,
-            "measurements": [
-                [key.context.database, key.context.retention_policy, key.name] for key in self.registry.measurements
-            ],
-            "fields": [[key.measurement, key.name, key.type.value] for key in self.registry.fields],
-        }
-        make_private_file(self.folder / FACTS).write_text(json.dumps(known), encoding="utf-8")
+        rows = [dict(zip(CHUNKS_SCHEMA.names, chunk, strict=True)) for chunk in self._chunks]
+        chunks = pa.Table.from_pylist(rows, CHUNKS_SCHEMA)
+        write_index(self.folder, self.registry, chunks, {**facts, "bad": self._bad})
 
     def abandon(self) -> None:
         """Close the files of a unit that will not be completed."""
@@ -232,6 +222,28 @@ class UnitWriter:
         self._check_room()
 
 
+def write_index(folder: Path, registry: Registry, chunks: pa.Table, facts: Mapping[str, Any]) -> None:
+    """Write what is known of a unit's values.
+
+    Args:
+        folder: The unit's.
+        registry: What their numbers stand for.
+        chunks: Where they are; see `Unit.chunks`.
+        facts: What else is known.
+    """
+    _write(folder / _SERIES, _series_table(list(registry.series)))
+    _write(folder / _CHUNKS, chunks)
+    known = {
+        **facts,
+        "format": FORMAT,
+        "measurements": [
+            [key.context.database, key.context.retention_policy, key.name] for key in registry.measurements
+        ],
+        "fields": [[key.measurement, key.name, key.type.value] for key in registry.fields],
+    }
+    make_private_file(folder / FACTS).write_text(json.dumps(known), encoding="utf-8")
+
+
 @dataclass(frozen=True)
 class Unit:
     """The points of one file.
@@ -265,7 +277,7 @@ class Unit:
             fields=[FieldKey(owner, name, ColumnType(kind)) for owner, name, kind in facts["fields"]],
             chunks={
                 name: column.to_numpy()
-                for name, column in zip(_CHUNKS_SCHEMA.names, _read(folder / _CHUNKS).columns, strict=True)
+                for name, column in zip(CHUNKS_SCHEMA.names, _read(folder / _CHUNKS).columns, strict=True)
             },
         )
 

@@ -19,6 +19,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import StorageError
 from influx_lake.private_folders import make_private
 from influx_lake.sources.files import StoredFile
+from influx_lake.sources.files.parts import WHOLE, FilePart, Place
 from influx_lake.sources.points.registry import Registry
 from influx_lake.sources.points.staged_file import FACTS, FORMAT, Unit, UnitWriter
 
@@ -42,11 +43,34 @@ class FileTask(Protocol):
         """The time range allowed for its points; None for any."""
         ...
 
-    def __call__(self, writer: UnitWriter) -> None:
-        """Write the points of the file to a unit.
+    @property
+    def is_text(self) -> bool:
+        """Whether its records are lines, so that parts of it can be parsed separately."""
+        ...
+
+    def __call__(self, writer: UnitWriter, part: FilePart = WHOLE) -> Place:
+        """Write the points of the file, or of a part of it, to a unit.
+
+        Args:
+            writer: The unit.
+            part: The part, with its start.
+
+        Returns:
+            The place where the part ended.
 
         Raises:
             SourceError: The file cannot be read.
+        """
+        ...
+
+    def context_by(self, head: bytes) -> object:
+        """A guess at the context of places in the file, by its first lines.
+
+        Args:
+            head: Its first lines.
+
+        Raises:
+            SourceError: They cannot be read.
         """
         ...
 

@@ -15,7 +15,9 @@ def spark() -> Iterator[Any]:
     from influx_lake.config.lake.spark import SparkOptions
     from influx_lake.spark.session import SparkSource
 
-    source = SparkSource(SparkOptions(master="local[2]", conf={"spark.driver.memory": "1g"}))
+    # Most files of the tests have several parts.
+    conf = {"spark.driver.memory": "1g", "spark.sql.files.maxPartitionBytes": "20k"}
+    source = SparkSource(SparkOptions(master="local[2]", conf=conf))
     yield source.get()
     source.close()
     end_spark_jvm()

@@ -15,7 +15,7 @@ from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.table_state import table_state
 from influx_lake_tests.integration.spark.landed_files import BOUNDS, MEASUREMENTS, lake, land
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 ENGINES = ("own", "spark")
 TWICE = ("json_plain", "json_quarantined", "json_upserted", "json_joined", "json_appended")

@@ -127,10 +127,10 @@ def test_nothing_is_lost_or_doubled_when_broker_and_process_are_killed(streamed:
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_millions_of_messages_with_ten_kills_of_each(streamed: StreamedLake) -> None:
-    churn(streamed, messages=int(os.environ.get("INFLUX_LAKE_TEST_MESSAGES", "5000000")), kills=10, pace=None)
+    churn(streamed, messages=int(os.environ.get("INFLUX_LAKE_TEST_MESSAGES", "5000000")), kills=10, pace=250_000)
 
 
-def churn(streamed: StreamedLake, messages: int, kills: int, pace: int | None) -> None:
+def churn(streamed: StreamedLake, messages: int, kills: int, pace: int) -> None:
     """Have messages written while broker and process are killed, and look at every value then.
 
     Of 50 messages one comes twice, of 97 one comes late, by a thousand places; a third measurement has two messages for
@@ -144,8 +144,8 @@ def churn(streamed: StreamedLake, messages: int, kills: int, pace: int | None) -
 
     def send() -> None:
         try:
-            for begin in range(0, messages, pace or messages):
-                streamed.broker.produce(topic, _messages(begin, min(messages, begin + (pace or messages))))
+            for begin in range(0, messages, pace):
+                streamed.broker.produce(topic, _messages(begin, min(messages, begin + pace)))
         except BaseException as error:
             failures.append(error)
         finally:
@@ -160,7 +160,7 @@ def churn(streamed: StreamedLake, messages: int, kills: int, pace: int | None) -
                 wait_until(
                     lambda goal=goal, process=process: streamed.messages() >= goal or process.poll() is not None,  # type: ignore[misc]
                     "messages are added",
-                    240,
+                    600,
                 )
                 assert process.poll() is None, (streamed.folder / "stream.log").read_text()[-3000:]
                 if kill % 2:
@@ -174,7 +174,7 @@ def churn(streamed: StreamedLake, messages: int, kills: int, pace: int | None) -
                     wait_until(
                         lambda goal=goal: streamed.messages() >= goal or sent.is_set(),  # type: ignore[misc]
                         "it goes on after the broker was away",
-                        240,
+                        600,
                     )
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.points.staging import FileTask
 from influx_lake.sources.protocol import RowStream
+from influx_lake.spark.divided_file import DividedFile
 from influx_lake.spark.outcomes import unpacked
-from influx_lake.spark.parsing import ParsedFile, Wanted, parsing
+from influx_lake.spark.parsing import ParsedFile, parsing
 from influx_lake.spark.part_tasks import slicing
 from influx_lake.spark.shipping import shipped
 from influx_lake.spark.shuffled_points import Declared, ShuffledPoints, units_of
@@ -38,28 +40,37 @@ Files = LandingZoneConfig | LineProtocolConfig
 class NoSpark:
     """A `UnitStore` that takes files apart as tasks do, one after the other, and keeps their pieces."""
 
-    def __init__(self, config: Files, folder: Path) -> None:
+    def __init__(self, config: Files, folder: Path, most_bytes: int = 10**9) -> None:
         self._config = config
+        self._most_bytes = most_bytes
+        self._numbers = count()
         self._indexes = UnitIndexes(folder, timedelta(days=1))
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.identities: dict[str, str] = {}
+        self.reads = 0
 
     def prepare(self, wanted: Any, *, values: bool) -> None:
         """Files are taken apart when they are asked for."""
 
     def unit(self, identity: str, build: FileTask) -> Unit:
         if identity not in self.rows:
-            group = shipped([Wanted(len(self.rows), build, self._indexes.bad_file(identity))])
-            task = parsing(shipped(self._config), [group], values=True)
-            rows = [row for batch in task([pa.record_batch([pa.array([0])], ["id"])]) for row in batch.to_pylist()]
-            outcome = unpacked(next(row["content"] for row in rows if row["piece"] is None))
+            bad_file, allowed = self._indexes.bad_file(identity), self._config.max_bad_lines
+            divided, rows = DividedFile.of(build, bad_file, allowed, self._most_bytes), list[dict[str, Any]]()
+            while wanted := divided.wanted(self._numbers):
+                self.reads += len(wanted)
+                task = parsing(shipped(self._config), [shipped(wanted)], values=True)
+                made = [row for batch in task([pa.record_batch([pa.array([0])], ["id"])]) for row in batch.to_pylist()]
+                divided.add_outcomes({row["file"]: unpacked(row["content"]) for row in made if row["piece"] is None})
+                rows += made
+            outcome = divided.outcome()
             parsed = outcome.value
             assert isinstance(parsed, ParsedFile)
             self._indexes.put_bad_lines(identity, parsed.bad_lines)
             outcome.result()
             assert parsed.index is not None
             self._indexes.put(identity, parsed.index)
-            self.rows[identity] = [row for row in rows if row["piece"] is not None]
+            mine = divided.numbers()
+            self.rows[identity] = [row for row in rows if row["piece"] is not None and row["file"] in mine]
         found = self._indexes.find(identity)
         assert found is not None
         self.identities[str(found.folder)] = identity
@@ -69,18 +80,20 @@ class NoSpark:
         """Nothing is held."""
 
 
-def sources(config: Files, folder: Path) -> tuple[PointsSource, Any, NoSpark]:
+def sources(config: Files, folder: Path, most_bytes: int = 10**9) -> tuple[PointsSource, Any, NoSpark]:
     """The source as the driver has it."""
-    store = NoSpark(config, folder)
+    store = NoSpark(config, folder, most_bytes)
     archive: Any = (
         LandingZone(config, store) if isinstance(config, LandingZoneConfig) else LineProtocolFiles(config, store)
     )
     return PointsSource(archive), archive, store
 
 
-def shuffled_rows(config: Files, measurement: str, bounds: list[datetime], folder: Path) -> Iterator[dict[str, Any]]:
+def shuffled_rows(
+    config: Files, measurement: str, bounds: list[datetime], folder: Path, most_bytes: int = 10**9
+) -> Iterator[dict[str, Any]]:
     """The rows of a window by way of pieces, slice by slice."""
-    source, archive, store = sources(config, folder / "index")
+    source, archive, store = sources(config, folder / "index", most_bytes)
     schema = source.schema(measurement)
     units = archive.units(WINDOW, measurement)
     keys = {key for unit in units for key in unit.measurements if key.name == measurement}
@@ -118,9 +131,11 @@ def own_rows(config: Files, measurement: str) -> list[dict[str, Any]]:
     return rows
 
 
-def same_rows(config: Files, measurement: str, folder: Path, chance: random.Random) -> None:
+def same_rows(config: Files, measurement: str, folder: Path, chance: random.Random, most_bytes: int = 10**9) -> None:
+    """Make sure that the rows are those of a load without Spark, with files in parts of some bytes."""
     hours = sorted(chance.sample(range(1, 24), chance.randrange(6)))
-    found = list(shuffled_rows(config, measurement, [DAY + timedelta(hours=hour) for hour in hours], folder))
+    bounds = [DAY + timedelta(hours=hour) for hour in hours]
+    found = list(shuffled_rows(config, measurement, bounds, folder, most_bytes))
     expected = own_rows(config, measurement)
 
     def order(row: dict[str, Any]) -> str:
