@@ -64,6 +64,7 @@ class Measurement:
         max_window_rows: The most rows of a window.
         adopt: Whether a table of another owner, or none, is written to.
         split: How long the parts are that a window is written in; None: it is written at once.
+        resumes: Whether a load of such a window takes up the parts that a failed run wrote.
         windows_per_run: The most windows of one run.
         freshness: How late it may be; None: not checked.
         checks: The options of checks.
@@ -109,6 +110,7 @@ class Measurement:
     max_window_rows: int | None = None
     adopt: bool = False
     split: timedelta | None = None
+    resumes: bool = True
     windows_per_run: int = WINDOWS_PER_RUN[Every.DAY]
     freshness: FreshnessOptions | None = None
     checks: CheckOptions = field(default=CheckOptions(), hash=False)
@@ -216,7 +218,7 @@ class Measurement:
     def replacing_all(self) -> Measurement:
         """The measurement for a load that replaces its windows by the source's rows, whatever its options."""
         write = self.write.model_copy(update={"mode": WriteMode.REPLACE})
-        return replace(self, write=write, on_shrink=OnShrink.REPLACE)
+        return replace(self, write=write, on_shrink=OnShrink.REPLACE, resumes=False)
 
     @property
     def tables(self) -> list[tuple[tuple[str, ...], str]]:

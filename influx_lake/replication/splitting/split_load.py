@@ -155,7 +155,8 @@ class SplitLoad:
         return {window: part for window, part in parts.items() if part.shape == shapes[part.columns]}
 
     def _is_fresh(self, part: WrittenPart) -> bool:
-        complete = part.window.end <= part.began - self.measurement.lag
+        # A row count does not show values that changed since: where the source's rows are asked for, they are read now.
+        complete = self.measurement.resumes and part.window.end <= part.began - self.measurement.lag
         return part.began >= self.began or (complete and part.began >= self.began - KEPT_FOR)
 
     def _recount(self, records: PartRecords, parts: dict[Window, WrittenPart], with_nanoseconds: bool) -> None:

@@ -175,6 +175,12 @@ def test_a_part_is_read_again_whose_source_has_other_rows_by_now(source: FakeSou
     assert exact(away, catalog)
 
 
+def test_a_load_that_replaces_reads_all_parts_again(source: FakeSource, catalog: Catalog) -> None:
+    away = fail_at(source, catalog, PARTS[2])
+    loaded(away, catalog, SPLIT.replacing_all())
+    assert away.asked == PARTS
+
+
 def test_a_window_is_read_again_that_was_loaded(source: FakeSource, catalog: Catalog) -> None:
     loaded(source, catalog)
     source.asked.clear()
