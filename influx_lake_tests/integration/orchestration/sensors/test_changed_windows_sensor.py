@@ -77,7 +77,7 @@ def make(tmp_path: Path) -> Iterator[Callable[[], ToldLake]]:
 
 def test_a_late_point_is_loaded_as_the_plugin_tells_it(make: Callable[[], ToldLake]) -> None:
     lake = make()
-    assert "no source told" in str(lake.tick().skip_message)
+    assert "no source reported" in str(lake.tick().skip_message)
     lake.write_late(START + 1.2 * DAY)
     data = lake.tick()
     assert asked(data.run_requests or []) == [("changed", "cpu", "01-02/01-03")]
