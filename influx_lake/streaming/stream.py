@@ -107,7 +107,7 @@ class Stream:
         begins, ends = topics.begins(partitions), topics.ends(partitions)
         self._ledger = self._table.read()
         if self._ledger is None:
-            self._keep(Ledger(self._first_position(begins, ends)))
+            self._keep(self._first_ledger(begins, ends))
         self._check_there(begins, ends, topics.ids(), accept_loss=accept_loss)
         behind = self._set_back()
         if behind.keys() - self.ledger.replayed:
@@ -217,18 +217,29 @@ class Stream:
         self._ledger = self._table.write(ledger, self._ledger)
         return self._ledger
 
-    def _first_position(self, begins: Offsets, ends: Offsets) -> StreamPosition:
-        """The start of a stream without a ledger: the position of its tables, else that of `start`."""
-        held = [position for each in self._streamed() if (position := self._held(each)) is not None]
+    def _first_ledger(self, begins: Offsets, ends: Offsets) -> Ledger:
+        """The ledger of a stream without one: at the position of its tables, else at that of `start`."""
+        positions = {each.full_name: self._held(each) for each in self._streamed()}
+        held = {name: position for name, position in positions.items() if position is not None}
         start = begins if self.config.start == "earliest" else ends
         if not held:
-            return StreamPosition(self.name, 0, {topic: dict(found) for topic, found in start.items()})
+            return Ledger(StreamPosition(self.name, 0, {topic: dict(found) for topic, found in start.items()}))
         log.warning("%s: its ledger is missing: it continues where the table furthest behind is", self.name)
+        if without := sorted(positions.keys() - held.keys()):
+            log.warning(
+                "%s: %s no points of it yet; if a table was dropped, the earlier messages are not added to it again",
+                self.name,
+                f"{without[0]} has" if len(without) == 1 else f"{without[0]} and {len(without) - 1} more have",
+            )
         offsets = {
-            topic: {each: min(one.offsets.get(topic, {}).get(each, at) for one in held) for each, at in found.items()}
+            topic: {
+                each: min(one.offsets.get(topic, {}).get(each, at) for one in held.values())
+                for each, at in found.items()
+            }
             for topic, found in begins.items()
         }
-        return StreamPosition(self.name, max(each.sequence for each in held), offsets)
+        position = StreamPosition(self.name, max(each.sequence for each in held.values()), offsets)
+        return Ledger(position, tables={name: each.sequence for name, each in held.items()})
 
     def _check_there(self, begins: Offsets, ends: Offsets, ids: Mapping[str, str], *, accept_loss: bool) -> None:
         """Check that the topics have the next messages to add.

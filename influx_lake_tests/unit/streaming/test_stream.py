@@ -144,6 +144,19 @@ def test_messages_that_are_gone_are_told_and_not_passed_over(
     assert stream.ledger.position.offsets["telegraf"][0] == 20
 
 
+def test_a_table_that_is_dropped_after_the_dead_letters_gets_again_what_it_had(
+    catalog: Catalog, lake_folder: Path, filled: MemoryTopics
+) -> None:
+    lake = lake_of(lake_folder)
+    add_all(stream_of(lake, catalog), filled)
+    before = rows_of(catalog, "telemetry.cpu", "host, time")
+    catalog.drop_table("telemetry.events__dead_letters")
+    add_all(stream_of(lake, catalog), filled)
+    catalog.drop_table("telemetry.cpu")
+    add_all(stream_of(lake, catalog), filled)
+    assert rows_of(catalog, "telemetry.cpu", "host, time") == before
+
+
 def test_a_topic_that_was_made_anew_is_told_however_many_messages_it_has(
     catalog: Catalog, lake_folder: Path, filled: MemoryTopics
 ) -> None:
