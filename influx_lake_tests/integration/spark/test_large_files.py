@@ -80,16 +80,20 @@ def _land(files: Path, form: str, rows: int) -> None:
             _write(f"select make_timestamp(t) as timestamp, {COLUMNS} from ({points})", file, "format parquet")
 
 
+def _export_points(rows: int) -> str:
+    """The points of the export; every thousandth text goes over several lines, of which one looks like a point."""
+    text = "case when n % 1000 = 0 then 'two' || chr(10) || 'net,host=h0 n=1i 1' || chr(10) else s end"
+    return f"select * replace ({text} as s), n * 3 as more, repeat('x', 50) as padding from ({_points(rows, 0, rows)})"
+
+
 def _export(files: Path, rows: int) -> None:
-    """One file; every thousandth text goes over several lines, of which one looks like a point."""
-    text = "case when i % 1000 = 0 then 'two' || chr(10) || 'net,host=h0 n=1i 1' || chr(10) else s end"
-    points = _points(rows, 0, rows).replace("i as n,", "i as n, i,")
+    """All of them in one file."""
     line = (
         "'net,host=' || host || ',zone=' || zone || ' usage=' || usage || ',n=' || n || 'i,flag=' || flag"
-        f" || ',more=' || (n * 3) || 'i,padding=\"' || repeat('x', 50) || '\",s=\"' || {text} || '\" ' || t * 1000"
+        " || ',more=' || more || 'i,padding=\"' || padding || '\",s=\"' || s || '\" ' || t * 1000"
     )
     plain = "format csv, header false, quote '', escape '', delimiter '\x01'"
-    _write(f"select {line} from ({points})", files / "export.lp", plain)
+    _write(f"select {line} from ({_export_points(rows)})", files / "export.lp", plain)
 
 
 def _digest(table: str, columns: str) -> list[Any]:
@@ -139,15 +143,10 @@ def test_landed_rows(form: str, folder: Path) -> None:
 
 
 def test_an_export_in_one_file(folder: Path) -> None:
-    rows = EXPORT_BYTES // _LINE_BYTES
+    rows, columns = EXPORT_BYTES // _LINE_BYTES, f"{COLUMNS}, more, padding"
     _export(folder / "files", rows)
-    text = "case when i % 1000 = 0 then 'two' || chr(10) || 'net,host=h0 n=1i 1' || chr(10) else s end"
-    points = _points(rows, 0, rows).replace("i as n,", "i as n, i,")
-    wanted = _digest(
-        f"(select make_timestamp(t) as time, host, zone, usage, n, flag, {text} as s, n * 3 as more from ({points}))",
-        f"{COLUMNS}, more",
-    )
+    wanted = _digest(f"(select make_timestamp(t) as time, * from ({_export_points(rows)}))", columns)
     for engine in ("own", "spark"):
         _load(folder, engine, "net")
-        assert _loaded(folder, engine, "net", f"{COLUMNS}, more") == wanted, engine
+        assert _loaded(folder, engine, "net", columns) == wanted, engine
     shutil.rmtree(folder / "files")
