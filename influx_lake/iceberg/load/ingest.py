@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -23,10 +23,6 @@ from influx_lake.iceberg.window_rows import WindowStatistics
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
-
-Passing: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]]
-"""A function that rows are passed through before they are written to files."""
-
 
 @dataclass(frozen=True, slots=True)
 class Ingest(ABC):
@@ -61,11 +57,11 @@ class Ingest(ABC):
         """Yield the rows that the table takes."""
 
     @abstractmethod
-    def write(self, passing: Passing = iter) -> WrittenRows:
-        """Write the rows that the table takes to its files.
+    def write(self, rows: Iterable[pa.RecordBatch] | None = None) -> WrittenRows:
+        """The rows that the table takes, in files of it.
 
         Args:
-            passing: Gets the rows first, and returns them unchanged.
+            rows: The `batches`, as they come out of what they passed through. None: as they are.
         """
 
     def commit(self, planner: Planner[Change]) -> WindowResult:

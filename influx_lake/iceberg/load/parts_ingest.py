@@ -14,7 +14,7 @@ from influx_lake.errors import BranchOutdated, ColumnsChanged
 from influx_lake.iceberg.commit.commit_plan import Change, Planner
 from influx_lake.iceberg.commit.once import AlreadyCommitted, Once
 from influx_lake.iceberg.load.ensure import table_for
-from influx_lake.iceberg.load.ingest import Ingest, Passing, statistics_of
+from influx_lake.iceberg.load.ingest import Ingest, statistics_of
 from influx_lake.iceberg.load.quarantine import Quarantine
 from influx_lake.iceberg.merge.written_rows import WrittenFiles, WrittenRows
 from influx_lake.iceberg.parts.written_part import WrittenPart, shape_digest
@@ -47,11 +47,10 @@ class PartsIngest(Ingest):
             yield batch
             self.load.progress.add(len(batch))
 
-    def write(self, passing: Passing = iter) -> WrittenRows:
-        """The files as they are; they are read only if the rows have to be passed through a function."""
-        if passing is not iter:
-            for _ in passing(self.batches()):
-                pass
+    def write(self, rows: Iterable[pa.RecordBatch] | None = None) -> WrittenRows:
+        """The files as they are; what the rows pass through must not change them."""
+        for _ in rows or ():
+            pass
         return self.written
 
     def commit(self, planner: Planner[Change]) -> WindowResult:

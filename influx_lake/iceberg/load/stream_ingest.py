@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from influx_lake.iceberg.load.ensure import table_for
-from influx_lake.iceberg.load.ingest import Ingest, Passing, statistics_of
+from influx_lake.iceberg.load.ingest import Ingest, statistics_of
 from influx_lake.iceberg.load.quarantine import Quarantine
 from influx_lake.iceberg.merge.written_rows import WrittenFiles, WrittenRows
 from influx_lake.iceberg.staging.staged import Staging
@@ -43,9 +43,10 @@ class StreamIngest(Ingest):
                 yield fit
                 progress.add(len(fit))
 
-    def write(self, passing: Passing = iter) -> WrittenRows:
-        """Write the rows while they are read."""
-        files = write_files(self.table, self.load.target, passing(self.batches()), self.shape.schema)
+    def write(self, rows: Iterable[pa.RecordBatch] | None = None) -> WrittenRows:
+        """Write the rows as they come."""
+        rows = self.batches() if rows is None else rows
+        files = write_files(self.table, self.load.target, rows, self.shape.schema)
         return WrittenRows(self.load.target, [WrittenFiles(self.table, files)])
 
 

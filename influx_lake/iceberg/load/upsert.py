@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from itertools import chain
+
+import pyarrow as pa
 
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.load.ingest import Ingest
 from influx_lake.iceberg.load.opening import open_ingest
-from influx_lake.iceberg.merge.copy_on_write import Merge, as_read, joins_whole_rows
+from influx_lake.iceberg.merge.copy_on_write import Merge, as_read
+from influx_lake.iceberg.merge.field_merge import FieldMerge
 from influx_lake.iceberg.merge.keep_unmatched import KeepUnmatched
 from influx_lake.iceberg.merge.key_set import DisplacedRows, KeySet
-from influx_lake.iceberg.merge.point_key import point_key
-from influx_lake.iceberg.scan.reader import arrow_schema
+from influx_lake.iceberg.merge.point_key import PointKey, point_key
+from influx_lake.iceberg.scan.reader import arrow_schema, conform
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 
@@ -30,15 +35,32 @@ def upsert_window(load: WindowLoad) -> WindowResult:
 
 
 def _planner(load: WindowLoad, ingest: Ingest, kept: ExitStack) -> Merge | KeepUnmatched:
-    """Read the rows, and plan the upsert; closing `kept` deletes what is buffered until the commit."""
-    target, key = load.target, point_key(load.target, ingest.shape.schema)
-    # In files of sorted rows, it is lost which of two rows of a point was written last.
-    if joins_whole_rows(target):
-        schema = arrow_schema(ingest.table.schema())
-        merge = kept.enter_context(closing(Merge(load, schema, key, target.write.merge_fields)))
-        with catalog_errors(f"keep rows of {target.name} aside"):
-            merge.take(as_read(ingest.batches(), ingest.table))
-        return merge
-    points, other = KeySet(key, load.window), DisplacedRows(key, load.window)
-    written = ingest.write(lambda rows: other.record(points.record(as_read(rows, ingest.table))))
-    return kept.enter_context(closing(KeepUnmatched(load, ingest.table, written, ingest.statistics, points, other)))
+    """Read the rows, and plan the upsert; what it buffers until it is committed is closed with `kept`."""
+    write, key = load.target.write, point_key(load.target, ingest.shape.schema)
+    rows = as_read(ingest.batches(), ingest.table)
+    # Files of sorted rows no longer tell which of two rows of a point came last.
+    if write.sort_by or (write.merge_fields and load.written is not None):
+        return _merge(load, ingest, kept, key, rows)
+    points, other = (kept.enter_context(closing(each(key, load.window))) for each in (KeySet, DisplacedRows))
+    fields = None
+    if write.merge_fields:
+        fields = kept.enter_context(closing(FieldMerge(load, ingest.table, points)))
+        encoded = key.encoded(arrow_schema(ingest.table.schema()))
+        rows = (conform(batch, encoded) for batch in rows)
+        first = next(rows, None)
+        rows = chain([] if first is None else [first], rows)
+        if first is not None and not fields.is_near(first):
+            return _merge(load, ingest, kept, key, rows)
+    written = ingest.write(other.record(points.record(rows) if fields is None else fields.merged(rows)))
+    planner = KeepUnmatched(load, ingest.table, written, ingest.statistics, points, other, fields)
+    return kept.enter_context(closing(planner))
+
+
+def _merge(
+    load: WindowLoad, ingest: Ingest, kept: ExitStack, key: PointKey, rows: Iterator[pa.RecordBatch]
+) -> Merge:
+    schema = arrow_schema(ingest.table.schema())
+    merge = kept.enter_context(closing(Merge(load, schema, key, load.target.write.merge_fields)))
+    with catalog_errors(f"keep rows of {load.target.name} aside"):
+        merge.take(rows)
+    return merge

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from influx_lake.config.values.windows import Window
-from influx_lake.iceberg.columns.known_columns import time_field
 from influx_lake.iceberg.columns.schema import file_schema, to_file
 from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change
 from influx_lake.iceberg.failures.translation import catalog_errors
@@ -20,7 +19,7 @@ from influx_lake.iceberg.merge.merge_join import MergeJoin
 from influx_lake.iceberg.merge.point_key import PointKey
 from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
 from influx_lake.iceberg.merge.written_rows import layout_of, padded
-from influx_lake.iceberg.scan.planning import WindowFiles, files_of, time_bounds
+from influx_lake.iceberg.scan.planning import WindowFiles, files_of, touched_by
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, count_rows, read_tasks
 from influx_lake.iceberg.scan.row_filter import RowFilter
 from influx_lake.iceberg.table_state import table_state
@@ -194,22 +193,6 @@ def log_replaced(notes: Mapping[str, str], target: TableTarget, window: Window) 
             ", ".join(target.key),
             left_out,
         )
-
-
-def touched_by(
-    table: Table, found: WindowFiles, time_column: str, first_us: int | None, last_us: int | None
-) -> tuple[list[FileScanTask], list[FileScanTask]]:
-    """The files of a window that may hold rows in a range of time, and those that do not."""
-    if first_us is None or last_us is None:
-        return [], [*found.inside, *found.straddling]
-    time_id = time_field(table, time_column).field_id
-    touched = list(found.straddling)
-    untouched: list[FileScanTask] = []
-    for task in found.inside:
-        bounds = time_bounds(task.file, time_id)
-        apart = bounds is not None and (bounds[1] < first_us or bounds[0] > last_us)
-        (untouched if apart else touched).append(task)
-    return touched, untouched
 
 
 def held_by(table: Table, untouched: list[FileScanTask], found: WindowFiles, load: WindowLoad) -> int:

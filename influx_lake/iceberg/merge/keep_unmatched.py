@@ -12,13 +12,14 @@ import pyarrow as pa
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
 from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change
 from influx_lake.iceberg.failures.translation import catalog_errors
-from influx_lake.iceberg.merge.copy_on_write import Merge, held_by, replaced_others, touched_by
+from influx_lake.iceberg.merge.copy_on_write import Merge, held_by, replaced_others
+from influx_lake.iceberg.merge.field_merge import FieldMerge
 from influx_lake.iceberg.merge.key_set import DisplacedRows, KeySet
 from influx_lake.iceberg.merge.lookahead_stream import LookaheadStream, RemainingTimes
 from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
 from influx_lake.iceberg.merge.time_buckets import TimeBuckets
 from influx_lake.iceberg.merge.written_rows import WrittenRows, layout_of
-from influx_lake.iceberg.scan.planning import files_of
+from influx_lake.iceberg.scan.planning import files_of, touched_by
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.scan.row_filter import RowFilter
 from influx_lake.iceberg.table_state import table_state
@@ -62,6 +63,7 @@ class KeepUnmatched:
         statistics: The statistics of the loaded rows.
         points: The keys of the loaded rows.
         other: Their keys by all of their tags.
+        fields: Gave them the table's values instead of their nulls; None: nulls win.
     """
 
     load: WindowLoad
@@ -70,6 +72,7 @@ class KeepUnmatched:
     statistics: WindowStatistics
     points: KeySet
     other: DisplacedRows
+    fields: FieldMerge | None = None
     _merge: Merge | None = None
     _kept: dict[frozenset[str], _Kept] = field(default_factory=dict)
     _reading: ExitStack = field(default_factory=ExitStack)
@@ -83,6 +86,8 @@ class KeepUnmatched:
         with catalog_errors(f"plan the upsert of {self.load.window} into {self.load.target.name}"):
             found = files_of(table, self.load.window, self._time)
         touched, untouched = touched_by(table, found, self._time, self.statistics.first_us, self.statistics.last_us)
+        if self.fields is not None and not self.fields.is_of(table, touched, self.statistics):
+            return self._merged(table)
         outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
         kept = self._keep(table, touched) if not self.written_rows.empty else _Kept(0, 0, ())
         if not self.points.distinct:
@@ -119,22 +124,40 @@ class KeepUnmatched:
         files = (file for task in tasks for file in (task.file, *task.delete_files))
         state = frozenset([layout_of(table), *(file.file_path for file in files)])
         if state not in self._kept:
-            held = others = 0
-            # The tags that the key leaves out are read to count rows that are replaced by rows with other tags.
-            columns = table.schema().select(*self.points.key.all, *self.points.key.tags)
-
-            def points() -> Iterator[pa.RecordBatch]:
-                nonlocal held, others
-                for batch in self._read(table, tasks, [self.load.window], columns):
-                    held += len(batch)
-                    others += self.other.replaced(batch, self.points)
-                    yield batch
-
-            stretches = self.points.unmatched_times(points())
-            windows = [Window(EPOCH + start * MICROSECOND, EPOCH + end * MICROSECOND) for start, end in stretches]
-            written = self._write_unmatched(table, tasks, windows) if windows and self.points.distinct else []
-            self._kept[state] = _Kept(held, sum(file.record_count for file in written), tuple(written), others)
+            self._kept[state] = self._told(table, tasks) if self._is_told else self._compared(table, tasks)
         return self._kept[state]
+
+    @property
+    def _is_told(self) -> bool:
+        """Whether it is known of each row of the files if its key was loaded."""
+        return self.fields is not None and not self.points.key.tags
+
+    def _told(self, table: Table, tasks: list[FileScanTask]) -> _Kept:
+        assert self.fields is not None
+        if not self.points.distinct:
+            return _Kept(0, 0, ())
+        schema = self.points.key.encoded(arrow_schema(table.schema()))
+        rows = self.fields.held.unmatched((task.file.file_path for task in tasks), schema)
+        written = write_files(table, self.load.target, rows, schema)
+        held = self.fields.held.rows
+        return _Kept(held, sum(file.record_count for file in written), tuple(written))
+
+    def _compared(self, table: Table, tasks: list[FileScanTask]) -> _Kept:
+        held = others = 0
+        # The tags that the key leaves out are read to count rows that are replaced by rows with other tags.
+        columns = table.schema().select(*self.points.key.all, *self.points.key.tags)
+
+        def points() -> Iterator[pa.RecordBatch]:
+            nonlocal held, others
+            for batch in self._read(table, tasks, [self.load.window], columns):
+                held += len(batch)
+                others += self.other.replaced(batch, self.points)
+                yield batch
+
+        stretches = self.points.unmatched_times(points())
+        windows = [Window(EPOCH + start * MICROSECOND, EPOCH + end * MICROSECOND) for start, end in stretches]
+        written = self._write_unmatched(table, tasks, windows) if windows and self.points.distinct else []
+        return _Kept(held, sum(file.record_count for file in written), tuple(written), others)
 
     def _write_unmatched(self, table: Table, tasks: list[FileScanTask], windows: list[Window]) -> list[DataFile]:
         schema = self.points.key.encoded(arrow_schema(table.schema()))
@@ -154,12 +177,12 @@ class KeepUnmatched:
         return self._reading.enter_context(closing(read_tasks(table, tasks, wanted, columns, text)))
 
     def _merged(self, table: Table) -> Change:
-        """Join whole rows instead: of several rows with one key the last one counts."""
+        """Join whole rows instead: of rows with one key the last has to be found, or the table has other values now."""
         if self._merge is None:
             schema = arrow_schema(self.table.schema())
-            self._merge = Merge(self.load, schema, self.points.key)
+            self._merge = Merge(self.load, schema, self.points.key, self.fields is not None)
             with closing(self.written_rows.read(schema)) as rows:
-                self._merge.take(rows)
+                self._merge.take(rows if self.fields is None else self.fields.as_they_came(rows, schema))
         return self._merge.plan(table)
 
     @property

@@ -46,12 +46,18 @@ class KeySet:
     def record(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Record the keys of batches while passing them through."""
         for batch in batches:
-            numbers = self.of(batch)
-            self.exact = self.exact and not (numbers & self._no_series == self._no_series).any()
-            self._recorded.add(numbers)
-            if len(numbers):
-                self.times.add(len(numbers), self._time_of(numbers.min()))
+            self.add(batch)
             yield batch
+
+    def add(self, batch: pa.RecordBatch) -> Numbers:
+        """Record the keys of a batch, and return their ids."""
+        numbers = self.of(batch)
+        if self._series.count > self._no_series:
+            self.exact = self.exact and not (numbers & self._no_series == self._no_series).any()
+        self._recorded.add(numbers)
+        if len(numbers):
+            self.times.add(len(numbers), self._time_of(numbers.min()))
+        return numbers
 
     @cached_property
     def distinct(self) -> bool:
@@ -64,8 +70,10 @@ class KeySet:
             )
 
     def of(self, batch: pa.RecordBatch) -> Numbers:
-        """The id of each row's key; an id that no recorded key has where the key does not fit one."""
-        series = np.minimum(self._series.of(batch), self._no_series)
+        """The id of each row's key; one that no recorded key has where an id has no room for it."""
+        series = self._series.of(batch)
+        if self._series.count > self._no_series:
+            series = np.minimum(series, self._no_series)
         times = _microseconds(batch.column(self.key.time)) - self._window.start_us
         if self._per_us > 1:
             below = self.key.below_microseconds(batch)
@@ -73,7 +81,17 @@ class KeySet:
             odd = (fine < 0) | (fine >= self._per_us)
             series = np.where(odd, self._no_series, series)
             times = times * self._per_us + np.where(odd, 0, fine)
-        return times << self._series_bits | series
+        times <<= self._series_bits
+        times |= series
+        return times
+
+    def times_of(self, numbers: Numbers) -> tuple[int, int]:
+        """The first and last time of some keys, one at least, in microseconds since 1970."""
+        return self._time_of(numbers.min()), self._time_of(numbers.max())
+
+    def moments_of(self, numbers: Numbers) -> Numbers:
+        """The time of each of some keys, in microseconds since 1970."""
+        return (numbers >> self._series_bits) // self._per_us + self._window.start_us
 
     def unmatched_times(self, others: Iterable[pa.RecordBatch]) -> list[tuple[int, int]]:
         """The times of rows whose keys are not in the set.

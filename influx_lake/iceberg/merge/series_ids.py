@@ -45,18 +45,24 @@ class SeriesIds:
         self._pairs = [_ValueIds() for _ in columns[1:]]
         self._recent: list[_Combinations] = []
 
+    @property
+    def count(self) -> int:
+        """How many combinations have ids."""
+        return (self._pairs or self._values)[-1].count if self._columns else 1
+
     def of(self, batch: pa.RecordBatch) -> Numbers:
         """The id of each row's combination."""
         if not self._columns:
             return np.zeros(len(batch), np.int64)
         encoded = [_encoded(batch.column(name)) for name in self._columns]
-        indices = [column.indices.to_numpy().astype(np.int64, copy=False) for column in encoded]
+        indices = [column.indices.to_numpy() for column in encoded]
         known = self._known([column.dictionary for column in encoded])
         if known.series is None or not len(batch):
             return self._combined([found[index] for found, index in zip(known.numbers, indices, strict=True)])
-        combinations = indices[0]
+        combinations = indices[0].astype(np.int64)
         for index, size in zip(indices[1:], known.sizes[1:], strict=True):
-            combinations = combinations * size + index
+            combinations *= size
+            combinations += index
         series: Numbers = known.series[combinations]
         if series.min() == _UNKNOWN:
             there = np.zeros(len(known.series), bool)
@@ -92,6 +98,10 @@ class _ValueIds:
 
     def __init__(self) -> None:
         self._known: pa.Array | None = None
+
+    @property
+    def count(self) -> int:
+        return 0 if self._known is None else len(self._known)
 
     def of(self, values: pa.Array) -> Numbers:
         encoded = pc.dictionary_encode(values, null_encoding="encode")

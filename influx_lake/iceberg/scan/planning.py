@@ -47,6 +47,22 @@ def files_of(table: Table, window: Window, time_column: str) -> WindowFiles:
     return WindowFiles(tuple(inside), tuple(straddling))
 
 
+def touched_by(
+    table: Table, found: WindowFiles, time_column: str, first_us: int | None, last_us: int | None
+) -> tuple[list[FileScanTask], list[FileScanTask]]:
+    """The files of a window that may hold rows of a stretch of time, and those that do not."""
+    if first_us is None or last_us is None:
+        return [], [*found.inside, *found.straddling]
+    time_id = time_field(table, time_column).field_id
+    touched = list(found.straddling)
+    untouched: list[FileScanTask] = []
+    for task in found.inside:
+        bounds = time_bounds(task.file, time_id)
+        apart = bounds is not None and (bounds[1] < first_us or bounds[0] > last_us)
+        (untouched if apart else touched).append(task)
+    return touched, untouched
+
+
 def time_bounds(file: DataFile, time_id: int) -> tuple[int, int] | None:
     """The first and last time in a file, in microseconds since 1970; None where its metadata does not tell."""
     lower = (file.lower_bounds or {}).get(time_id)

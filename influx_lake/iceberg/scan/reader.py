@@ -104,7 +104,7 @@ def read_windows(
     scan = table.scan(
         row_filter=wanted.expression(table), selected_fields=tuple(columns or ("*",)), snapshot_id=snapshot_id
     )
-    schema = pa.schema(list(_columns(scan.projection(), encoded).values()))
+    schema = pa.schema(list(arrow_columns(scan.projection(), encoded).values()))
     with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
         tasks = list(scan.plan_files())
     batches = read_tasks(table, tasks, wanted, scan.projection(), encoded)
@@ -139,7 +139,7 @@ def read_tasks(
         row_filter = wanted.expression(table) if wanted is not None else AlwaysTrue()
         scan = ArrowScan(table.metadata, table.io, projection, row_filter, dictionary_columns=encoded)
         deletes = _read_all_delete_files(table.io, tasks)
-        columns = _columns(projection, encoded)
+        columns = arrow_columns(projection, encoded)
         for task in tasks:
             if not (yield from stored_rows(table, task, wanted, columns)):
                 yield from scan._record_batches_from_scan_tasks_and_deletes([task], deletes)
@@ -172,8 +172,8 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     return pa.schema([field.with_type(plain_type(field.type)) for field in arrow])
 
 
-def _columns(projection: Schema, encoded: tuple[str, ...]) -> dict[int, pa.Field]:
-    """The columns of a projection by field id, with the encoded strings as dictionaries."""
+def arrow_columns(projection: Schema, encoded: tuple[str, ...] = ()) -> dict[int, pa.Field]:
+    """The columns that rows are read with, by their field ids; text that is to be `encoded` as dictionaries."""
     kind = pa.dictionary(pa.int32(), pa.string())
     columns = zip(projection.fields, arrow_schema(projection), strict=True)
     return {field.field_id: column.with_type(kind) if column.name in encoded else column for field, column in columns}
