@@ -24,6 +24,7 @@ from influx_lake.iceberg.window_rows import WindowStatistics
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
+
 @dataclass(frozen=True, slots=True)
 class Ingest(ABC):
     """The rows of a load, from their source to its table.

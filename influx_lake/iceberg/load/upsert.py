@@ -56,9 +56,7 @@ def _planner(load: WindowLoad, ingest: Ingest, kept: ExitStack) -> Merge | KeepU
     return kept.enter_context(closing(planner))
 
 
-def _merge(
-    load: WindowLoad, ingest: Ingest, kept: ExitStack, key: PointKey, rows: Iterator[pa.RecordBatch]
-) -> Merge:
+def _merge(load: WindowLoad, ingest: Ingest, kept: ExitStack, key: PointKey, rows: Iterator[pa.RecordBatch]) -> Merge:
     schema = arrow_schema(ingest.table.schema())
     merge = kept.enter_context(closing(Merge(load, schema, key, load.target.write.merge_fields)))
     with catalog_errors(f"keep rows of {load.target.name} aside"):

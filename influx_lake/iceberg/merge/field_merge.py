@@ -54,7 +54,8 @@ class FieldMerge:
             self.held = HeldValues(table, [*self._files.inside, *self._files.straddling], wanted, points)
         self._fields = [name for name in table.schema().column_names if name not in points.key.all]
         # Which values of the rows that were written are the table's, row by row as they came.
-        self._given = RowBuffer(pa.schema([(_NUMBER, pa.int64()), *((name, pa.bool_()) for name in self._fields)]), _GIVEN_BYTES)
+        told = pa.schema([(_NUMBER, pa.int64()), *((name, pa.bool_()) for name in self._fields)])
+        self._given = RowBuffer(told, _GIVEN_BYTES)
         self._has_given = False
         self._ended = False
 

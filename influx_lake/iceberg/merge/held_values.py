@@ -22,11 +22,11 @@ from influx_lake.iceberg.spill.sorted_int64_set import Mask, Numbers, best_sort,
 if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
 
-IN_MEMORY_BYTES = 64 * 2**20
+IN_MEMORY_BYTES = 48 * 2**20
 """How much of the table's rows is kept in memory to be asked for."""
 _KEY_BYTES = 24
 """What the points of a row group take for each row: their ids, these sorted, and the place of each."""
-_VALUE_BYTES = 16
+_VALUE_BYTES = 8
 _BATCH_ROWS = 65_536
 _READ_AGAIN = 2
 """How often row groups may be read, on average, before the points are taken to come in an order of their own."""
