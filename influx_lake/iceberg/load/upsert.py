@@ -41,7 +41,8 @@ def _planner(load: WindowLoad, ingest: Ingest, kept: ExitStack) -> Merge | KeepU
     # Files of sorted rows no longer tell which of two rows of a point came last.
     if write.sort_by or (write.merge_fields and load.written is not None):
         return _merge(load, ingest, kept, key, rows)
-    points, other = (kept.enter_context(closing(each(key, load.window))) for each in (KeySet, DisplacedRows))
+    points = kept.enter_context(closing(KeySet(key, load.window)))
+    other = kept.enter_context(closing(DisplacedRows(key, load.window)))
     fields = None
     if write.merge_fields:
         fields = kept.enter_context(closing(FieldMerge(load, ingest.table, points)))

@@ -101,7 +101,7 @@ class Block:
     def size(self) -> int:
         """What it takes in memory, in bytes."""
         points = 0 if self.numbers is None else len(self.numbers) * _KEY_BYTES
-        return points + sum(values.nbytes for values in self.values.values())
+        return points + sum(int(values.nbytes) for values in self.values.values())
 
     def drop(self) -> None:
         """Forget what was read."""

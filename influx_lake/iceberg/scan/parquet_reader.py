@@ -86,7 +86,7 @@ class StoredFile:
         return found
 
     def rows(
-        self, columns: dict[int, pa.Field], groups: Sequence[RowGroup], batch_rows: int = BATCH_ROWS
+        self, columns: dict[int, pa.Field], groups: Sequence[RowGroup], batch_rows: int | None = None
     ) -> Generator[pa.RecordBatch]:
         """Stream the rows of row groups, one row group and one batch at a time.
 
@@ -94,7 +94,7 @@ class StoredFile:
             columns: Only these columns, by their field ids, in this order, which the file `has`; text may be asked for
                 as a dictionary.
             groups: The row groups.
-            batch_rows: How many rows a batch has at most.
+            batch_rows: How many rows a batch has at most; None: `BATCH_ROWS`.
         """
         from pyarrow.parquet import ParquetFile
 
@@ -104,7 +104,9 @@ class StoredFile:
         schema, numbers = pa.schema(columns.values()), [group.number for group in groups]
         with self._stored.open() as stream:
             file = ParquetFile(stream, metadata=self._metadata, read_dictionary=encoded, pre_buffer=False)
-            for batch in file.iter_batches(batch_rows, numbers, columns=list(names.values()), use_threads=False):
+            for batch in file.iter_batches(
+                batch_rows or BATCH_ROWS, numbers, columns=list(names.values()), use_threads=False
+            ):
                 rows = pa.RecordBatch.from_arrays([batch.column(names[each]) for each in columns], schema=schema)
                 if wanted is not None and wanted.is_needed:
                     told = (batch.column(names[each]) if each else None for each in (self._time_id, self._share_id))

@@ -50,7 +50,7 @@ def files_of(table: Table, window: Window, time_column: str) -> WindowFiles:
 def touched_by(
     table: Table, found: WindowFiles, time_column: str, first_us: int | None, last_us: int | None
 ) -> tuple[list[FileScanTask], list[FileScanTask]]:
-    """The files of a window that may hold rows of a stretch of time, and those that do not."""
+    """The files of a window that may hold rows in a range of time, and those that do not."""
     if first_us is None or last_us is None:
         return [], [*found.inside, *found.straddling]
     time_id = time_field(table, time_column).field_id
