@@ -8,6 +8,7 @@ Its tests check the shape of each. No public name of Dagster 1.13 does the same;
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from copy import copy
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,10 @@ from dagster._serdes import ConfigurableClassData, deserialize_value
 from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dagster._config.config_schema import UserConfigSchema as UserConfigSchema
-    from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph as BaseAssetGraph
     from dagster._core.definitions.freshness import FreshnessStateChange as FreshnessStateChange
     from dagster._core.execution.asset_backfill import AssetBackfillData as AssetBackfillData
     from dagster._core.execution.backfill import PartitionBackfill
@@ -42,6 +42,7 @@ __all__ = [
     "DagsterDefinitionChangedDeserializationError",
     "DagsterUserCodeUnreachableError",
     "DefsStateManagementType",
+    "ManyAssets",
     "OutOfMany",
     "WorkerStatus",
     "current_runs",
@@ -73,6 +74,44 @@ def _definition(
     out: OutOfMany, annotation_type: type, description: str | None, code_version: str | None
 ) -> OutputDefinition:
     return super(OutOfMany, out).to_definition(annotation_type, None, description, code_version)
+
+
+class ManyAssets(dg.AssetsDefinition):
+    """Assets that have many outputs, or none.
+
+    Dagster gives assets the resources of their code location by making them anew, from what it has checked already, and
+    asks each output several times what it needs: a fifth of the time of loading 10,000 measurements.
+    """
+
+    def with_resources(self, resource_defs: Mapping[str, dg.ResourceDefinition]) -> dg.AssetsDefinition:
+        """These assets with those of the resources that they need.
+
+        Raises:
+            DagsterInvalidDefinitionError: One is missing.
+        """
+        needed: set[str] = set()
+        left = _asked_for(self)
+        while left:
+            key = left.pop()
+            if self.resource_defs or (key not in resource_defs and self.is_executable):
+                # As Dagster has them put together, or says what is wrong.
+                return super().with_resources(resource_defs)
+            if key in resource_defs and key not in needed:
+                needed.add(key)
+                left |= resource_defs[key].get_required_resource_keys(resource_defs)
+        made = copy(self)
+        made._resource_defs = {key: resource for key, resource in resource_defs.items() if key in needed}
+        return made
+
+
+def _asked_for(assets: dg.AssetsDefinition) -> set[str]:
+    """The resources that assets ask for themselves."""
+    if not assets.is_executable:
+        return {assets.get_io_manager_key_for_asset_key(key) for key in assets.keys}
+    node = assets.node_def
+    if not isinstance(node, dg.OpDefinition):
+        return set(assets.required_resource_keys)
+    return {*node.required_resource_keys, *(output.io_manager_key for output in node.output_defs)}
 
 
 def current_runs(serialized: str) -> Sequence[str]:

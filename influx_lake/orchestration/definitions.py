@@ -25,6 +25,7 @@ from influx_lake.orchestration.automation.metrics_sensor import metrics_sensor
 from influx_lake.orchestration.automation.reconcile_sensor import reconcile_sensor
 from influx_lake.orchestration.automation.schedules import jobs_and_schedules
 from influx_lake.orchestration.automation.tail_sensor import tail_jobs, tail_sensor
+from influx_lake.orchestration.dagster_internals import ManyAssets
 from influx_lake.orchestration.execution.io_manager import IcebergIOManager
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.maintenance.assets import maintenance_assets
@@ -93,7 +94,7 @@ def build_definitions(
         jobs, schedules = [*jobs, job], [*schedules, schedule]
     return dg.Definitions(
         assets=[
-            *upstream.values(),
+            *([ManyAssets(specs=list(upstream.values()))] if upstream else []),
             *overviews,
             *maintenance.values(),
             *restores,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import dagster as dg
 
 from influx_lake.config import Measurement
@@ -26,12 +28,18 @@ SHARE = "influx_lake/share"
 
 def asset_key(measurement: Measurement) -> dg.AssetKey:
     """The key of a measurement's asset: its path, unless the component translates it."""
-    return dg.AssetKey(list(measurement.asset or measurement.path))
+    return _key(measurement.asset or measurement.path)
 
 
 def rollup_key(rollup: Rollup) -> dg.AssetKey:
     """The key of a roll-up's asset: its table, unless the component translates it."""
     return dg.AssetKey(list(rollup.asset or rollup.identifier))
+
+
+@lru_cache(maxsize=1 << 16)
+def _key(path: tuple[str, ...]) -> dg.AssetKey:
+    # Each job and sensor names all of them.
+    return dg.AssetKey(list(path))
 
 
 def table_metadata(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -21,7 +21,7 @@ from influx_lake.orchestration.tags import REASON, Reason, partitions_of
 from influx_lake.replication.planning.due import DueWindow
 
 if TYPE_CHECKING:
-    from influx_lake.orchestration.dagster_internals import AssetBackfillData, BaseAssetGraph
+    from influx_lake.orchestration.dagster_internals import AssetBackfillData
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=2)
@@ -68,14 +68,14 @@ class RecentRuns:
 
     @classmethod
     def of(
-        cls, instance: dg.DagsterInstance, now: datetime, asset_graph: BaseAssetGraph[Any] | None = None
+        cls, instance: dg.DagsterInstance, now: datetime, repository: dg.RepositoryDefinition | None = None
     ) -> RecentRuns:
         """Query an instance: twice for runs and once for backfills, however many measurements there are.
 
         Args:
             instance: Dagster's instance.
             now: The present.
-            asset_graph: The assets, to include backfills that have not created their runs yet; None: these are not
+            repository: The assets, to include backfills that have not created their runs yet; None: these are not
                 included.
         """
         unfinished = instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
@@ -87,7 +87,7 @@ class RecentRuns:
             [(record.dagster_run.tags.get(REASON), _assets(record.dagster_run)) for record in unfinished],
             _spans(unfinished),
             _spans(failed),
-            _open_backfills(instance, asset_graph),
+            _open_backfills(instance, repository),
         )
 
     def started_for(self, reason: Reason, measurements: Iterable[Measurement]) -> int:
@@ -97,6 +97,8 @@ class RecentRuns:
 
     def is_busy(self, due: DueWindow) -> bool:
         """Whether a run or a backfill is loading the window, or will."""
+        if not (self._busy or self._backfills):
+            return False
         asset = asset_key(due.measurement)
         if any(span.holds(due.key) for span in self._busy.get(asset, ())):
             return True
@@ -112,6 +114,8 @@ class RecentRuns:
         return bool(ends) and self.now < max(ends) + pause_after(len(ends))
 
     def _failures(self, due: DueWindow) -> list[_Span]:
+        if not self._failed:
+            return []
         return [span for span in self._failed.get(asset_key(due.measurement), ()) if span.holds(due.key)]
 
 
@@ -144,14 +148,17 @@ def _spans(records: Iterable[dg.RunRecord]) -> dict[dg.AssetKey, list[_Span]]:
     return spans
 
 
-def _open_backfills(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[Any] | None) -> list[AssetBackfillData]:
-    if asset_graph is None:
+def _open_backfills(
+    instance: dg.DagsterInstance, repository: dg.RepositoryDefinition | None
+) -> list[AssetBackfillData]:
+    if repository is None:
         return []
     found = []
     for backfill in requested_backfills(instance):
         if backfill.is_asset_backfill:
             try:
-                found.append(backfill.get_asset_backfill_data(asset_graph))
+                # Dagster makes the graph when it is asked for: a second for 10,000 measurements.
+                found.append(backfill.get_asset_backfill_data(repository.asset_graph))
             except DagsterDefinitionChangedDeserializationError:
                 # Its assets or partitions were changed since; Dagster itself ends such a backfill.
                 continue

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from influx_lake.replication.status import MeasurementStatus
     from influx_lake.sources.remarks import Outside
 
+MISSING_NAMED = 1_000
+"""How many missing windows are named one by one: the newest."""
+
 
 def window_facts(result: WindowResult) -> dict[str, Any]:
     """The result of loading a window. Snapshot ids are strings, since JavaScript's numbers cannot hold them."""
@@ -85,7 +88,9 @@ def status_facts(status: MeasurementStatus) -> dict[str, Any]:
         "table_exists": status.table_exists,
         "windows_expected": len(status.expected),
         "windows_loaded": status.loaded,
-        "windows_missing": [str(window) for window in status.missing],
+        "windows_missing_count": len(status.missing),
+        "windows_missing": [str(window) for window in status.missing[-MISSING_NAMED:]],
+        "missing": [str(span) for span in status.missing.spans],
         "rows": status.rows,
         "watermark": text(status.watermark),
         "newest": text(status.newest),

@@ -22,6 +22,7 @@ from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.definition import outdated_windows
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
+from influx_lake.replication.planning.closed import ClosedWindows, closed_windows
 from influx_lake.replication.removed.offloaded import check_held
 from influx_lake.replication.table_columns import in_words
 
@@ -59,8 +60,8 @@ class MeasurementStatus:
 
     measurement: Measurement
     table_exists: bool
-    expected: tuple[Window, ...]
-    missing: tuple[Window, ...]
+    expected: ClosedWindows
+    missing: ClosedWindows
     rows: int
     watermark: datetime | None
     lag: timedelta
@@ -127,15 +128,14 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
     table = find_table(catalog, measurement.identifier, measurement.share)
     state = table_state(table)
     coverage = state.coverage
-    start, until = measurement.kept_since(now), now - measurement.lag
-    expected = tuple(window for window in measurement.scheme.windows(start, until) if window.end <= until)
+    start, expected = measurement.kept_since(now), closed_windows(measurement, now)
     watermark = next((part.end for part in coverage.intervals if part.start <= start < part.end), None)
     snapshot = table.current_snapshot() if table else None
     return MeasurementStatus(
         measurement=measurement,
         table_exists=table is not None,
         expected=expected,
-        missing=tuple(coverage.missing(expected)),
+        missing=expected.missing(coverage),
         rows=total_rows(table, snapshot) if table else 0,
         watermark=watermark,
         lag=now - (watermark or start),

@@ -59,14 +59,14 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
 def _check_measurements(session: Session, source: str, found: list[str]) -> Iterator[Check]:
     """Check which measurements and pattern matches a source has."""
     lake = session.lake
-    known = {each.name: each for each in lake.measurements if each.source == source}
+    known, there = {each.name: each for each in lake.measurements if each.source == source}, set(found)
     named = [pattern.text for pattern in lake.patterns if pattern.key is not None and pattern.source == source]
     for name in dict.fromkeys([*known, *named]):
         subject = f"measurement {name}"
-        if name not in found and name in known and _is_offloaded(session, known[name]):
+        if name not in there and name in known and _is_offloaded(session, known[name]):
             told = f"has no point at the source any more: it was off-loaded, and table {known[name].table_name} has it"
             yield Check("measurement", subject, True, told)
-        elif name not in found:
+        elif name not in there:
             yield _missing(subject, lake.source(source).database, found)
         elif name in known:
             shaped = attempt("measurement", subject, partial(_shaped, session, known[name]))

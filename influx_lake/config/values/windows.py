@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -125,6 +126,13 @@ LONGEST = {
 
 def window_of(every: Every, timezone: str, moment: datetime) -> Window:
     """The hour, or the day, week or month in a time zone, that contains a time."""
+    # In UTC, where no two times are equal on the clock when clocks go back.
+    return _window_of(every, timezone, moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=4096)
+def _window_of(every: Every, timezone: str, moment: datetime) -> Window:
+    # Thousands of measurements are asked about the same few windows.
     start = _floor(every, timezone, moment)
     return Window(start, _next(every, timezone, start))
 

@@ -16,7 +16,7 @@ from influx_lake.observing import Observation
 from influx_lake.orchestration.assets.checks import Checker, Pending, check_specs
 from influx_lake.orchestration.assets.freshness_policy import freshness_policy
 from influx_lake.orchestration.assets.translation import Translation, translated
-from influx_lake.orchestration.dagster_internals import OutOfMany
+from influx_lake.orchestration.dagster_internals import ManyAssets, OutOfMany
 from influx_lake.orchestration.execution.measurement_rows import MeasurementRows, Upstream
 from influx_lake.orchestration.execution.measurement_step import Event, StepMeasurement, load_and_check
 from influx_lake.orchestration.keys import asset_key, table_metadata
@@ -163,7 +163,7 @@ def _assets(
     def load(context: dg.AssetExecutionContext) -> Iterator[Event]:
         yield from load_and_check(context, of, names.io_manager)
 
-    return dg.AssetsDefinition(
+    return ManyAssets(
         keys_by_output_name={output: spec.key for output, spec in specs.items()},
         node_def=load,
         specs=list(specs.values()),

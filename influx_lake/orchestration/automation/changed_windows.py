@@ -80,8 +80,7 @@ def changed_windows_sensor(
                 return dg.SkipReason("no source reported points in a loaded window")
             loads = _loads(context.instance, lake, pending, now)
             journal.acknowledge(loads)
-            graph = context.repository_def.asset_graph if context.repository_def else None
-            recent = RecentRuns.of(context.instance, now, graph)
+            recent = RecentRuns.of(context.instance, now, context.repository_def)
             found = changed_windows(lake, journal.pending(), now, _is_handled(recent, loads, now), most=MOST)
             if found.forgotten:
                 journal.forget(found.forgotten)

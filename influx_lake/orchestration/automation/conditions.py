@@ -84,10 +84,11 @@ def ticks_after(every: Every, rest: timedelta) -> list[str]:
 def automation_sensor(lake: Lake, overviews: Sequence[dg.AssetsDefinition]) -> dg.AutomationConditionSensorDefinition:
     """The sensor that evaluates the conditions of the lake's assets and of assets downstream."""
     keys = [asset_key(measurement) for measurement in lake.measurements]
-    measurements = dg.AssetSelection.assets(*keys).downstream()
+    # One selection: Dagster looks through all assets and checks for each that another is made of, several times.
+    keys += [key for each in overviews for key in each.keys]
     return dg.AutomationConditionSensorDefinition(
         LakeNames.of(lake).scoped(SENSOR),
-        target=measurements | dg.AssetSelection.assets(*overviews) if overviews else measurements,
+        target=dg.AssetSelection.assets(*keys).downstream(),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
         description="Starts runs of the lake's assets, and of assets built on them, that have an automation condition.",

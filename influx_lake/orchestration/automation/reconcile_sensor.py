@@ -1,6 +1,7 @@
 """The sensor that compares sources and lake, and loads windows again that differ."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -40,6 +41,10 @@ PROFILED_BYTES = 64_000_000
 """The most bytes of table files that a tick reads to compare values; always one window at least."""
 TICK = timedelta(seconds=60)
 """The interval of the sensor."""
+FEW = 25
+"""A tick compares as many measurements, if their time has come."""
+_SPARE = 1.25
+"""A tick compares as many times the measurements that would do if all ticks took place, to catch up."""
 
 
 @dataclass(slots=True)
@@ -51,7 +56,7 @@ class Budget:
         seconds: Elapsed time, including waits for sources and catalog: Dagster allows a tick a minute.
     """
 
-    cpu_seconds: float = 2.0
+    cpu_seconds: float = 0.7
     seconds: float = 25.0
     _cpu: float | None = None
     _began: float = field(default_factory=time.monotonic)
@@ -116,6 +121,7 @@ def reconcile_sensor(
         budget: The limits of a tick.
     """
     measurements = [each for each in lake.measurements if each.reconcile is not None]
+    most = most_at_once(measurements)
     upstream = source_key(lake)
     running, names = lake.operation.automation is not Automation.OFF, LakeNames.of(lake)
     observation = Observation.of(lake)
@@ -138,8 +144,7 @@ def reconcile_sensor(
         if not due:
             return dg.SkipReason("every measurement was compared a short while ago")
         with failing_clearly(), observation.of_loads(names.scoped("reconcile")), ExitStack() as stack:
-            graph = context.repository_def.asset_graph if context.repository_def else None
-            recent = RecentRuns.of(context.instance, now, graph)
+            recent = RecentRuns.of(context.instance, now, context.repository_def)
             reconciling = _Reconciling(
                 catalog=catalog_of(context, names),
                 open_source=_opening(context, stack, names),
@@ -149,7 +154,7 @@ def reconcile_sensor(
                 now=now,
             )
             found = _Found()
-            for measurement in due:
+            for measurement in due[:most]:
                 known = len(found.failed)
                 try:
                     reconciling.look_at(measurement, found)
@@ -172,6 +177,14 @@ def reconcile_sensor(
         )
 
     return tick
+
+
+def most_at_once(measurements: Iterable[Measurement]) -> int:
+    """How many measurements one tick compares at most: so that each is compared as often as its `every` says, and their
+    turns are spread over that time.
+    """
+    shares = (TICK / each.reconcile.every for each in measurements if each.reconcile)
+    return max(FEW, math.ceil(_SPARE * sum(shares)))
 
 
 def _opening(context: dg.SensorEvaluationContext, stack: ExitStack, names: LakeNames) -> "Callable[[str], Source]":

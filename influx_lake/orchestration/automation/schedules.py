@@ -76,8 +76,7 @@ def scheme_schedule(
     def tick(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         with failing_clearly():
             now = context.scheduled_execution_time
-            graph = context.repository_def.asset_graph if context.repository_def else None
-            recent = RecentRuns.of(context.instance, now, graph)
+            recent = RecentRuns.of(context.instance, now, context.repository_def)
             catalog = catalog_of(context, names)
             due = planner.due(
                 catalog, measurements, now, skip=lambda each: recent.is_busy(each) or recent.is_pausing(each)
@@ -96,13 +95,14 @@ def requests_of(
     """
     fresh: list[DueWindow] = []
     missed: list[DueWindow] = []
-    newest = {each.path: newest_closed(each, recent.now) for each in measurements}
+    # They have a scheme in common.
+    newest = {each.lag: newest_closed(each, recent.now) for each in measurements}
     for each in due:
-        (fresh if each.window == newest[each.measurement.path] else missed).append(each)
+        (fresh if each.window == newest[each.measurement.lag] else missed).append(each)
     room = max(0, MISSED_AT_ONCE - recent.started_for(Reason.MISSED, measurements))
     return [
         *run_requests(fresh, Reason.SCHEDULED, recent, limit=RUNS_PER_TICK, tags=_FRESH_FIRST),
-        *run_requests(missed, Reason.MISSED, recent, limit=room),
+        *(run_requests(missed, Reason.MISSED, recent, limit=room) if room else []),
     ]
 
 

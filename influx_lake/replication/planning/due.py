@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import MICROSECOND, Scheme, Window
-from influx_lake.iceberg.table_state.coverage import Coverage
+
+if TYPE_CHECKING:
+    from influx_lake.iceberg.table_state.coverage import Coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,18 @@ def count_due_windows(
 
 def newest_closed(measurement: Measurement, now: datetime) -> Window | None:
     """The newest window that closed at least the measurement's lag ago; None before the first."""
-    scheme, until = measurement.scheme, now - measurement.lag
-    open_one = scheme.window_at(until)
-    return next(scheme.windows_back(scheme.start, open_one.start), None)
+    return _newest_before(measurement.scheme, now - measurement.lag)
+
+
+@lru_cache(maxsize=64)
+def _newest_before(scheme: Scheme, until: datetime) -> Window | None:
+    # Most measurements have it in common.
+    return next(scheme.windows_back(scheme.start, scheme.window_at(until).start), None)
+
+
+def next_due(measurement: Measurement, now: datetime) -> datetime:
+    """When the next window is due that has not closed at least the measurement's lag ago."""
+    return measurement.scheme.window_at(now - measurement.lag).end + measurement.lag
 
 
 def open_windows(measurement: Measurement, now: datetime) -> Iterator[Window]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from influx_lake.cli.options import ConfigOption, JsonOption, Measurements
 from influx_lake.cli.output import add_row, counted, output, plain_table
@@ -27,7 +29,6 @@ def status(names: Measurements = None, config: ConfigOption = None, as_json: Jso
 
     with output(as_json) as out, open_session(config) as session:
         now = datetime.now(UTC)
-        found = [measurement_status(session.catalog, each, now) for each in session.measurements(names)]
         table = plain_table(
             "measurement",
             "table",
@@ -38,22 +39,27 @@ def status(names: Measurements = None, config: ConfigOption = None, as_json: Jso
             "last snapshot",
             right=["windows", "rows", "behind"],
         )
-        for each in found:
+        lines, facts, missing = list[str](), list[dict[str, Any]](), 0
+        for measurement in session.measurements(names):
+            # One at a time: there may be thousands.
+            each = measurement_status(session.catalog, measurement, now)
             add_row(table, *_row(each, now))
-        out.table(table)
-        for each in found:
             if each.others:
-                out.line(f"{each.measurement.name}: the table {each.measurement.table_name} was {each.others}")
-            for remark in each.remarks:
-                out.line(f"{each.measurement.name}, table {each.measurement.table_name}: {remark}")
+                lines.append(f"{measurement.name}: the table {measurement.table_name} was {each.others}")
+            lines += (f"{measurement.name}, table {measurement.table_name}: {remark}" for remark in each.remarks)
+            missing += len(each.missing)
+            if as_json:
+                facts.append(status_facts(each))
+        out.table(table)
+        for line in lines:
+            out.line(line)
         streams = stream_states(session.lake, session.catalog) if not names else {}
         for name, ledger in streams.items():
             out.line(stream_line(name, ledger, now))
-        missing = sum(len(each.missing) for each in found)
         if missing:
             out.line(f"{counted(missing, 'window')} missing. See: influx-lake plan. Load: influx-lake replicate --all")
         told = {"streams": [stream_facts(name, each, now) for name, each in streams.items()]} if streams else {}
-        out.result({"measurements": [status_facts(each) for each in found], **told})
+        out.result({"measurements": facts, **told})
 
 
 def stream_line(name: str, ledger: Ledger | None, now: datetime) -> str:
@@ -81,16 +87,21 @@ def coverage_bar(expected: Sequence[Window], missing: Sequence[Window], width: i
     """A bar of the coverage, oldest time on the left: a full block for complete, a blank for none."""
     if not expected:
         return ""
-    absent = set(missing)
     cells = min(width, len(expected))
     bar = ""
     for cell in range(cells):
-        part = expected[cell * len(expected) // cells : (cell + 1) * len(expected) // cells]
-        loaded = sum(window not in absent for window in part)
+        first, last = cell * len(expected) // cells, (cell + 1) * len(expected) // cells
+        absent = _before(missing, expected[last - 1].end) - _before(missing, expected[first].start)
+        loaded, windows = last - first - absent, last - first
         # Never rounded to full or empty: those two are what people look for.
-        level = len(_BLOCKS) - 1 if loaded == len(part) else max(loaded > 0, loaded * (len(_BLOCKS) - 1) // len(part))
+        level = len(_BLOCKS) - 1 if loaded == windows else max(loaded > 0, loaded * (len(_BLOCKS) - 1) // windows)
         bar += _BLOCKS[level]
     return f"▕{bar}▏"
+
+
+def _before(windows: Sequence[Window], moment: datetime) -> int:
+    """How many windows, which are in order, begin before a time."""
+    return bisect_left(windows, moment, key=attrgetter("start"))
 
 
 def time_behind(lag: timedelta) -> str:

@@ -150,10 +150,10 @@ def test_what_a_backfill_is_going_to_do_is_left_to_it() -> None:
     @dg.asset(key=["telemetry", "cpu"], partitions_def=partitions_for(cpu().scheme))
     def table() -> None: ...
 
-    graph = dg.Definitions(assets=[table]).get_repository_def().asset_graph
+    repository = dg.Definitions(assets=[table]).get_repository_def()
     with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_backfill(_backfill(graph, ["2026-01-01", "2026-01-02"]))
-        recent = RecentRuns.of(instance, NOW, graph)
+        instance.add_backfill(_backfill(repository.asset_graph, ["2026-01-01", "2026-01-02"]))
+        recent = RecentRuns.of(instance, NOW, repository)
         assert [each.key for each in due([1, 2, 3]) if not recent.is_busy(each)] == ["2026-01-03"]
         assert not RecentRuns.of(instance, NOW).is_busy(due([1])[0])
 

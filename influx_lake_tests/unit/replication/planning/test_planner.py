@@ -142,3 +142,27 @@ def test_tables_that_change_do_not_keep_others_waiting(catalog: Catalog, points:
     for _ in range(3):
         seen |= {each.measurement.name for each in planner.due(catalog, MANY[:3], NOW)}
     assert seen == {each.name for each in MANY[:3]}
+
+
+def test_a_table_that_lacks_something_is_not_read_again_before_it_changes(catalog: Catalog, points: FakeSource) -> None:
+    loaded_whole(points, catalog, CPU)
+    points.put(day(2), 5)
+    later = day(3).start + timedelta(hours=1)
+    counting, planner = Listing(catalog), Planner()
+    asked = cast("Catalog", counting)
+    for minute in range(3):
+        [due] = planner.due(asked, (CPU,), later + timedelta(minutes=minute))
+        assert due.window == day(2)
+    assert counting.loaded == ["cpu"]
+    replicate_window(points, catalog, CPU, day(2), run_id="test")
+    assert planner.due(asked, (CPU,), later) == []
+    assert counting.loaded == ["cpu"] * 2
+
+
+def test_what_had_everything_is_due_when_its_next_window_closed(catalog: Catalog, points: FakeSource) -> None:
+    loaded_whole(points, catalog, CPU)
+    planner = Planner()
+    assert planner.due(catalog, (CPU,), NOW) == []
+    closes = day(2).end + CPU.lag
+    assert planner.due(catalog, (CPU,), closes - timedelta(seconds=1)) == []
+    assert [due.window for due in planner.due(catalog, (CPU,), closes)] == [day(2)]

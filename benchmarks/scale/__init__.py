@@ -1,0 +1,1 @@
+"""What a lake of many measurements costs Dagster; `python -m benchmarks.scale`."""

@@ -1,0 +1,167 @@
+"""How long the pages of Dagster's UI take: what its webserver is asked for, and the pages in a browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.scale.processes import cpu_of
+
+TIMES = 3
+WORKSPACE = "LocationWorkspaceAssetsQuery"
+"""What the UI asks for once for each browser and version of the definitions: all assets, whatever page is shown."""
+_PATIENCE_SECONDS = 600
+_ASSET = """
+query Page($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    __typename
+    ... on AssetNode {
+      id description kinds partitionStats { numMaterialized numPartitions numFailed numMaterializing }
+      assetMaterializations(limit: 30) { partition metadataEntries { label } }
+      assetPartitionStatuses { __typename ... on TimePartitionStatuses { ranges { startKey endKey status } } }
+    }
+  }
+}
+"""
+_CATALOG = """
+query Catalog {
+  assetNodes { id assetKey { path } groupName kinds description owners { __typename } tags { key value } isPartitioned }
+}
+"""
+_AUTOMATION = """
+query Automation {
+  repositoriesOrError { ... on RepositoryConnection { nodes {
+    schedules { id name cronSchedule scheduleState { id status ticks(limit: 1) { id status } } }
+    sensors { id name sensorType sensorState { id status ticks(limit: 1) { id status } } }
+  } } }
+}
+"""
+_OVERVIEW = """
+query Overview {
+  workspaceOrError { ... on Workspace { locationEntries { id name loadStatus } } }
+  runsFeedOrError(limit: 30, view: ROOTS) { ... on RunsFeedConnection { results { id runStatus } } }
+}
+"""
+
+
+@contextmanager
+def webserver(module: str, environment: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """A webserver of the definitions of a module: its address and its process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "dagster_webserver", "-m", module, "-h", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, env=dict(environment), stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}", server.pid
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def pages_of(url: str, process: int, asset: Sequence[str], overview: Sequence[str] | None) -> dict[str, Any]:
+    """The seconds that what pages ask for takes, and the CPU seconds of webserver and code server."""
+    page, began = {"key": {"path": list(asset)}}, time.monotonic()
+    while answered(url, _ASSET, page)["data"]["assetNodeOrError"]["__typename"] != "AssetNode":
+        if time.monotonic() - began > _PATIENCE_SECONDS:
+            raise SystemExit("the webserver did not come up")
+        time.sleep(0.5)
+    found: dict[str, Any] = {"start_cpu_s": round(cpu_of(process), 2)}
+    asked = {
+        "page": (_ASSET, page),
+        "catalog": (_CATALOG, {}),
+        "automation": (_AUTOMATION, {}),
+        "runs": (_OVERVIEW, {}),
+    }
+    if overview is not None:
+        asked["overview_page"] = (_ASSET, {"key": {"path": list(overview)}})
+    for name, (query, variables) in asked.items():
+        taken, spent = [], []
+        for _ in range(TIMES):
+            began, before = time.monotonic(), cpu_of(process)
+            answered(url, query, variables)
+            taken.append(time.monotonic() - began)
+            spent.append(cpu_of(process) - before)
+        found |= {f"{name}_s": round(statistics.median(taken), 3), f"{name}_cpu_s": round(statistics.median(spent), 2)}
+    return found
+
+
+def browsed(url: str, process: int, asset: Sequence[str]) -> dict[str, Any]:
+    """The seconds until a page in Chromium has all that it asked for, and the CPU seconds of the servers.
+
+    What the UI asks for once for each browser (`WORKSPACE`) is told apart: pages show before it is there.
+    """
+    from playwright.sync_api import Request, sync_playwright
+
+    place = "/assets/" + "/".join(asset)
+    pages = {
+        "overview": "/overview",
+        "assets": "/assets",
+        "asset": place,
+        "partitions": f"{place}?view=partitions",
+        "automation": "/automation",
+    }
+    found: dict[str, Any] = {}
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(_PATIENCE_SECONDS * 1000)
+        waiting: dict[Request, str] = {}
+        last = [time.monotonic()]
+
+        def begins(request: Request) -> None:
+            if "/graphql" in request.url and request.method == "POST":
+                waiting[request] = str(json.loads(request.post_data or "{}").get("operationName"))
+
+        def ends(request: Request) -> None:
+            if waiting.pop(request, None) is not None:
+                last[0] = time.monotonic()
+
+        page.on("request", begins)
+        page.on("requestfinished", ends)
+        page.on("requestfailed", ends)
+
+        def until_quiet(ignored: str | None) -> float:
+            began = last[0] = time.monotonic()
+            while time.monotonic() - began < _PATIENCE_SECONDS:
+                page.wait_for_timeout(50)
+                open_ones = [name for name in waiting.values() if name != ignored]
+                if not open_ones and time.monotonic() - last[0] > 0.5:
+                    break
+            return last[0]
+
+        began, before = time.monotonic(), cpu_of(process)
+        page.goto(f"{url}/assets")
+        found["ui_first_s"] = round(until_quiet(None) - began, 2)
+        found["ui_first_cpu_s"] = round(cpu_of(process) - before, 2)
+        for name, path in pages.items():
+            began, before = time.monotonic(), cpu_of(process)
+            page.goto(url + path)
+            found[f"ui_{name}_s"] = round(until_quiet(WORKSPACE) - began, 2)
+            found[f"ui_{name}_cpu_s"] = round(cpu_of(process) - before, 2)
+            until_quiet(None)
+        browser.close()
+    return found
+
+
+def answered(url: str, query: str, variables: Mapping[str, Any]) -> Any:
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"{url}/graphql", body, {"Content-Type": "application/json"})
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=120) as reply:
+                return json.load(reply)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
