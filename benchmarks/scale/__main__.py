@@ -25,7 +25,7 @@
 - `bare_load_cpu_s_N`, `bare_page_s_N` and so on, with `--bare`: of as many assets and checks without anything of ours.
 
 `--automation declarative` does the same with Dagster's conditions in place of schedules. `--keep FOLDER` keeps the
-lakes, and uses those that are there: to make one of 10,000 tables takes ten minutes.
+lakes, and uses those that are there: to make one of 10,000 tables takes over ten minutes of CPU.
 """
 
 from __future__ import annotations
