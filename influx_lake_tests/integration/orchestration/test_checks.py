@@ -211,7 +211,7 @@ def test_only_warnings_are_a_warning(lake: CheckedLake) -> None:
     ("condition", "said"),
     [
         ("no_such_column > 1", "no_such_column"),
-        ("usage + 1", "not true or false"),
+        ("usage + 1", "its type is DOUBLE, and not BOOLEAN"),
         ("read_text('/etc/passwd') = 'x' OR usage > 1", "read_text"),
     ],
 )
