@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from influx_lake.iceberg.scan.row_filter import Bounds, RowFilter
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetSchema, RowGroupMetaData
+    from pyiceberg.io import InputStream
     from pyiceberg.table import FileScanTask, Table
 
 BATCH_ROWS = 16_384
@@ -41,15 +43,19 @@ class StoredFile:
         table: The table.
         task: The file; `is_stored` says whether it can be read this way.
         wanted: Only these rows.
+        stream: The file, opened by the caller, who closes it; None: it is opened for each read, so that many files do
+            not stay open.
     """
 
-    def __init__(self, table: Table, task: FileScanTask, wanted: RowFilter | None) -> None:
+    def __init__(
+        self, table: Table, task: FileScanTask, wanted: RowFilter | None, stream: InputStream | None = None
+    ) -> None:
         from pyarrow.parquet import read_metadata
 
         self._wanted = wanted.within(table, task.file) if wanted is not None else None
-        self._stored = table.io.new_input(task.file.file_path)
-        with self._stored.open() as stream:
-            self._metadata = read_metadata(stream)
+        self._stored, self._stream = table.io.new_input(task.file.file_path), stream
+        with self._open() as opened:
+            self._metadata = read_metadata(opened)
         self._columns = self._metadata.schema.to_arrow_schema()
         # What tells which rows are wanted, by field id.
         self._telling: dict[int, pa.Field] = {}
@@ -102,7 +108,7 @@ class StoredFile:
         assert names is not None
         encoded = [names[each] for each, column in columns.items() if pa.types.is_dictionary(column.type)]
         schema, numbers = pa.schema(columns.values()), [group.number for group in groups]
-        with self._stored.open() as stream:
+        with self._open() as stream:
             file = ParquetFile(stream, metadata=self._metadata, read_dictionary=encoded, pre_buffer=False)
             for batch in file.iter_batches(
                 batch_rows or BATCH_ROWS, numbers, columns=list(names.values()), use_threads=False
@@ -113,6 +119,9 @@ class StoredFile:
                     rows = wanted.sift(rows, *told)
                 if len(rows):
                     yield rows
+
+    def _open(self) -> AbstractContextManager[InputStream]:
+        return self._stored.open() if self._stream is None else nullcontext(self._stream)
 
     def _place_of(self, field_id: int) -> int | None:
         """The place of a column among all that have values of their own, if it has times in microseconds."""
@@ -146,10 +155,12 @@ def stored_rows(
     """
     if not is_stored(task):
         return False
-    file = StoredFile(table, task, wanted)
-    if not file.has(columns):
-        return False
-    yield from file.rows(columns, file.groups())
+    # Opened once: in an object store each opening is a request.
+    with table.io.new_input(task.file.file_path).open() as stream:
+        file = StoredFile(table, task, wanted, stream)
+        if not file.has(columns):
+            return False
+        yield from file.rows(columns, file.groups())
     return True
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from array import array
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,50 +22,24 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
     from pyiceberg.table.snapshots import Snapshot
 
-COUNTS_KEPT = 10_000
-"""Of how many tables the last counts are kept: each is compared with its source again and again, and seldom changes."""
-MOST_COUNTS_KEPT = 1_000
-"""Of how many windows: sixteen bytes for their bounds and eight for their counts."""
-_counts_of: OrderedDict[tuple[str, int, str, str], tuple[array[int], array[int]]] = OrderedDict()
-_lock = threading.Lock()
-
 
 def count_by_window(table: Table, windows: Sequence[Window], time_column: str = TIME) -> list[int]:
     """The number of rows of each of some windows, which do not overlap, oldest first.
 
-    The table's manifests are read once, and not at all where the same was counted last in the same snapshot. Only files
-    that straddle a window's bound, or hold several measurements, are read, and of these only the needed columns.
+    The table's manifests are read once. Only files that straddle a window's bound, or hold several measurements, are
+    read, and of these only the columns that are needed.
 
     Raises:
         StorageError: A file cannot be read.
         CatalogRefused: The table has equality deletes.
     """
-    snapshot = table.current_snapshot()
-    if not windows or snapshot is None:
-        return [0] * len(windows)
+    if not windows:
+        return []
     check_readable(table)
     table = as_known(table)
-    time_id, share = time_field(table, time_column).field_id, share_of(table)
-    # The list of manifests is a file that is never written again.
-    asked = snapshot.manifest_list, time_id, *((share.column, share.value) if share else ("", ""))
-    bounds = array("q", (bound for window in windows for bound in (window.start_us, window.end_us)))
-    with _lock:
-        known = _counts_of.get(asked)
-    if known is not None and known[0] == bounds:
-        return list(known[1])
-    counts = _counted(table, windows, time_column, time_id)
-    if len(windows) <= MOST_COUNTS_KEPT:
-        with _lock:
-            _counts_of[asked] = bounds, array("q", counts)
-            _counts_of.move_to_end(asked)
-            while len(_counts_of) > COUNTS_KEPT:
-                _counts_of.popitem(last=False)
-    return counts
-
-
-def _counted(table: Table, windows: Sequence[Window], time_column: str, time_id: int) -> list[int]:
     counts = [0] * len(windows)
     starts = [window.start_us for window in windows]
+    time_id = time_field(table, time_column).field_id
     span = RowFilter.of([Window(windows[0].start, windows[-1].end)], table, time_column)
     is_of_share = only_of_share(table)
     cut: list[FileScanTask] = []

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 from pyiceberg.io import FileIO
+from pyiceberg.io.pyarrow import PyArrowFile
 from pyiceberg.table import FileScanTask
 from pyiceberg.types import LongType, StringType
 
@@ -55,6 +56,21 @@ def test_a_whole_file_is_not_scanned(catalog: Catalog, scanned: list[str], monke
     assert [len(batch) for batch in found] == [100, 100, 50]
     assert pa.Table.from_batches(found).to_pylist() == expected.to_pylist()
     assert scanned == []
+
+
+def test_a_file_is_opened_once(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an object store each opening is a request."""
+    replace(catalog, day(0), rows(day(0), 20))
+    opened: list[str] = []
+    open_file = PyArrowFile.open
+
+    def counted(file: PyArrowFile, seekable: bool = True) -> Any:
+        opened.append(file.location)
+        return open_file(file, seekable)
+
+    monkeypatch.setattr(PyArrowFile, "open", counted)
+    assert held(catalog, [hours(0, 0, 12)]).num_rows == 10
+    assert len([path for path in opened if path.endswith(".parquet")]) == 1
 
 
 def test_only_the_columns_that_are_asked_for_in_that_order(catalog: Catalog, scanned: list[str]) -> None:
