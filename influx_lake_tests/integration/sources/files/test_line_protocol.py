@@ -216,12 +216,14 @@ def test_an_export_backfills_what_the_live_source_keeps_fresh(lake: CliLake) -> 
 def test_dagster_loads_each_window_from_its_source(lake: CliLake) -> None:
     _with_export(lake, _HISTORY)
     definitions = build_definitions(load_lake(lake.config))
-    own = (each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition))
-    (asset,) = (each for each in own if each.key == dg.AssetKey(["telemetry", "cpu"]))
+    cpu = dg.AssetKey(["telemetry", "cpu"])
+    own = [each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition)]
+    (asset,) = (each for each in own if cpu in each.keys)
     upstream = {key.to_user_string() for key in asset.dependency_keys}
     assert upstream == {"influxdb/default/telemetry/cpu", "influxdb/exports/telemetry/cpu"}
     result = dg.materialize(
-        [asset, *(each for each in definitions.assets or () if isinstance(each, dg.AssetSpec))],
+        own,
+        selection=[cpu],
         resources=dict(definitions.resources or {}),
         tags={
             "dagster/asset_partition_range_start": "2026-01-01",
