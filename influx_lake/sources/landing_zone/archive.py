@@ -16,7 +16,7 @@ from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import BadRecords, FileUnreadable, SourceError
 from influx_lake.sources.files import FilePlace
-from influx_lake.sources.landing_zone.direct_parquet import DirectFile, DirectParquet
+from influx_lake.sources.landing_zone.direct.direct_parquet import DirectFile, DirectParquet
 from influx_lake.sources.landing_zone.file_parser import LandedFileTask, line_of
 from influx_lake.sources.landing_zone.folders import Folders, LandedFile, Listing, fixed_part
 from influx_lake.sources.landing_zone.footers import Footers

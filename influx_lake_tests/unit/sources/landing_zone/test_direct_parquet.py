@@ -21,8 +21,9 @@ from influx_lake.config.values.conditions import Compared, Operator
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import BadRecords, WindowInterrupted
 from influx_lake.sources import Source, open_source
-from influx_lake.sources.landing_zone import direct_parquet, footers
+from influx_lake.sources.landing_zone import footers
 from influx_lake.sources.landing_zone.archive import LandingZone
+from influx_lake.sources.landing_zone.direct import direct_parquet
 from influx_lake.sources.points.source import PointsSource
 
 DAY = datetime(2026, 1, 2, tzinfo=UTC)

@@ -20,10 +20,10 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowInterrupted
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.landing_zone.columns import NotPlain, PointColumns
+from influx_lake.sources.landing_zone.direct.point_order import TAG, in_order, tag_of, times_of, within
 from influx_lake.sources.landing_zone.file_parser import row_group_points
 from influx_lake.sources.landing_zone.folders import LandedFile
 from influx_lake.sources.landing_zone.footers import FileColumns, RowGroup
-from influx_lake.sources.landing_zone.point_order import TAG, in_order, tag_of, times_of, within
 from influx_lake.sources.points.direct_rows import NotDirect
 from influx_lake.sources.points.rows import sliced
 from influx_lake.sources.points.wanted_columns import WantedColumns

@@ -1,0 +1,1 @@
+"""Reads landed files where they lie, without staging them."""
