@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -71,7 +71,7 @@ class RollupWindow:
         measurement, rollup, self._progress = self.measurement, self.rollup, ProgressMeter()
         table = open_table(self.catalog, measurement.identifier, measurement.share)
         state = table_state(table)
-        loaded_until = _loaded_until(state.coverage, measurement, self.window)
+        loaded_until = _loaded_until(state.coverage, measurement, self.window, datetime.now(UTC))
         check_points_are_there(self.catalog, measurement, rollup, self.window, state.coverage)
         schema, names = arrow_schema(table.schema()), measurement.types
         columns = rollup_columns(
@@ -155,13 +155,17 @@ def _points(table: Table, window: Window, columns: RollupColumns) -> Points:
     return Points(schema, (conform(batch, schema) for batch in batches), at_most)
 
 
-def _loaded_until(coverage: Coverage, measurement: Measurement, window: Window) -> datetime:
+def _loaded_until(coverage: Coverage, measurement: Measurement, window: Window, now: datetime) -> datetime:
     """The end of the measurement's coverage within a window.
 
+    A load of a window that began less than the measurement's lag ago covers none of it yet: its rows are rolled up, and
+    none of the roll-up's window is covered either.
+
     Raises:
-        WindowNotLoaded: None of the window is covered.
+        WindowNotLoaded: None of the window is covered, and a load could have covered some of it.
     """
-    if window in coverage.not_tailed(window):
+    began_within_lag = window.start >= now - measurement.lag
+    if window in coverage.not_tailed(window) and not began_within_lag:
         raise WindowNotLoaded(
             f"{measurement.table_name} holds nothing of the window, which a roll-up would be computed from",
             remedy="Load it first: influx-lake replicate, or materialise the measurement's asset",

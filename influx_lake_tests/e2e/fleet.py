@@ -115,7 +115,7 @@ def _value(field: str, usual: float, host: str, at: timedelta, day: int) -> floa
 
 
 def write_lake(folder: Path, sandbox: Sandbox, first: datetime) -> None:
-    """The lake.yaml; the token comes from the environment."""
+    """The lake.yaml; the token comes from the environment. Without a lag, the week is due from midnight on."""
     measurements = "\n".join(f"  {name}: {options}" for name, options in _OPTIONS.items())
     (folder / "lake.yaml").write_text(
         f"""
@@ -124,6 +124,7 @@ sources:
 automation: off
 defaults:
   windows_per_run: {LENGTH}
+  lag: 0s
   partition: {{every: day, start: {first:%Y-%m-%d}}}
   freshness: {{warn: 6h, fail: 1d}}
 measurements:

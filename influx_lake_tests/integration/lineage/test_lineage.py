@@ -207,7 +207,9 @@ def test_dagster_run_rollup_and_tail(lake: CliLake, server: LineageServer) -> No
     assert made["time"] == [("time", "TRANSFORMATION")]
     assert made["hostname"] == [("hostname", "IDENTITY")]
     assert lake.tell("tail", "cpu").code == 0
-    assert [len(server.of("telemetry.cpu.tail", state)) for state in ("START", "COMPLETE")] == [1, 1]
+    started, completed = (len(server.of("telemetry.cpu.tail", state)) for state in ("START", "COMPLETE"))
+    # Shortly after midnight a tail is of two windows.
+    assert started == completed in (1, 2)
 
 
 @pytest.mark.slow
@@ -222,7 +224,8 @@ def test_a_tail_of_dagster(lake: CliLake, server: LineageServer) -> None:
     for each in completes:
         parent = each["run"]["facets"]["parent"]
         assert (parent["run"]["runId"], parent["job"]["name"]) == (done.run_id, "plant_tail_default")
-    assert sum(each["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] for each in completes) == 1
+    facets = [each["outputs"][0]["outputFacets"] for each in completes]
+    assert sum(facet["outputStatistics"]["rowCount"] for facet in facets if "outputStatistics" in facet) == 1
 
 
 @pytest.mark.slow

@@ -60,12 +60,20 @@ def rollup(every: str = "1h", functions: Sequence[str] = (), **options: Any) -> 
 
 
 def load(
-    catalog: Catalog, rows: Iterable[Row], window: Window = FIRST_DAY, schema: pa.Schema = SCHEMA, **options: Any
+    catalog: Catalog,
+    rows: Iterable[Row],
+    window: Window = FIRST_DAY,
+    schema: pa.Schema = SCHEMA,
+    *,
+    complete_until: datetime | None = None,
+    **options: Any,
 ) -> None:
     """Put rows into the measurement's table, in place of those of a window."""
     table = pa.Table.from_pylist([{**row, "time": row["time"].replace(tzinfo=None)} for row in rows], schema=schema)
     target = replace(TARGET, **options)
-    replace_window(load_of(catalog, target, table.to_reader(1000), window, Provenance("test://telemetry", "run")))
+    provenance = Provenance("test://telemetry", "run")
+    made = load_of(catalog, target, table.to_reader(1000), window, provenance, complete_until=complete_until)
+    replace_window(made)
 
 
 class Rolled(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,22 @@ def test_aggregates_of_a_window_that_was_rolled_back_stay(catalog: Catalog) -> N
     with pytest.raises(WindowNotLoaded, match="holds nothing of the window"):
         rolled(catalog, hourly)
     assert held(catalog, hourly) == before
+
+
+def test_a_window_that_began_within_the_lag_is_rolled_up_and_stays_due(catalog: Catalog) -> None:
+    # As between midnight and ten past: a load of today covers nothing, since no point is older than the lag.
+    hourly, cpu = rollup(functions=["mean"]), replace(CPU, lag=datetime.now(UTC) - START + timedelta(minutes=1))
+    load(catalog, rows_of(0), complete_until=START)
+
+    for _ in range(2):
+        assert rolled(catalog, hourly, measurement=cpu).rows == len(held(catalog, hourly)) > 0
+    assert table_state(catalog.load_table(hourly.identifier)).coverage.gaps(day()) == (day(),)
+
+    with pytest.raises(WindowNotLoaded, match="holds nothing of the window"):
+        rolled(catalog, hourly)
+    load(catalog, rows_of(0))
+    rolled(catalog, hourly)
+    assert table_state(catalog.load_table(hourly.identifier)).coverage.holds(day())
 
 
 def test_a_field_and_a_tag_that_appear_later_become_columns(catalog: Catalog) -> None:
