@@ -50,7 +50,8 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
     with Sandbox() as box:
         lake = CliLake(tmp_path, box, capsys)
         lake.write_config(LAKE.replace("{sqlite}", SQLITE.strip("{}")))
-        lines = [f"cpu,host=h{each % 2} usage={each}.5,cores={each}i {_seconds(each)}000000000" for each in range(POINTS)]
+        lines = [f"cpu,host=h{each % 2} usage={each}.5,cores={each}i {_seconds(each)}" for each in range(POINTS)]
+        lines = [f"{line}000000000" for line in lines]
         box.write("telemetry", "\n".join(lines))
         yield lake
 
