@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from influx_lake.config.catalogs.nested import flat
+from influx_lake.config.catalogs.nested import leaves
 from influx_lake.config.catalogs.options import is_secret_name, shows_secret
 from influx_lake.config.lake.lake_file import escaped, stored_secret
+from influx_lake.errors import ConfigurationError
 
 NAME = "iceberg"
 """The plugin's name of its catalog: a SQL catalog finds tables only under the name they were created with."""
@@ -48,12 +49,22 @@ class CatalogEntry:
 
 
 def catalog_entry(configuration: Mapping[str, Any]) -> CatalogEntry:
-    """Convert the catalog properties that the plugin passes to pyiceberg."""
-    entries, _ = flat(configuration)
+    """Convert the catalog properties that the plugin passes to pyiceberg.
+
+    Properties inside others become dotted names: TOML reads `s3.region = "..."` without quotes as a table.
+
+    Raises:
+        ConfigurationError: A property's value is a list of other things than texts.
+    """
     properties, credentials, relative = {"name": NAME}, list[Credential](), list[str]()
-    for key, value in entries.items():
+    for place, value in leaves(configuration):
+        key = ".".join(place)
         if value is None or key == "name":
             continue
+        if isinstance(value, list):
+            raise ConfigurationError(
+                f"catalog_configs: {key} is a list", remedy="Give each property a text, a number, true or false"
+            )
         text = str(value).lower() if isinstance(value, bool) else str(value)
         written, variable = _referenced(key, text)
         properties[key] = written

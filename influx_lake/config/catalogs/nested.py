@@ -27,16 +27,17 @@ def flat(entries: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Location
         if name not in NESTED or not isinstance(value, Mapping):
             found[name] = value
             continue
-        for place, inner in _leaves((name,), value):
+        for place, inner in leaves(value, (name,)):
             found[".".join(place)] = inner
             places[".".join(place)] = place
     return found, places
 
 
-def _leaves(place: Location, value: Any) -> Iterator[tuple[Location, Any]]:
+def leaves(value: Any, place: Location = ()) -> Iterator[tuple[Location, Any]]:
+    """Yield the values inside mappings, whatever these are called, each with its place; lists become words."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _leaves((*place, str(name)), inner)
+            yield from leaves(inner, (*place, str(name)))
     elif isinstance(value, list) and all(isinstance(each, str) for each in value):
         yield place, " ".join(value)
     else:
