@@ -52,13 +52,16 @@ def _read_switch(value: Any) -> Any:
 
 Zoned = Annotated[str, StringConstraints(max_length=64), AfterValidator(_check_zoned)]
 Columns = Annotated[list[Name], Field(max_length=10_000)]
+Property = str | bool | int | float | None
+Inner = dict[str, Property | list[str]]
+"""The inner properties of a REST catalog's: `auth: {oauth2: {client_id: lake}}`, the deepest that pyiceberg takes."""
 
 
 class AskedReplication(Body):
     """A measurement and a time range to replicate."""
 
     measurement: Name = Field(description="Its name in InfluxDB.", examples=["temperature"])
-    catalog_configs: dict[str, str | bool | int | float] = Field(
+    catalog_configs: dict[str, Property | dict[str, Property | Inner]] = Field(
         description="The Iceberg catalog. Each property that is given has to be the lake's.",
         examples=[{"type": "sql", "uri": "sqlite:///path/to/catalog.db"}],
     )

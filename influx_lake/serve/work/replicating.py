@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config import Lake, Measurement, SchemaEvolution
+from influx_lake.config.catalogs.nested import leaves
 from influx_lake.config.catalogs.options import absolute_properties, is_secret_name
 from influx_lake.config.lake.serving import Replicate
 from influx_lake.config.values.validated_names import safe_table_name
@@ -245,7 +246,8 @@ def _check_catalog(lake: Lake, asked: Mapping[str, Any]) -> None:
         own = lake.catalog.properties()
     except ConfigurationError as error:
         raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from None
-    given = absolute_properties({name: _as_text(value) for name, value in asked.items()}, lake.root)
+    values = {".".join(place): _as_text(value) for place, value in leaves(asked) if value is not None}
+    given = absolute_properties(values, lake.root)
     differing = [name for name, value in given.items() if not _is_same(own.get(name), value)]
     if differing:
         named = ", ".join(f"{name} (a secret)" if is_secret_name(name) else name for name in sorted(differing)[:10])

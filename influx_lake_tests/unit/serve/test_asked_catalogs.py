@@ -10,6 +10,7 @@ import pytest
 
 from influx_lake.config import Lake, load_lake
 from influx_lake.serve.problems import Problem
+from influx_lake.serve.routes.replicate import AskedReplication
 from influx_lake.serve.work.replicating import check_asked
 
 S3 = {
@@ -41,7 +42,14 @@ def check(lake: Lake, catalog: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "catalog",
-    [S3, {}, {"uri": S3["uri"]}, {"s3.path-style-access": "True"}, {"warehouse": "s3://my-bucket/iceberg-warehouse"}],
+    [
+        S3,
+        {},
+        {"uri": None, "s3": {"endpoint": S3["s3.endpoint"]}},
+        {"uri": S3["uri"]},
+        {"s3.path-style-access": "True"},
+        {"warehouse": "s3://my-bucket/iceberg-warehouse"},
+    ],
     ids=str,
 )
 def test_the_lakes_own(lake: Lake, catalog: dict[str, Any]) -> None:
@@ -57,6 +65,8 @@ def test_the_lakes_own(lake: Lake, catalog: dict[str, Any]) -> None:
         {"uri": "sqlite:///../iceberg/catalog.db"},
         {"uri": "http://minio:9000"},
         {"type": "rest"},
+        {"s3": {"endpoint": "http://169.254.169.254"}},
+        {"s3": {"secret-access-key": "minioadmin2"}},
         {"py-io-impl": "os.system"},
         {"catalog-impl": "os.system"},
         {"warehouse": "s3://other/"},
@@ -69,3 +79,20 @@ def test_no_other(lake: Lake, catalog: dict[str, Any]) -> None:
         check(lake, {**S3, **catalog})
     assert refused.value.status == 409
     assert "minioadmin" not in json.dumps(refused.value.content)
+
+
+def test_nested_as_pyiceberg_takes_them(tmp_path: Path) -> None:
+    def auth(secret: str) -> dict[str, Any]:
+        return {"type": "oauth2", "oauth2": {"client_id": "lake", "client_secret": secret, "scopes": ["a", "b"]}}
+
+    (tmp_path / "key").write_text("minioadmin")
+    (tmp_path / "lake.yaml").write_text(
+        'sources: {default: {host: "http://127.0.0.1:1", database: metrics}}\n'
+        f"catalog: {json.dumps({'type': 'rest', 'uri': 'http://rest', 'auth': auth('${file:key}')})}\n"
+        "serve: {replicate: any}\n"
+    )
+    lake = load_lake(tmp_path / "lake.yaml")
+    asked = {"measurement": "cpu", "catalog_configs": {"uri": "http://rest", "auth": auth("minioadmin")}}
+    check(lake, AskedReplication.model_validate(asked).catalog_configs)
+    with pytest.raises(Problem, match=r"auth.oauth2.client_secret \(a secret\)"):
+        check(lake, {"auth": auth("minioadmin2")})

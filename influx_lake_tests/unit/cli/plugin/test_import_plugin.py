@@ -168,14 +168,14 @@ def test_two_triggers_of_one_table_are_one_measurement(capsys: pytest.CaptureFix
             ["ICEBERG_AUTH_OAUTH2_CLIENT_SECRET"],
         ),
         (
-            {"uri": "http://rest", "s3": {"secret-access-key": SECRET, "region": "eu", "path-style-access": True}},
+            {"uri": "http://rest", "s3": {"session-token": SECRET, "region": "eu", "path-style-access": True}},
             {
                 "uri": "http://rest",
-                "s3.secret-access-key": "${ICEBERG_S3_SECRET_ACCESS_KEY:-${file:.secrets/iceberg_s3_secret_access_key}}",
+                "s3.session-token": "${ICEBERG_S3_SESSION_TOKEN:-${file:.secrets/iceberg_s3_session_token}}",
                 "s3.region": "eu",
                 "s3.path-style-access": "true",
             },
-            ["ICEBERG_S3_SECRET_ACCESS_KEY"],
+            ["ICEBERG_S3_SESSION_TOKEN"],
         ),
         ({"uri": "http://rest/${x}", "token": None}, {"uri": "http://rest/$${x}"}, []),
     ],
@@ -202,7 +202,7 @@ def test_credentials_become_references(
         ("measurement=cpu, =1", "from character 17 on"),
         ("config_file_path=nowhere.toml", "nowhere.toml is not in"),
         ('{"measurement": "cpu", "catalog_configs": "text"}', "is no table of properties"),
-        ('{"measurement": "cpu", "catalog_configs": {"uri": "x", "s3": [{"key": 1}]}}', "catalog_configs: s3 is a list"),
+        ('{"measurement": "cpu", "catalog_configs": {"s3": [{"key": 1}]}}', "catalog_configs: s3 is a list"),
         ('{"measurement": 1, "catalog_configs": {"uri": "x"}}', "measurement is no text"),
         (
             f"measurement=cpu,table_name=../x,catalog_configs={encoded(NESSIE)}",
