@@ -55,32 +55,47 @@ ConfigOption: TypeAlias = Annotated[
 ]
 BranchOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--branch", metavar="NAME", help="On this branch of the tables, which readers do not get."),
+    typer.Option("--branch", metavar="NAME", help="Use this branch of the tables, which readers do not see."),
 ]
 ChangedOption: TypeAlias = Annotated[
     bool,
-    typer.Option("--changed", help="The windows that were loaded under another definition of columns and rows."),
+    typer.Option("--changed", help="The windows that were loaded with a different definition of columns and rows."),
 ]
-JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Measurements: TypeAlias = Annotated[
     list[str] | None,
-    typer.Argument(metavar="MEASUREMENT", help="By name or by table.", show_default=False),
+    typer.Argument(metavar="MEASUREMENT", help="The measurement, by name or by table.", show_default=False),
 ]
-OneMeasurement: TypeAlias = Annotated[str, typer.Argument(metavar="MEASUREMENT", help="By name or by table.")]
+OneMeasurement: TypeAlias = Annotated[
+    str, typer.Argument(metavar="MEASUREMENT", help="The measurement, by name or by table.")
+]
 OneTable: TypeAlias = Annotated[
-    str, typer.Argument(metavar="MEASUREMENT", help="By name, or a table: of a roll-up and a quarantine too.")
+    str,
+    typer.Argument(
+        metavar="MEASUREMENT", help="A measurement or a table, including those of roll-ups and quarantines."
+    ),
 ]
 StartOption: TypeAlias = Annotated[
     datetime | None,
-    typer.Option(parser=moment, metavar="TIME", help="Not before this date or time; UTC where no zone is given."),
+    typer.Option(
+        parser=moment,
+        metavar="TIME",
+        help="The start of the range (inclusive), a date or time; UTC unless a zone is given.",
+    ),
 ]
 EndOption: TypeAlias = Annotated[
     datetime | None,
-    typer.Option(parser=moment, metavar="TIME", help="Before this date or time; UTC where no zone is given."),
+    typer.Option(
+        parser=moment,
+        metavar="TIME",
+        help="The end of the range (exclusive), a date or time; UTC unless a zone is given.",
+    ),
 ]
 EveryOption: TypeAlias = Annotated[
     timedelta | None,
     typer.Option(
-        parser=duration, metavar="DURATION", help="Cut the range into windows of this length (1d, 6h), not partitions."
+        parser=duration,
+        metavar="DURATION",
+        help="Divide the range into windows of this length (1d, 6h) instead of partitions.",
     ),
 ]

@@ -14,7 +14,7 @@ _MARKS = {True: "✓", False: "✗"}
 
 
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> int:
-    """Check the lake.yaml, each InfluxDB and its measurements, and the catalog; say what to do about what is wrong."""
+    """Check the lake.yaml, each source and its measurements, and the catalog, and say how to fix problems."""
     from influx_lake.cli.checking.checks import run_checks
     from influx_lake.cli.session import open_session
 

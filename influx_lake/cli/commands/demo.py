@@ -20,7 +20,9 @@ _REPORTED = ("source_rows", "lake_rows", "windows", "table")
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--dir", metavar="FOLDER", help="Where .lake and lake.yaml go.")] = Path(),
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="FOLDER", help="The folder for .lake and lake.yaml.")
+    ] = Path(),
     load: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="Add a file of line protocol, also .gz; may be repeated.", exists=True),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Ask each InfluxDB which measurements it has, and keep the answer for the patterns of the lake.yaml."""
+    """Find the measurements that match the patterns of the lake.yaml, and store the result."""
     from influx_lake.cli.session import open_session
     from influx_lake.replication.discovery import discover_measurements
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 engine = typer.Typer(
     name="engine",
-    help="The plugin inside InfluxDB 3 that tells which windows got late points.",
+    help="Manage the plugin inside InfluxDB 3 that reports which windows received late points.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -27,14 +27,17 @@ Database = Annotated[str | None, typer.Option("--database", metavar="NAME", help
 Source = Annotated[str | None, typer.Option("--source", metavar="NAME", help="The source with this name.")]
 Url = Annotated[
     str | None,
-    typer.Option("--url", metavar="URL", help="Tell `influx-lake serve` at this address, not the table of changes."),
+    typer.Option(
+        "--url", metavar="URL", help="Report to `influx-lake serve` at this address instead of the table of changes."
+    ),
 ]
 TokenVariable = Annotated[
     str | None,
     typer.Option(
         "--token-variable",
         metavar="NAME",
-        help="The environment variable of the database's server with a token for it. Default: INFLUX_LAKE_TOKEN.",
+        help="The environment variable of the database's server that holds the token for `serve`. Default: "
+        "INFLUX_LAKE_TOKEN.",
     ),
 ]
 TokenFile = Annotated[
@@ -59,7 +62,7 @@ def install(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Put the plugin into a database: its file and its triggers. What is there already, as it should be, stays."""
+    """Install the plugin in a database: its file and its triggers. Correct ones that exist are kept."""
     from influx_lake.engine.installing import install as put
     from influx_lake.engine.triggers import PLUGIN, Telling
 
@@ -93,7 +96,7 @@ def check(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Say whether the plugin of a database runs, and since when it is silent."""
+    """Check whether the plugin of a database runs, and since when it has reported nothing."""
     from influx_lake.engine.installing import look
     from influx_lake.engine.triggers import Telling
 
@@ -114,7 +117,7 @@ def check(
 def remove(
     database: Database = None, source: Source = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> int:
-    """Take the plugin's triggers out of a database; its file and the table of changes stay."""
+    """Remove the plugin's triggers from a database. Its file and the table of changes are kept."""
     from influx_lake.engine.installing import remove as take
     from influx_lake.engine.triggers import Telling
 

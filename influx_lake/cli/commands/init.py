@@ -25,13 +25,13 @@ def init(
     host: Annotated[str | None, typer.Option(help="The server, such as https://influxdb.example.com.")] = None,
     database: Annotated[
         str | None,
-        typer.Option("--database", "--bucket", help="The database, or bucket, whose measurements are wanted."),
+        typer.Option("--database", "--bucket", help="The database, or bucket, to list the measurements of."),
     ] = None,
-    org: Annotated[str | None, typer.Option(help="The organization, of an InfluxDB 2.")] = None,
+    org: Annotated[str | None, typer.Option(help="The organization (InfluxDB 2).")] = None,
     retention_policy: Annotated[
-        str | None, typer.Option(help="The retention policy, of an InfluxDB 1 or its exports; `*` for all of a server.")
+        str | None, typer.Option(help="The retention policy (InfluxDB 1 and its exports); `*` for all of a server.")
     ] = None,
-    username: Annotated[str | None, typer.Option(help="The user, of an InfluxDB 1.")] = None,
+    username: Annotated[str | None, typer.Option(help="The user (InfluxDB 1).")] = None,
     password_env: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The variable with the password. Default: INFLUXDB1_PASSWORD."),
@@ -51,7 +51,7 @@ def init(
         Path | None, typer.Option(metavar="FILE", help="A file with the token, instead of a variable.")
     ] = None,
     path: Annotated[
-        list[str] | None, typer.Option(help="The files, of a source that is files; may be given several times.")
+        list[str] | None, typer.Option(help="The path of files, for a source of files; may be repeated.")
     ] = None,
     more: Annotated[
         list[str] | None,
@@ -61,7 +61,9 @@ def init(
     ] = None,
     start: Annotated[
         datetime | None,
-        typer.Option(parser=moment, metavar="DATE", help="The oldest day to load. Default: that of the oldest point."),
+        typer.Option(
+            parser=moment, metavar="DATE", help="The oldest day to load. Default: the day of the oldest point."
+        ),
     ] = None,
     config: Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The file to write.")] = Path(
         "lake.yaml"
@@ -70,20 +72,20 @@ def init(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Write it from a Telegraf configuration, a file or a folder (may be given several times): its outputs "
-            "become sources, its processors transforms of the tables, for those who take them out of Telegraf. No "
-            "server is asked.",
+            help="Generate it from a Telegraf configuration, a file or a folder (may be repeated): outputs become "
+            "sources, and processors become transforms, for use once you remove them from Telegraf. No server is "
+            "contacted.",
         ),
     ] = None,
     source_only: Annotated[
         bool,
         typer.Option(
             "--source-only",
-            help="With --from-telegraf: leave its processors out. Telegraf goes on running them, and points are in "
-            "InfluxDB as they left them.",
+            help="With --from-telegraf: ignore its processors, because Telegraf keeps running them before points reach"
+            " InfluxDB.",
         ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a lake.yaml for the measurements of a database, or of files; or from a Telegraf configuration."""

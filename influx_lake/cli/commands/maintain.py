@@ -24,16 +24,16 @@ def maintain(
     names: Measurements = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="KIND", help="Only this kind, such as compact; may be given several times."),
+        typer.Option("--only", metavar="KIND", help="Only this kind, such as compact; may be repeated."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Keep tables fast: compact small files, and clear away what is not needed any more.
+    """Maintain tables: compact small files, and remove what is no longer needed.
 
-    Every table of the measurements, of roll-ups and quarantines too, as `maintenance` in lake.yaml says; of all
-    measurements where none is named. The rows stay as they are. The exit code is 1 where something failed.
+    Maintains every table of the measurements (by default of all), including roll-ups and quarantines, as configured by
+    `maintenance` in lake.yaml. Rows are not changed. The exit code is 1 if something failed.
     """
     from influx_lake.cli.session import open_session
     from influx_lake.maintenance.engines.opening import Engines

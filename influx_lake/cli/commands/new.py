@@ -12,13 +12,13 @@ from influx_lake.cli.output import output
 
 
 def new(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The project's folder; its name is the project's.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The project's folder. The project gets its name.")],
     demo: Annotated[
         bool, typer.Option("--demo", help="Fill it as `influx-lake demo` does: a sandbox, and a week of metrics.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a Dagster project of your own: a lake.yaml, and assets beside it."""
+    """Create a Dagster project of your own, with a lake.yaml and an example asset."""
     from influx_lake.cli.demo.scenario import Demonstration
     from influx_lake.cli.demo.workspace import Workspace
     from influx_lake.cli.project.writing import write_project

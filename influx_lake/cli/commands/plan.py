@@ -25,19 +25,20 @@ if TYPE_CHECKING:
 def plan(
     names: Measurements = None,
     measurement: Annotated[
-        list[str] | None, typer.Option("--measurement", "-m", help="The same as naming it.", metavar="MEASUREMENT")
+        list[str] | None,
+        typer.Option("--measurement", "-m", help="The same as the argument; may be repeated.", metavar="MEASUREMENT"),
     ] = None,
     start: StartOption = None,
     end: EndOption = None,
     every: EveryOption = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also the windows that are loaded already.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include windows that are already loaded.")] = False,
     changed: ChangedOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which windows are to be loaded: those that are closed and not in the lake yet.
+    """Show which windows are due: closed, and not in the lake yet.
 
-    With --changed those that are in the lake and were loaded under another definition of columns and rows.
+    With --changed, show the windows that were loaded with a different definition of columns and rows.
     """
     if changed and (everything or every is not None):
         raise typer.BadParameter("it is not for --all and --every", param_hint="--changed")

@@ -12,12 +12,12 @@ from influx_lake.cli.output import counted, output
 
 def pools(
     set_limits: Annotated[
-        bool, typer.Option("--set", help="Set them on the Dagster instance of $DAGSTER_HOME, or of this lake.")
+        bool, typer.Option("--set", help="Set the limits on the Dagster instance of $DAGSTER_HOME, or of this lake.")
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Show the limits for the load on sources and tables as Dagster's pools, or set them."""
+    """Show the limits on sources and tables as Dagster pools, or set them."""
     from influx_lake.config import load_lake
     from influx_lake.orchestration.pools import pool_limits, set_pools
 

@@ -22,19 +22,22 @@ _MOST_ROWS = 10_000
 
 
 def preview(
-    name: Annotated[str, typer.Argument(metavar="MEASUREMENT", help="By name or by table.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="MEASUREMENT", help="The measurement, by name or by table.", show_default=False)
+    ],
     window: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="The partition that a date or time lies in, or START/END. Default: the newest one that has closed.",
+            help="A date or time, for the partition that contains it, or START/END. Default: the newest closed "
+            "partition.",
         ),
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, max=_MOST_ROWS, help="How many rows, at most.")] = 20,
+    rows: Annotated[int, typer.Option(min=1, max=_MOST_ROWS, help="The maximum number of rows.")] = 20,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the first rows of a window as its table would have them. Nothing is written; only the source is asked."""
+    """Show the first rows of a window as a load would write them. Nothing is written; only the source is contacted."""
     from influx_lake.cli.inspection.sample import sample
     from influx_lake.cli.session import open_session
     from influx_lake.iceberg.columns.schema import iceberg_type

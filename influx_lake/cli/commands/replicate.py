@@ -38,37 +38,35 @@ def replicate(
     every: EveryOption = None,
     source: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="Load from this source of the lake, such as an export, into the tables."),
+        typer.Option(metavar="SOURCE", help="Load from this source of the lake instead, such as an export."),
     ] = None,
     missing_only: Annotated[
-        bool, typer.Option("--missing-only", help="Leave out what is loaded: the rule where no range is given.")
+        bool, typer.Option("--missing-only", help="Skip loaded windows. This is the default without a range.")
     ] = False,
     changed: ChangedOption = False,
     replace: Annotated[
         bool,
         typer.Option(
             "--replace",
-            help="Have the source's rows alone in the windows of a range or of --changed, whatever write.mode and "
-            "on_shrink say.",
+            help="Replace the windows of a range or of --changed by exactly the source's rows, regardless of "
+            "write.mode and on_shrink.",
         ),
     ] = False,
     branch: BranchOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the windows and load nothing.")] = False,
     jobs: Annotated[
         int,
-        typer.Option(
-            "--jobs", metavar="N", min=1, max=64, help="How many processes write the parts of windows that are split."
-        ),
+        typer.Option("--jobs", metavar="N", min=1, max=64, help="How many processes write the parts of split windows."),
     ] = 1,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at a window that fails.")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Continue after a window fails.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Load windows from InfluxDB into Iceberg tables; each replaces what its table holds for it, in one commit.
+    """Load windows from InfluxDB into Iceberg tables. Each window is replaced in one commit.
 
-    With --start or --end every window of the range is loaded, also again; without a range, those that are missing; with
-    --changed those that were loaded under another definition of columns and rows. With --branch readers of the tables
-    get nothing of it before `influx-lake publish`.
+    With --start or --end, every window of the range is loaded, including loaded ones. Without a range, missing windows
+    are loaded; with --changed, those that were loaded with a different definition of columns and rows. With --branch,
+    readers see nothing before `influx-lake publish`.
     """
     if bool(names) == everything:
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 def schema(
     name: Annotated[
-        str | None, typer.Argument(metavar="MEASUREMENT", help="By name or by table.", show_default=False)
+        str | None,
+        typer.Argument(metavar="MEASUREMENT", help="The measurement, by name or by table.", show_default=False),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the columns of a measurement beside those of its table; without one, print the JSON Schema of lake.yaml.
+    """Show how a measurement's columns map to its table; without an argument, print the JSON Schema of lake.yaml.
 
-    Of which columns each of the table's is made, how, and which Iceberg type it has: only the source is asked.
+    Each column of the table is shown with its source column, transform and Iceberg type. Only the source is contacted.
     """
     if name is None:
         from influx_lake.config import lake_json_schema

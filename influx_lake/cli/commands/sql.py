@@ -28,35 +28,36 @@ def sql(
     statement: Annotated[str, typer.Argument(metavar="SQL", help="One query, in DuckDB's SQL; - reads it from stdin.")],
     form: Annotated[
         Format | None,
-        typer.Option("--format", help="Default: what the name of --out ends with, else a table."),
+        typer.Option("--format", help="The format. Default: by the extension of --out, else a table."),
     ] = None,
     out_file: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write the rows there, all or none of them.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the rows to this file, all or none of them.")
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option(
-            metavar="TIME", help="The tables as readers got them then; or as a tag, branch or snapshot has them."
-        ),
+        typer.Option(metavar="TIME", help="The tables as of this time, tag, branch or snapshot."),
     ] = None,
     live: Annotated[
-        bool, typer.Option("--live", help="With what sources have beyond the lake, as a load would make it.")
+        bool,
+        typer.Option(
+            "--live", help="Include rows of the sources that are not loaded yet, transformed as a load would do it."
+        ),
     ] = False,
     prefer_live: Annotated[
-        bool, typer.Option("--prefer-live", help="The same, and the lake alone where a source does not answer.")
+        bool, typer.Option("--prefer-live", help="The same, but use the lake alone if a source does not answer.")
     ] = False,
     live_since: Annotated[
         datetime | None,
         typer.Option(
             parser=moment,
             metavar="TIME",
-            help="How far back sources are asked for what the lake lacks. Default: the newest window that has closed.",
+            help="How far back to query sources for rows that are not loaded. Default: the newest closed window.",
         ),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the lake's tables with DuckDB, which only reads."""
+    """Query the lake's tables with DuckDB, read-only."""
     kind = _format(form, out_file, as_json=as_json)
     if live_since is not None and not (live or prefer_live):
         raise typer.BadParameter("it says how far --live, or --prefer-live, goes back", param_hint="--live-since")

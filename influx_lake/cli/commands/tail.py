@@ -20,7 +20,7 @@ def tail(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add the points of the open window that are not in the table yet; the window stays due."""
+    """Add new points of the open window to the table. The window stays due."""
     if bool(names) == everything:
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
     from influx_lake.cli.session import open_session

@@ -21,24 +21,24 @@ def verify(
     start: StartOption = None,
     end: EndOption = None,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Compare the values of each column too, not only numbers of rows.")
+        bool, typer.Option("--profile", help="Also compare a profile of each column's values, not only row counts.")
     ] = False,
     values: Annotated[
         bool,
         typer.Option(
             "--values",
-            help="Compare every value, by digests of the rows of both sides. What is equal counts as proved from then "
-            "on: the table keeps it.",
+            help="Compare every value, by digests of the rows on both sides. Windows that are equal are recorded in "
+            "the table as proved.",
         ),
     ] = False,
     branch: BranchOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Compare the lake with its sources, window by window: those that closed, in the whole history or a part of it.
+    """Compare closed windows of the lake with their sources, in the whole history or a range.
 
-    The exit code is 1 where a window differs, and the windows that do are listed; also where every point of a source
-    lies outside of the partitions.
+    The differing windows are listed. The exit code is 1 if a window differs, or if all points of a source are outside
+    the partitions.
     """
     from influx_lake.cli.session import open_session
     from influx_lake.replication.comparison.compare_windows import Depth

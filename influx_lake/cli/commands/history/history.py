@@ -19,12 +19,18 @@ LIMIT = 20
 def history(
     name: OneTable,
     branch: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The snapshots of this branch. Default: what readers get.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The snapshots of this branch. Default: the current snapshot and its ancestors."
+        ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also what is not read: rolled back, or on branches; and all of it.")
+        bool,
+        typer.Option("--all", help="Show all snapshots, including those that were rolled back or are on branches."),
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="Show the newest of them.")] = LIMIT,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="NUMBER", help="How many snapshots to show, newest first.")
+    ] = LIMIT,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

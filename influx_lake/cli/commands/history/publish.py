@@ -16,9 +16,10 @@ def publish(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Have readers of a measurement's table get what was loaded to a branch, all of it at once, and drop the branch.
+    """Publish the windows of a branch to readers, all at once, and drop the branch.
 
-    No check is done. Where others loaded the same windows since, nothing is changed: load them again.
+    No checks are run. If another load changed the same windows since, nothing is published: load them to a branch
+    again.
     """
     from influx_lake.cli.session import open_session
     from influx_lake.replication.history.publishing import publish_branch

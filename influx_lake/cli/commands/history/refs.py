@@ -16,7 +16,7 @@ AtOption = Annotated[
     typer.Option(
         "--at",
         metavar="SNAPSHOT|TAG|TIME",
-        help="The snapshot, a tag or branch, or a time. Default: what readers get now.",
+        help="A snapshot, tag, branch or time. Default: the current snapshot.",
     ),
 ]
 DropOption = Annotated[bool, typer.Option("--drop", help="Remove it.")]
@@ -24,27 +24,29 @@ DropOption = Annotated[bool, typer.Option("--drop", help="Remove it.")]
 
 def tag(
     name: OneTable,
-    called: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The tag; without it they are listed.")] = None,
-    where: AtOption = None,
-    drop: DropOption = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Name a state of a table, which keeps it for ever: no expiry removes the snapshot or its files."""
-    _ref(name, called, where, config, tag=True, drop=drop, as_json=as_json)
-
-
-def branch(
-    name: OneTable,
     called: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The branch; without it they are listed.")
+        str | None, typer.Argument(metavar="[NAME]", help="The tag. Without it, tags are listed.")
     ] = None,
     where: AtOption = None,
     drop: DropOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a branch of a table, for loads that readers do not see: `influx-lake replicate --branch`."""
+    """Tag a snapshot of a table, which protects the snapshot and its files from expiry."""
+    _ref(name, called, where, config, tag=True, drop=drop, as_json=as_json)
+
+
+def branch(
+    name: OneTable,
+    called: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="The branch. Without it, branches are listed.")
+    ] = None,
+    where: AtOption = None,
+    drop: DropOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create a branch of a table, for loads that readers do not see: `influx-lake replicate --branch`."""
     _ref(name, called, where, config, tag=False, drop=drop, as_json=as_json)
 
 

@@ -24,15 +24,19 @@ def rollback(
     name: OneMeasurement,
     to: Annotated[
         str,
-        typer.Option("--to", metavar="SNAPSHOT|TAG|TIME", help="A snapshot, a tag, or a time: what readers got then."),
+        typer.Option(
+            "--to",
+            metavar="SNAPSHOT|TAG|TIME",
+            help="A snapshot, a tag, or a time, for the snapshot that was current then.",
+        ),
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would mean and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the effect and change nothing.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Have readers of a measurement's table get an earlier snapshot again; what was loaded since is due again.
+    """Roll a measurement's table back to an earlier snapshot. Windows loaded since then are due again.
 
-    Nothing is deleted: roll back to the newest snapshot to undo it, as long as that has not expired.
+    Nothing is deleted: to undo it, roll back to the newest snapshot before that expires.
     """
     from influx_lake.cli.session import open_session
     from influx_lake.replication.history.rollback import planned_rollback

@@ -18,24 +18,29 @@ if TYPE_CHECKING:
 
 def certify(
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where the list goes: a file .json or .html.")
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The output file, .json or .html.")
     ] = None,
     names: Annotated[
         list[str] | None,
-        typer.Option("--measurement", "-m", metavar="MEASUREMENT", help="Only these, by name or by table."),
+        typer.Option(
+            "--measurement",
+            "-m",
+            metavar="MEASUREMENT",
+            help="Only this measurement, by name or by table; may be repeated.",
+        ),
     ] = None,
     start: StartOption = None,
     end: EndOption = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Make the digests again from the lake, and tell whether they are the same.")
+        bool, typer.Option("--check", help="Recompute the digests from the lake and compare them with the proved ones.")
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """List what is proved, value by value: ranges with their snapshot, rows and digest; what is not, and why.
+    """List the proved ranges with their snapshots, row counts and digests, and what is not proved, and why.
 
-    Nothing is compared with a source: `influx-lake verify --values` proves. With `--check`, the exit code is 1 where
-    the lake no longer has a digest that was proved, or it cannot be made again.
+    No source is contacted: `influx-lake verify --values` proves windows. With `--check`, the exit code is 1 if a
+    digest differs from the proved one, or cannot be recomputed.
     """
     from influx_lake.cli.session import open_session
     from influx_lake.replication.proof.certificate import failed_checks

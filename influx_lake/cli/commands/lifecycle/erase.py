@@ -22,7 +22,7 @@ SHOWN = 5
 
 def erase(
     measurement: Annotated[
-        str, typer.Option("--measurement", "-m", metavar="MEASUREMENT", help="By name or by table.")
+        str, typer.Option("--measurement", "-m", metavar="MEASUREMENT", help="The measurement, by name or by table.")
     ],
     where: Annotated[
         str | None,
@@ -31,16 +31,16 @@ def erase(
     start: StartOption = None,
     end: EndOption = None,
     include_tags: Annotated[
-        bool, typer.Option("--include-tags", help="Drop branches and tags that have such rows.")
+        bool, typer.Option("--include-tags", help="Drop branches and tags that contain such rows.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase rows for good: from the table, its earlier snapshots and its files; they do not come back with a load.
+    """Permanently erase rows from the table, its snapshots and its files. Loads do not bring them back.
 
-    There is no way back. The files that had such rows are written anew without them, every snapshot that has them is
-    dropped, its files are deleted, and all files of the table are looked through afterwards.
+    This cannot be undone. Files with such rows are rewritten without them, every snapshot that contains them is
+    dropped, and its files are deleted. Afterwards all files of the table are checked.
     """
     from influx_lake.cli.session import open_session
     from influx_lake.maintenance.erase import erase as erased

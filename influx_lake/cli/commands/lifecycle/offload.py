@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 offload = typer.Typer(
     name="offload",
-    help="Windows that the lake is proved to have, deleted at their source.",
+    help="Delete windows at their source that are proved to be in the lake.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -31,7 +31,8 @@ offload = typer.Typer(
 def plan(names: Measurements = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show which windows would be deleted at their source, and why others would not. Nothing is compared or changed.
 
-    Those that `offload` of lake.yaml allows: old, proved by `verify --values`, compacted, and not changed for so long.
+    These are the windows that `offload` in lake.yaml allows: old, proved by `verify --values`, compacted and
+    unchanged.
     """
     from influx_lake.cli.session import open_session
     from influx_lake.offload.facts import plan_facts
@@ -46,14 +47,14 @@ def plan(names: Measurements = None, config: ConfigOption = None, as_json: JsonO
 @offload.command("run")
 def run(
     names: Measurements = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Approve: without it nothing is deleted.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve the deletion. Without it nothing is deleted.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Delete at their source the windows that `offload plan` shows. There is no way back but `influx-lake restore`.
+    """Delete at their source the windows that `offload plan` shows. Only `influx-lake restore` can undo this.
 
-    Each window is compared once more, value by value, right before it is deleted. The exit code is 1 where one was
-    refused then, or its deletion is not known to have ended; the next run goes on with it.
+    Each window is compared once more, value by value, right before it is deleted. The exit code is 1 if a window was
+    refused, or if it is unknown whether its deletion completed. The next run continues with it.
     """
     from influx_lake.cli.session import open_session
     from influx_lake.errors import LakeError

@@ -61,65 +61,72 @@ def restore(
         str,
         typer.Option(
             metavar="SOURCE|FOLDER/",
-            help="A source of the lake, whose InfluxDB gets the points; or a folder, for files of line protocol.",
+            help="The target: a source of the lake, to write to its InfluxDB, or a folder, to write files of line "
+            "protocol.",
         ),
     ],
     start: StartOption = None,
     end: EndOption = None,
     as_name: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="What the measurement is called there. Default: as here.")
+        str | None,
+        typer.Option("--as", metavar="NAME", help="The measurement's name at the target. Default: the same name."),
     ] = None,
     snapshot: Annotated[
         str | None,
-        typer.Option(metavar="SNAPSHOT|TAG|TIME", help="The rows of this snapshot. Default: what readers get."),
+        typer.Option(metavar="SNAPSHOT|TAG|TIME", help="The rows of this snapshot. Default: the current snapshot."),
     ] = None,
     tag: Annotated[str | None, typer.Option(metavar="NAME", help="The rows of this tag's snapshot.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only count points and bytes; the target is not asked anything.")
+        bool, typer.Option("--dry-run", help="Only count points and bytes. The target is not contacted.")
     ] = False,
     rate: Annotated[
         Any | None,
-        typer.Option(parser=_rate, metavar="POINTS|SIZE", help="At most so many points, or bytes (5MB), in a second."),
+        typer.Option(parser=_rate, metavar="POINTS|SIZE", help="The limit of points, or bytes (5MB), per second."),
     ] = None,
     max_points: Annotated[
-        int | None, typer.Option(min=1, metavar="NUMBER", help="At most so many points this time; again for the rest.")
+        int | None,
+        typer.Option(
+            min=1, metavar="NUMBER", help="The limit of points for this run. Run the command again for the rest."
+        ),
     ] = None,
     concurrency: Annotated[
-        int, typer.Option(min=1, max=64, metavar="NUMBER", help="Requests to a server at once.")
+        int, typer.Option(min=1, max=64, metavar="NUMBER", help="How many requests to send to the server in parallel.")
     ] = 4,
     batch_size: Annotated[
-        int, typer.Option(parser=_size, metavar="SIZE", help="The bytes of lines that a request has, unpacked.")
+        int, typer.Option(parser=_size, metavar="SIZE", help="The uncompressed size of a request.")
     ] = 1_000_000,
     compression: Annotated[
-        Packing, typer.Option(help="How files are packed; requests are packed with gzip.")
+        Packing, typer.Option(help="The compression of files. Requests always use gzip.")
     ] = Packing.GZIP,
     dead_letters: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The file for points that are not taken. Default: in .lake/restore."),
+        typer.Option(metavar="FILE", help="The file for points that the target rejects. Default: in .lake/restore."),
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Read everything back, and compare it value by value.")
     ] = True,
     as_stored: Annotated[
         bool,
-        typer.Option("--as-stored", help="Undo no transform: write what the table has, under the names that it has."),
+        typer.Option(
+            "--as-stored", help="Undo no transforms: write the table's values under the table's column names."
+        ),
     ] = False,
     into_source: Annotated[
         bool,
-        typer.Option("--into-source", help="Write also among points that are where the lake is loaded from."),
+        typer.Option("--into-source", help="Allow writing to the source that the lake is loaded from."),
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Begin anew, and do not go on with a restore that was stopped.")
+        bool, typer.Option("--again", help="Start over instead of continuing an interrupted restore.")
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Write windows of a measurement back into InfluxDB, or into files of line protocol, and read them back.
+    """Write windows of a measurement back to InfluxDB or to line protocol files, and verify them.
 
-    Points come back with the types, tags and nanoseconds that they had; transforms of lake.yaml are undone, or it is
-    said why they cannot be. A restore that was stopped or killed goes on where it was when it is given again. Points
-    that the server does not take are written to a file, each with its reason. The exit code is 1 where points were not
-    taken, or the target does not have every value of the lake.
+    Points keep their original types, tags and nanoseconds. Transforms of lake.yaml are undone; if one cannot be
+    undone, the error says why. An interrupted restore continues when you run it again. Rejected points are written to
+    a file, each with its reason. The exit code is 1 if points were rejected, or if the target lacks values of the
+    lake.
     """
     if snapshot is not None and tag is not None:
         raise typer.BadParameter("--snapshot names another one: give one of them", param_hint="--tag")

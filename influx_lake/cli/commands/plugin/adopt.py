@@ -29,20 +29,22 @@ def adopt(
     end: EndOption = None,
     into: Annotated[
         str | None,
-        typer.Option(metavar="TABLE", help="Load into this new table of the same namespace, and leave the old one."),
+        typer.Option(
+            metavar="TABLE", help="Load into this new table of the same namespace, and leave the old table unchanged."
+        ),
     ] = None,
     drop_copies: Annotated[
         bool,
         typer.Option(
             "--drop-copies",
-            help="Of rows that the source does not have any more, keep those once that are equal in every column.",
+            help="Keep one copy of rows that are equal in every column and no longer in the source.",
         ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare, tell, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare and report, and change nothing.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Make tables that others filled the lake's own: windows that differ from their source are loaded again.
+    """Take over tables that other tools filled: windows that differ from the source are loaded again.
 
     Values are compared, row by row. Rows that the source does not have any more stay, unless on_shrink: replace says
     otherwise. Doing it again goes on where it was stopped. With --dry-run the exit code is 1 where something differs.

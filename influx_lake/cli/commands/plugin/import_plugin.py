@@ -17,8 +17,8 @@ def import_plugin(
         list[str],
         typer.Argument(
             metavar="FILE|ARGUMENTS",
-            help="The TOML file of a scheduler trigger, its arguments (measurement=cpu,catalog_configs=...), the "
-            "body of a request, or a file with `influxdb3 create trigger` commands; several at once.",
+            help="The TOML file of a scheduler trigger, its arguments (measurement=cpu,catalog_configs=...), the body "
+            "of a request, or a file with `influxdb3 create trigger` commands; may be repeated.",
         ),
     ],
     host: Annotated[
@@ -26,25 +26,26 @@ def import_plugin(
     ] = None,
     database: Annotated[
         str | None,
-        typer.Option(help="The database that the triggers are of. Default: the variable INFLUXDB3_DATABASE."),
+        typer.Option(help="The database of the triggers. Default: the variable INFLUXDB3_DATABASE."),
     ] = None,
     start: Annotated[
         datetime | None,
         typer.Option(
             parser=moment,
             metavar="DATE",
-            help="The oldest day to load. Default: that of a request, else the first point of each measurement.",
+            help="The oldest day to load. Default: the one in a request, else the day of each measurement's first "
+            "point.",
         ),
     ] = None,
     out_file: Annotated[
         Path, typer.Option("--out", "--config", "-c", metavar="FILE", help="The file to write.")
     ] = Path("lake.yaml"),
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a lake.yaml from triggers of InfluxData's plugin influxdb_to_iceberg.
 
-    Credentials become references to variables, which are told; no server is asked.
+    Credentials become references to variables, which are listed. No server is contacted.
     """
     from influx_lake.cli.plugin.importing import imported
     from influx_lake.cli.plugin.lake_text import lake_file_text, to_set

@@ -26,16 +26,20 @@ def cost(
         typer.Option(
             parser=duration,
             metavar="DURATION",
-            help="What off-loading all that is older than this saves. Default: by `offload` of lake.yaml.",
+            help="Show what off-loading everything older than this saves. Default: the rules of `offload` in "
+            "lake.yaml.",
         ),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page, with plots.", dir_okay=False)
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Also write the report as an HTML page with plots.", dir_okay=False
+        ),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What the data take up at their sources and in the lake; with prices, what they cost, and off-loading saves."""
+    """Show the size of the data at the sources and in the lake; with prices, their cost and what off-loading saves."""
     from influx_lake.cli.session import open_session
     from influx_lake.cost.prices import load_prices
     from influx_lake.cost.report import cost_report

@@ -14,14 +14,14 @@ from influx_lake.printable import printable_name
 
 def docs(
     folder: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="Where the pages are written.", file_okay=False)
+        Path, typer.Option("--out", metavar="FOLDER", help="The folder to write the pages to.", file_okay=False)
     ],
     names: Measurements = None,
     no_samples: Annotated[bool, typer.Option("--no-samples", help="Show no values of the tables.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a page for each measurement: columns, what is held, history, how to ask it. Only the lake is read."""
+    """Write an HTML page for each measurement: columns, coverage, history, sample queries. Only the lake is read."""
     from influx_lake.cli.session import open_session
     from influx_lake.site.measurement_page import described
     from influx_lake.site.writing import write_site

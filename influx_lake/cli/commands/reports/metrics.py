@@ -19,16 +19,16 @@ def metrics(
             "--text-file",
             metavar="FILE",
             dir_okay=False,
-            help="Write them into this file, for the node exporter's textfile collector (its name ends in .prom).",
+            help="Write the metrics to this file (.prom), for the node exporter's textfile collector.",
         ),
     ] = None,
     push: Annotated[
         str | None,
-        typer.Option("--push", metavar="URL", help="Send them to this Pushgateway."),
+        typer.Option("--push", metavar="URL", help="Push the metrics to this Pushgateway."),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Show the lake's metrics as Prometheus reads them; or hand them over, where runs are too short to be scraped."""
+    """Show the lake's metrics in Prometheus format, write them to a file or push them."""
     from influx_lake.cli.session import open_session
     from influx_lake.metrics import exposition
 

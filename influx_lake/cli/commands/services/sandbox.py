@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 def sandbox(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The one port for gRPC and HTTP; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="The port for both gRPC and HTTP; 0 picks a free one.")
     ] = 8181,
-    host: Annotated[str, typer.Option(help="Where to listen. It is not made for the open network.")] = "127.0.0.1",
-    data_dir: Annotated[Path, typer.Option(help="The folder of the data and the token.")] = SANDBOX_FOLDER,
-    in_memory: Annotated[bool, typer.Option("--in-memory", help="Forget the data at the end.")] = False,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. The sandbox is not made for public networks.")
+    ] = "127.0.0.1",
+    data_dir: Annotated[Path, typer.Option(help="The folder for the data and the token.")] = SANDBOX_FOLDER,
+    in_memory: Annotated[
+        bool, typer.Option("--in-memory", help="Keep data only in memory, and discard it at the end.")
+    ] = False,
     database: Annotated[list[str] | None, typer.Option(help="Create this database; may be repeated.")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -24,19 +24,19 @@ def serve(
         str | None, typer.Option(metavar="HOST", help="The address to listen on. Default: serve.host, 127.0.0.1.")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one. Default: serve.port, 8282.")
+        int | None, typer.Option(min=0, max=65535, help="The port; 0 picks a free one. Default: serve.port, 8282.")
     ] = None,
     dagster: Annotated[
         bool | None,
         typer.Option(
             "--dagster/--no-dagster",
-            help="Have windows loaded by runs of Dagster, not by the service itself. Default: if $DAGSTER_HOME is set.",
+            help="Load windows in Dagster runs instead of in the service itself. Default: if $DAGSTER_HOME is set.",
         ),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Serve the lake by HTTP, until Ctrl-C: loads, comparisons and what is known of it, on demand."""
+    """Serve the lake over HTTP until Ctrl-C: loads, comparisons and status, on demand."""
     from importlib.util import find_spec
 
     from influx_lake.config import load_lake

@@ -20,19 +20,17 @@ if TYPE_CHECKING:
 
 
 def stream(
-    name: Annotated[
-        str | None, typer.Argument(help="The source of type kafka; needed where there are several.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="The source of type kafka. Required if there are several.")] = None,
     available_now: Annotated[
-        bool, typer.Option("--available-now", "--once", help="Add what the topics have now, and end.")
+        bool, typer.Option("--available-now", "--once", help="Add the messages that the topics hold now, then exit.")
     ] = False,
     accept_loss: Annotated[
-        bool, typer.Option(help="Go on where the topics no longer have messages that were not added.")
+        bool, typer.Option(help="Continue although the topics no longer have some messages that were never added.")
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add the points of topics of Kafka to their tables as they come, until stopped."""
+    """Add the points of Kafka topics to their tables as they arrive, until stopped."""
     from influx_lake.cli.session import open_session
     from influx_lake.streaming.running import Running
     from influx_lake.streaming.stream import Stream

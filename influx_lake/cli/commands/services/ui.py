@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def ui(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The UI's port; 0 takes a free one.")] = 3000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The UI's port; 0 picks a free one.")] = 3000,
     with_sandbox: Annotated[
         bool,
         typer.Option(
             "--sandbox/--no-sandbox",
-            help="Start the lake's sandbox too, where a source is on this machine, nothing answers there, and "
-            ".lake/sandbox holds data.",
+            help="Also start the lake's sandbox if a source is on this machine but does not answer, and .lake/sandbox "
+            "holds data.",
         ),
     ] = True,
     open_browser: Annotated[bool, typer.Option("--open", help="Open a browser when the UI is ready.")] = False,
