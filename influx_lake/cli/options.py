@@ -20,7 +20,9 @@ def moment(text: str) -> datetime:
     try:
         return parse_moment(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date or time: write 2026-01-31 or 2026-01-31T06:00Z") from None
+        raise typer.BadParameter(
+            f"{text!r} is not a date or time, to the microsecond at most: write 2026-01-31 or 2026-01-31T06:00Z"
+        ) from None
 
 
 def duration(text: str) -> timedelta:

@@ -192,7 +192,8 @@ def _moment(value: Time | None) -> datetime | None:
             return parse_moment(value)
         except ValueError:
             raise _no_time(value) from None
-    if not isinstance(value, date):
+    # Times of pandas are datetimes with nanoseconds besides.
+    if not isinstance(value, date) or getattr(value, "nanosecond", 0):
         raise _no_time(value)
     if not isinstance(value, datetime):
         value = datetime.combine(value, time())
@@ -200,7 +201,7 @@ def _moment(value: Time | None) -> datetime | None:
 
 
 def _no_time(value: object) -> ConfigurationError:
-    return ConfigurationError(f"{value!r} is no date or time", remedy="Write 2026-01-31T06:00Z")
+    return ConfigurationError(f"{value!r} is no date or time, to the microsecond at most", remedy="Write 2026-01-31T06:00Z")
 
 
 def _as_of(value: Moment | None) -> Moment | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+_FINER = re.compile(r"[.,][0-9]{6}0*[1-9]")
+"""A fraction of a second with nanoseconds, which datetimes have no room for."""
 
 
 def utc_text(moment: datetime) -> str:
@@ -27,8 +30,10 @@ def parse_moment(text: str) -> datetime:
     """Parse an ISO 8601 date or time; UTC where it has no zone.
 
     Raises:
-        ValueError: The text is not an ISO 8601 date or time.
+        ValueError: The text is not an ISO 8601 date or time, or it is finer than a microsecond, which would be cut.
     """
+    if _FINER.search(text):
+        raise ValueError(f"{text!r} is finer than a microsecond")
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 

@@ -38,7 +38,7 @@ def _check_zoned(text: str) -> str:
         moment = datetime.fromisoformat(text)
         parse_moment(text)
     except (ValueError, OverflowError):
-        raise ValueError("is not a time of ISO 8601") from None
+        raise ValueError("is not a time of ISO 8601, to the microsecond at most") from None
     if moment.tzinfo is None:
         raise ValueError("needs a time zone: write +00:00 behind it")
     if not FIRST <= parse_moment(text) <= LAST:

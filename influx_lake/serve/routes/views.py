@@ -19,7 +19,9 @@ def _check_moment(text: str) -> str:
     try:
         parse_moment(text)
     except (ValueError, OverflowError):
-        raise ValueError("is not a date or time of ISO 8601: write 2026-01-31 or 2026-01-31T06:00Z") from None
+        raise ValueError(
+            "is not a date or time of ISO 8601, to the microsecond at most: write 2026-01-31 or 2026-01-31T06:00Z"
+        ) from None
     return text
 
 

@@ -86,6 +86,10 @@ def check_asked(lake: Lake, body: Mapping[str, Any]) -> None:
     if body.get("replace") and (start is None or end is None or body.get("only") == "missing"):
         message = "replace needs start and end, and is not for `only: missing`"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    # A comparison has no `only`.
+    if body.get("only", "differing") != "differing" and depth_of(body) is not Depth.ROWS:
+        message = "compare tells what differs, and is for `only: differing`"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message)
     try:
         measurements = chosen(Session(lake), body["measurements"])
         check_range(measurements, start, end, lambda remark: None)

@@ -145,6 +145,9 @@ def test_what_cannot_be_asked_is_told_at_once(client: TestClient) -> None:
         (DAYS | {"start": "yesterday"}, 422),
         (DAYS | {"replace": True, "end": None}, 422),
         (DAYS | {"no_such": 1}, 422),
+        (DAYS | {"compare": "values"}, 422),
+        (DAYS | {"compare": "profile", "only": "missing"}, 422),
+        (DAYS | {"start": "2026-01-01T00:00:00.000000001Z"}, 422),
         ({"measurements": []}, 422),
         (DAYS | {"start": "0001-01-01", "end": "9999-12-31", "measurements": ["*"]}, 422),
     ):

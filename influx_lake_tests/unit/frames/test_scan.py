@@ -133,6 +133,12 @@ def test_mistakes(lake: QueriedLake) -> None:
         scan("mem", lake=lake.config)
 
 
+class TimeOfPandas(datetime):
+    """A `pandas.Timestamp` is a datetime that has nanoseconds besides."""
+
+    nanosecond = 1
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -142,6 +148,8 @@ def test_mistakes(lake: QueriedLake) -> None:
         ({"columns": ["host", "bytes", "host"]}, "host is asked for twice"),
         ({"start": 5}, "5 is no date or time"),
         ({"end": 5.0}, "5.0 is no date or time"),
+        ({"start": "2026-01-01T00:00:00.000000001Z"}, "is no date or time, to the microsecond"),
+        ({"start": TimeOfPandas(2026, 1, 1)}, "is no date or time, to the microsecond"),
     ],
 )
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])

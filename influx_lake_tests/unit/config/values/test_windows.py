@@ -157,3 +157,13 @@ def test_windows_that_touch_share_no_time() -> None:
     assert [window.contains(each) for each in (hours(2, 4), hours(3, 4), hours(1, 4))] == [True, True, False]
     assert window.overlaps_any([hours(0, 1), hours(3, 5)])
     assert not window.overlaps_any([])
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T00:00:00.000000001Z", "2026-01-01T00:00:00,0000001+02:00"])
+def test_a_bound_finer_than_a_microsecond_is_refused_and_not_cut(text: str) -> None:
+    with pytest.raises(ValueError, match="finer than a microsecond"):
+        parse_moment(text)
+
+
+def test_digits_that_say_nothing_are_taken() -> None:
+    assert utc_text(parse_moment("2026-01-01T00:00:00.123456000Z")) == "2026-01-01T00:00:00.123456Z"
