@@ -105,7 +105,8 @@ class _Asking:
                 if "error" in result:
                     raise _refused(self._failures, str(result["error"]))
                 for series in result.get("series", ()):
-                    for values in series["values"]:
+                    # A database without shards is a series without values.
+                    for values in series.get("values", ()):
                         yield {**series.get("tags", {}), **dict(zip(series["columns"], values, strict=True))}
         except (KeyError, TypeError, ValueError) as error:
             raise self._failures.odd(f"the response to {statement} is not as expected: {error}") from None

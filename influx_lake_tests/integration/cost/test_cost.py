@@ -216,6 +216,7 @@ def test_the_example_is_a_price_table() -> None:
 def test_influxdb_1_tells_of_whole_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with influxdb1(tmp_path / "server") as server, Sandbox() as box:
         step = 3600 * 10**9
+        server.query("CREATE DATABASE without_shards")
         server.write("\n".join(f"cpu,host=h{n % 3} v={n}i {FIRST_DAY_NS + n * step}" for n in range(24 * 20)))
         lake = CliLake(tmp_path, box, capsys)
         text = LAKE.replace(
