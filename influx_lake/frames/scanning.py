@@ -201,7 +201,8 @@ def _moment(value: Time | None) -> datetime | None:
 
 
 def _no_time(value: object) -> ConfigurationError:
-    return ConfigurationError(f"{value!r} is no date or time, to the microsecond at most", remedy="Write 2026-01-31T06:00Z")
+    message = f"{value!r} is no date or time, to the microsecond at most"
+    return ConfigurationError(message, remedy="Write 2026-01-31T06:00Z")
 
 
 def _as_of(value: Moment | None) -> Moment | None:
