@@ -193,7 +193,7 @@ def _moment(value: Time | None) -> datetime | None:
         except ValueError:
             raise _no_time(value) from None
     # Times of pandas are datetimes with nanoseconds besides.
-    if not isinstance(value, date) or getattr(value, "nanosecond", 0):
+    if not isinstance(value, date) or getattr(value, "nanosecond", None):
         raise _no_time(value)
     if not isinstance(value, datetime):
         value = datetime.combine(value, time())
