@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,6 +36,7 @@ _LARGE = 1 << 15
 _ERROR = "error"
 TABLE = "table"
 _NEVER_ABSENT = (TABLE, "_time", "_value")
+_LAST_PLACE_OF_TABLE = 2
 _UNUSED = {"", "result", "_start", "_stop", "_measurement"}
 _END = b"\r\n"
 
@@ -80,28 +83,28 @@ def blocks(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1)
     above: dict[str, tuple[str, ...]] = {}
     header: Header | None = None
     for text, cut in _parts(chunks, failures, results):
-        rows: dict[Header, list[bytes]] = {}
+        rows: dict[Header, list[tuple[int, int]]] = {}
         if header is None and not above and not text.lstrip().startswith(_ANNOTATION[: len(text.lstrip())]):
             received = text.decode("utf-8", "backslashreplace").strip()
             raise failures.odd(f"the response is not annotated CSV: {shown(received)}")
         wrong = failures.truncated if cut else failures.odd
-        for piece in _pieces(text):
-            if piece.startswith(_ANNOTATION):
+        for start, end in _pieces(text):
+            if text.startswith(_ANNOTATION, start):
                 if header is not None:
                     above, header = {}, None
-                name, *values = _record(piece, wrong)
+                name, *values = _record(text[start:end], wrong)
                 above[name] = ("", *values)
-            elif header is None:
-                line, _, following = piece.partition(b"\n")
-                header = _header(_record(line, wrong), above, wrong)
-                if following:
-                    rows.setdefault(header, []).append(following)
-            else:
-                rows.setdefault(header, []).append(piece)
+                continue
+            below = start
+            if header is None:
+                below = text.find(b"\n", start, end) + 1 or end
+                header = _header(_record(text[start:below].removesuffix(b"\n"), wrong), above, wrong)
+            if below < end:
+                rows.setdefault(header, []).append((below, end))
         yield [
             _rows(together, header, failures, cut=cut)
             for header, parts in rows.items()
-            for together in _together(parts)
+            for together in _together(text, parts)
         ]
 
 
@@ -138,8 +141,8 @@ def _parts(chunks: Iterable[bytes], failures: HttpFailures, results: int) -> Ite
             raise failures.truncated("the response ended without its final empty line")
 
 
-def _pieces(text: bytes) -> Iterator[bytes]:
-    """Annotations one by one, and the text between them."""
+def _pieces(text: bytes) -> Iterator[tuple[int, int]]:
+    """The start and end of each annotation, and of the text between them."""
     start = 0
     while start < len(text):
         if text.startswith(_ANNOTATION, start):
@@ -148,9 +151,8 @@ def _pieces(text: bytes) -> Iterator[bytes]:
                 end = text.find(b"\n", end) + 1 or len(text)
         else:
             end = _next_annotation(text, start)
-        piece = text[start:end]
-        if not piece.isspace():
-            yield piece
+        if end - start > _LARGE or not text[start:end].isspace():
+            yield start, end
         start = end
 
 
@@ -175,17 +177,37 @@ def _header(names: tuple[str, ...], above: dict[str, tuple[str, ...]], wrong: Ca
     return Header(names, types, tuple(key == "true" for key in keys))
 
 
-def _together(parts: list[bytes]) -> list[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """Records in a text, which is not copied; those of a table may be known to be consecutive."""
+
+    text: bytes
+    start: int
+    end: int
+    consecutive: bool
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def content(self) -> bytes:
+        return self.text[self.start : self.end]
+
+    def buffer(self) -> pa.Buffer:
+        return pa.py_buffer(self.text).slice(self.start, len(self))
+
+
+def _together(text: bytes, parts: list[tuple[int, int]]) -> list[_Records]:
     """Join small parts: starting to parse a part costs as much as hundreds of rows."""
-    small = [part for part in parts if len(part) < _LARGE]
-    return [part for part in parts if len(part) >= _LARGE] + ([b"\n".join(small)] if small else [])
+    small = b"\n".join([text[start:end] for start, end in parts if end - start < _LARGE])
+    large = [_Records(text, start, end, consecutive=True) for start, end in parts if end - start >= _LARGE]
+    return [*large, _Records(small, 0, len(small), consecutive=False)] if small else large
 
 
-def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> pa.Table:
+def _rows(records: _Records, header: Header, failures: HttpFailures, *, cut: bool) -> pa.Table:
     from pyarrow import csv as arrow_csv
 
     if _ERROR in header.names:
-        first = next(csv.reader(io.StringIO(text.decode("utf-8", "replace"))), [])
+        first = next(csv.reader(io.StringIO(records.content().decode("utf-8", "replace"))), [])
         said = dict(zip(header.names, first, strict=False))
         raise failures.refused(said.get(_ERROR) or "the query failed, and the server does not say why")
     unknown = sorted(set(header.types[1:]) - _TYPES.keys())
@@ -193,16 +215,18 @@ def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> 
         raise failures.odd(f"a column has the type {unknown[0]!r}, which this version does not know")
     wrong = failures.truncated if cut else failures.odd
     # The server's CSV writes line breaks in strings as \r\n too, and has dropped every other \r.
-    quoted = b'"' in text
+    quoted = records.text.find(b'"', records.start, records.end) != -1
     if quoted:
-        text = text.replace(b"\r\n", b"\n")
+        text = records.content().replace(b"\r\n", b"\n")
+        records = _Records(text, 0, len(text), consecutive=False)
     places = [str(place) for place in range(len(header.names))]
     wanted = {place: name for place, name in zip(places, header.names, strict=True) if name not in _UNUSED}
-    keys = {} if quoted else _keys_of_one_table(text, header, wrong)
+    known = None if quoted else _keys_of_tables(records, header, wrong)
+    keys = known.columns if known else {}
     try:
         found = arrow_csv.read_csv(
-            pa.py_buffer(text),
-            read_options=arrow_csv.ReadOptions(column_names=places, use_threads=False, block_size=len(text) + 1),
+            records.buffer(),
+            read_options=arrow_csv.ReadOptions(column_names=places, use_threads=False, block_size=len(records) + 1),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=quoted),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict(zip(places, map(_arrow_type, header.types, header.keys), strict=True)),
@@ -215,29 +239,89 @@ def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> 
         )
     except pa.ArrowInvalid as error:
         raise wrong(f"a record cannot be read: {error}") from None
-    if keys and pc.count_distinct(found[places[header.names.index(TABLE)]]).as_py() > 1:
-        raise wrong("the rows of a table are not consecutive")
-    columns = [_repeated(keys[name], len(found)) if name in keys else found[place] for place, name in wanted.items()]
+    repeated = known.repeated(found[places[header.names.index(TABLE)]], wrong) if known else {}
+    columns = [repeated[name] if name in repeated else found[place] for place, name in wanted.items()]
     return _checked(pa.table(columns, list(wanted.values())), wrong)
 
 
-def _keys_of_one_table(text: bytes, header: Header, wrong: Callable[[str], SourceError]) -> dict[str, str]:
-    """The group key's strings if all rows are of one table, so that Arrow need not parse them; otherwise none."""
-    if TABLE not in header.names:
-        return {}
-    place = header.names.index(TABLE)
-    first, last = text.partition(b"\n")[0].rstrip(b"\r"), text[text.rstrip().rfind(b"\n") + 1 :].rstrip()
-    if not first.split(b",")[place : place + 1] == last.split(b",")[place : place + 1] != []:
-        return {}
-    values = _record(first, wrong)
-    if len(values) != len(header.names):
-        return {}
-    found = zip(header.names, header.types, header.keys, values, strict=True)
-    return {name: value for name, kind, is_key, value in found if is_key and _arrow_type(kind, is_key) == _KEY_TYPE}
+@dataclass(frozen=True, slots=True)
+class _TableKeys:
+    """The group key's strings of consecutive tables, so that Arrow need not parse them in each row.
+
+    Attributes:
+        numbers: The tables.
+        columns: Their values of each column.
+    """
+
+    numbers: list[bytes]
+    columns: dict[str, list[str]]
+
+    def repeated(self, numbers: pa.ChunkedArray, wrong: Callable[[str], SourceError]) -> dict[str, pa.Array]:
+        """The columns, for rows of these tables."""
+        runs = pc.run_end_encode(numbers.combine_chunks(), run_end_type=pa.int64())
+        if runs.values.to_pylist() != [int(number) for number in self.numbers]:
+            raise wrong("the rows of a table are not consecutive")
+        lengths = np.diff(runs.run_ends.to_numpy(), prepend=0)
+        return {name: _repeated(values, lengths) for name, values in self.columns.items()}
 
 
-def _repeated(text: str, count: int) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), [text])
+def _keys_of_tables(records: _Records, header: Header, wrong: Callable[[str], SourceError]) -> _TableKeys | None:
+    """The group key's strings of the tables in a text without quotes; None where the tables are many and small."""
+    place = header.names.index(TABLE) if TABLE in header.names else len(header.names)
+    if place > _LAST_PLACE_OF_TABLE:
+        return None
+    names = [
+        name
+        for name, kind, is_key in zip(header.names, header.types, header.keys, strict=True)
+        if is_key and name not in _UNUSED and _arrow_type(kind, is_key) == _KEY_TYPE
+    ]
+    keys = _TableKeys([], {name: [] for name in names})
+    text, start, stop = records.text, records.start, records.end
+    while stop > start and text[stop - 1] in _END:
+        stop -= 1
+    while start < stop:
+        line = text[start : text.find(b"\n", start, stop) + 1 or stop]
+        values = line.split(b",", place + 1)[: place + 1]
+        record = _record(line.rstrip(_END), wrong)
+        if len(record) != len(header.names) or len(keys.numbers) > 1 + (start - records.start) // _LARGE:
+            return None
+        keys.numbers.append(values[place])
+        for name, value in zip(header.names, record, strict=True):
+            if name in keys.columns:
+                keys.columns[name].append(value)
+        start = _end_of_table(text, start, stop, b",".join([*values, b""]))
+        if start < stop and not records.consecutive:
+            return None
+    return keys
+
+
+def _end_of_table(text: bytes, start: int, stop: int, same: bytes) -> int:
+    """The end of a table, if its rows are consecutive.
+
+    Args:
+        text: The rows of several tables.
+        start: The start of the table.
+        stop: The end of the last table.
+        same: What all rows of the table start with.
+    """
+    if text.startswith(same, text.rfind(b"\n", start, stop) + 1 or start):
+        return stop
+    other = stop
+    while True:
+        middle = (start + other) // 2
+        line = text.rfind(b"\n", start, middle) + 1 or text.find(b"\n", middle, other) + 1
+        if line in {0, other}:
+            return other
+        if text.startswith(same, line):
+            start = line
+        else:
+            other = line
+
+
+def _repeated(values: list[str], lengths: npt.NDArray[np.int64]) -> pa.Array:
+    places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+    indices = np.repeat(np.array([places[value] for value in values], np.int32), lengths)
+    return pa.DictionaryArray.from_arrays(pa.array(indices), list(places))
 
 
 def _checked(rows: pa.Table, wrong: Callable[[str], SourceError]) -> pa.Table:
