@@ -21,7 +21,7 @@ from influx_lake.sources.line_protocol.grammar import (
 from influx_lake.sources.line_protocol.headers import Headers
 from influx_lake.sources.line_protocol.plain_blocks import PlainBlock, plain_block
 from influx_lake.sources.line_protocol.slow_path import OddLine, OddLines
-from influx_lake.sources.line_protocol.values import STRING, read_integers, read_timestamps, read_values
+from influx_lake.sources.line_protocol.values import STRING, read_integers, read_values
 from influx_lake.sources.points.bad_record import BadRecord
 from influx_lake.sources.points.cell_builder import TIMES, value_bits
 from influx_lake.sources.points.cells import SCHEMA, Mask, Numbers, Places, cells
@@ -179,16 +179,16 @@ class _UsualLines:
     @classmethod
     def of_plain(cls, block: PlainBlock, parser: LineParser) -> _UsualLines | None:
         """Parse the lines of a plain block; None if one is odd after all."""
-        times = read_timestamps(block.times)
-        if times is None or not _are_times(times, parser.unit).all():
+        times = block.times
+        if not _are_times(times, parser.unit).all():
             return None
-        series, raw_series = _encoded(block.series)
+        series, raw_series = block.series.indices.to_numpy(), block.series.dictionary.to_pylist()
         names, raw_names = _encoded_spans(block.keys, block.data)
         if not all(map(_is_plain_name, raw_series)) or not all(map(_is_field_name, raw_names)):
             return None
         if not all(parser.series(raw) is not None for raw in raw_series):
             return None
-        values = read_values(np.frombuffer(block.data, np.uint8), block.data, block.values)
+        values = read_values(np.frombuffer(block.data, np.uint8), block.data, block.values, decimal=block.decimal)
         if not values.good.all():
             return None
         every = np.ones(len(times), np.bool_)
@@ -204,19 +204,30 @@ class _UsualLines:
 
     def cells(self, contexts: list[tuple[int, Context]]) -> _Rows:
         """Their values. Series and fields are numbered only now, so that those of excluded lines get no numbers."""
+        if len(contexts) == 1 and self.mask.all():
+            return self._all_cells(contexts[0][1])
         measurement, series = self._numbered_series(contexts)
-        rows = slice(None) if self.mask.all() else self.mask[self.owner]
+        rows = self.mask[self.owner]
         owner = self.owner[rows]
         code = self.code[rows]
         fields = self._numbered_fields(measurement[owner], self.names[rows], code)
-        is_text = code == STRING
         texts = self.texts
-        if len(texts) and isinstance(rows, np.ndarray):
+        if len(texts):
             texts = texts.filter(pa.array(rows[self.code == STRING]))
         times = np.zeros(len(self.mask), np.int64)
         times[self.usual] = self.times
-        batch = cells(series[owner], fields, times[owner], self.bits[rows], texts, is_text)
+        batch = cells(series[owner], fields, times[owner], self.bits[rows], texts, code == STRING)
         return _Rows(batch, owner)
+
+    def _all_cells(self, context: Context) -> _Rows:
+        """The values of a block in which every line is one of them."""
+        numbers = np.array([self.parser.numbers(context, raw) for raw in self.raw_series], np.int32)
+        measurement, series, times = *numbers.reshape(-1, 2).T[:, self.series], self.times
+        if len(self.owner) > len(times):
+            measurement, series, times = (lines[self.owner] for lines in (measurement, series, times))
+        fields = self._numbered_fields(measurement, self.names, self.code)
+        batch = cells(series, fields, times, self.bits, self.texts, self.code == STRING)
+        return _Rows(batch, self.owner)
 
     def _numbered_series(self, contexts: list[tuple[int, Context]]) -> tuple[Numbers, Numbers]:
         """The numbers of each line's measurement and series."""
@@ -241,11 +252,6 @@ class _UsualLines:
             owner, name = divmod(rest, keys)
             numbers.append(self.parser.registry.field(owner, parse_field_name(self.raw_names[name]), kind))
         return np.array(numbers, np.int32)[place]
-
-
-def _encoded(texts: pa.BinaryArray) -> tuple[Numbers, list[bytes]]:
-    encoded = texts.dictionary_encode()
-    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
 
 
 def _encoded_spans(spans: Spans, block: pa.Buffer) -> tuple[Numbers, list[bytes]]:

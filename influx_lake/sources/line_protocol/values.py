@@ -44,17 +44,24 @@ class Values:
         return self.code, self.bits, self.texts
 
 
-def read_values(data: Bytes, block: pa.Buffer, spans: Spans) -> Values:
-    """Convert the values of fields. Those that are not good are left to the grammar."""
+def read_values(data: Bytes, block: pa.Buffer, spans: Spans, *, decimal: bool = False) -> Values:
+    """Convert the values of fields. Those that are not good are left to the grammar.
+
+    Args:
+        data: The block's bytes.
+        block: The same.
+        spans: Where the values are.
+        decimal: Whether it is known that no number has a plus sign, or is hexadecimal.
+    """
     code = _codes(data, spans)
     bits, good = np.zeros(len(code), np.int64), np.ones(len(code), np.bool_)
     for kind, number in _NUMBERS.items():
         rows = code == kind
         if rows.all():
-            bits, good = number.read(data, block, spans)
+            bits, good = number.read(data, block, spans, decimal=decimal)
             return Values(code, bits, pa.array([], pa.string()), good)
         if rows.any():
-            bits[rows], good[rows] = number.read(data, block, spans.select(rows))
+            bits[rows], good[rows] = number.read(data, block, spans.select(rows), decimal=decimal)
     rows = code == _BOOLEAN
     bits[rows], good[rows] = _booleans(spans.select(rows).texts(block))
     rows = code == STRING
@@ -103,16 +110,16 @@ class _Number:
     pattern: str
     suffix: int = 0
 
-    def read(self, data: Bytes, block: pa.Buffer, spans: Spans) -> tuple[Places, Mask]:
+    def read(self, data: Bytes, block: pa.Buffer, spans: Spans, *, decimal: bool = False) -> tuple[Places, Mask]:
         """Parse numbers; also return the mask of valid ones."""
-        good, inner = _begins_plainly(data, spans), spans.inner(end=self.suffix)
+        good, inner = np.True_ if decimal else _begins_plainly(data, spans), spans.inner(end=self.suffix)
         try:
             numbers = inner.with_gaps(block).view(pa.string()).cast(self.type)
             values = np.frombuffer(numbers.buffers()[1], self.type.to_pandas_dtype())[: len(numbers) : 2]
         except pa.ArrowInvalid:
             texts = inner.texts(block)
             fits = pc.match_substring_regex(texts, self.pattern)
-            good &= fits.to_numpy(zero_copy_only=False)
+            good = good & fits.to_numpy(zero_copy_only=False)
             numbers = self._numbers(pc.if_else(fits, texts, pa.scalar(b"0")))
             if numbers is None:
                 return np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
