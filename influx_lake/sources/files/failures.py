@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from gzip import BadGzipFile
 
 import pyarrow as pa
+from isal import isal_zlib
 
 from influx_lake.errors import AuthenticationFailed, FileUnreadable, SourceUnavailable
 
@@ -54,6 +56,8 @@ def file_errors(what: str) -> Iterator[None]:
     except UnicodeDecodeError as error:
         problem = f"{what} contains a name that is not UTF-8: {error.object!r}"
         raise FileUnreadable(problem, remedy="Write it again, with its columns' names in UTF-8") from error
+    except (EOFError, BadGzipFile, isal_zlib.error) as error:
+        raise _damaged(what, str(error)) from error
     except OSError as error:
         raise _sorted(error.strerror or str(error), what) from error
     except Exception as error:
@@ -63,11 +67,15 @@ def file_errors(what: str) -> Iterator[None]:
         raise _sorted(str(error).partition("\n")[0], what, getattr(error, "status_code", None)) from error
 
 
+def _damaged(what: str, text: str) -> FileUnreadable:
+    return FileUnreadable(f"{what} is damaged, or cut off: {text}", remedy="Write or copy it again")
+
+
 def _sorted(
     text: str, what: str, status: int | None = None
 ) -> FileUnreadable | AuthenticationFailed | SourceUnavailable:
     if any(word in text for word in _DAMAGED):
-        return FileUnreadable(f"{what} is damaged, or cut off: {text}", remedy="Write or copy it again")
+        return _damaged(what, text)
     if status in (401, 403) or any(word in text for word in _REFUSED):
         return AuthenticationFailed(f"{what} may not be read: {text}", remedy="Check the keys in `storage`")
     return SourceUnavailable(f"{what} cannot be read: {text}", remedy="Check `path`, `storage` and the network")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+from isal.igzip import IGzipFile
 
 from influx_lake.config.values.locations import AZURE
 from influx_lake.errors import FileUnreadable, MissingExtra
@@ -54,8 +57,9 @@ class StoredFile:
         """Whether reading can begin anywhere in it: a web server may not support ranges."""
         return self.uri.partition("://")[0].lower() not in _WEB
 
-    def open(self, offset: int = 0) -> NativeFile:
-        """Open the file, decompressed; the compression is detected by the first bytes.
+    @contextmanager
+    def open(self, offset: int = 0) -> Iterator[NativeFile | IGzipFile]:
+        """A context with the bytes of the file, decompressed; the compression is detected by the first bytes.
 
         Args:
             offset: The byte to begin at, of a file that is not compressed.
@@ -63,14 +67,23 @@ class StoredFile:
         Raises:
             SourceError: It cannot be opened, or its compression is not supported.
         """
-        with file_errors(self.uri):
-            if offset:
-                file = self.system.open_input_file(self.path)
-                file.seek(offset)
-                return file
-            with self.system.open_input_stream(self.path, compression=None) as stream:
-                head = bytes(stream.read(HEAD_BYTES))
-            return self.system.open_input_stream(self.path, compression=compression_of(head, self.uri))
+        with ExitStack() as stack:
+            with file_errors(self.uri):
+                file = self._opened(offset, stack)
+            yield file
+
+    def _opened(self, offset: int, stack: ExitStack) -> NativeFile | IGzipFile:
+        if offset:
+            file = stack.enter_context(self.system.open_input_file(self.path))
+            file.seek(offset)
+            return file
+        with self.system.open_input_stream(self.path, compression=None) as stream:
+            compression = compression_of(bytes(stream.read(HEAD_BYTES)), self.uri)
+        if compression == "gzip":
+            packed = stack.enter_context(self.system.open_input_stream(self.path, compression=None))
+            # A third of the CPU that Arrow's zlib takes.
+            return stack.enter_context(IGzipFile(fileobj=packed, mode="rb"))
+        return stack.enter_context(self.system.open_input_stream(self.path, compression=compression))
 
 
 @dataclass(frozen=True)
