@@ -1,10 +1,15 @@
 """Moves InfluxDB measurements into Apache Iceberg tables, as Dagster assets, and keeps them right."""
 
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from influx_lake.component import InfluxLakeComponent
+
+# Arrow's own allocator takes huge pages, of which the kernel clears each as a whole: up to a third of a load's CPU, and
+# more memory. Arrow looks at this variable when it is first imported.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 __all__ = ["InfluxLakeComponent", "__version__"]
 

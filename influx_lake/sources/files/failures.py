@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from gzip import BadGzipFile
 
 import pyarrow as pa
-from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from influx_lake.errors import AuthenticationFailed, FileUnreadable, SourceUnavailable
 
+_DAMAGED_GZIP: tuple[type[Exception], ...] = (EOFError, BadGzipFile, IsalError)  # type: ignore[assignment]
 _DAMAGED = (
     "inflate",
     "decompress",
@@ -56,7 +57,7 @@ def file_errors(what: str) -> Iterator[None]:
     except UnicodeDecodeError as error:
         problem = f"{what} contains a name that is not UTF-8: {error.object!r}"
         raise FileUnreadable(problem, remedy="Write it again, with its columns' names in UTF-8") from error
-    except (EOFError, BadGzipFile, isal_zlib.error) as error:
+    except _DAMAGED_GZIP as error:
         raise _damaged(what, str(error)) from error
     except OSError as error:
         raise _sorted(error.strerror or str(error), what) from error

@@ -82,7 +82,7 @@ class StoredFile:
         if compression == "gzip":
             packed = stack.enter_context(self.system.open_input_stream(self.path, compression=None))
             # A third of the CPU that Arrow's zlib takes.
-            return stack.enter_context(IGzipFile(fileobj=packed, mode="rb"))
+            return stack.enter_context(IGzipFile(fileobj=packed, mode="rb"))  # type: ignore[no-untyped-call]
         return stack.enter_context(self.system.open_input_stream(self.path, compression=compression))
 
 

@@ -1,6 +1,4 @@
-"""Merges what arrives in small pieces: InfluxDB 2 sends 4 KB at a time, and each read of the socket and each chunk has a
-cost.
-"""
+"""Merges what arrives in small pieces: InfluxDB 2 sends 4 KB at a time, and each read and each chunk has a cost."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ class Response(HTTPResponse):
         if isinstance(sock, ssl.SSLSocket):
             self.fp = sock.makefile("rb", _BUFFERED)  # type: ignore[assignment]
         else:
-            self.fp = BufferedReader(GatheredReads(sock.makefile("rb", 0)), _BUFFERED)  # type: ignore[assignment]
+            self.fp = BufferedReader(GatheredReads(sock.makefile("rb", 0)), _BUFFERED)
 
     def begin(self) -> None:
         super().begin()
@@ -54,17 +52,17 @@ class GatheredReads(RawIOBase):
     def __init__(self, raw: SocketIO) -> None:
         self._raw = raw
         self._received = 0
-        self._last = _FEW
+        self._trickles = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if self._received >= _LARGE and self._last < _FEW:
+        if self._trickles and self._received >= _LARGE:
             time.sleep(_PAUSE)
         count = self._raw.readinto(buffer)
-        self._last = count or 0
-        self._received += self._last
+        self._received += count or 0
+        self._trickles = (count or 0) < min(_FEW, len(buffer))
         return count
 
     def close(self) -> None:

@@ -139,6 +139,23 @@ def test_a_compressed_file_that_is_cut_anywhere_is_refused(tmp_path: Path) -> No
                 stream.read()
 
 
+def test_a_byte_of_a_compressed_file_that_changed_is_noticed(tmp_path: Path) -> None:
+    file, packed = tmp_path / "a.lp", gzip.compress(LINES, mtime=0)
+    refused = 0
+    # The first bytes say what the file is, and when it was packed.
+    for place in range(10, len(packed)):
+        file.write_bytes(packed[:place] + bytes([packed[place] ^ 0xFF]) + packed[place + 1 :])
+        [stored] = FilePlace(str(file), {}).files()
+        with (
+            pytest.raises(FileUnreadable, match=r"a\.lp.*damaged, or cut off"),
+            stored.open() as stream,
+            file_errors(stored.uri),
+        ):
+            assert stream.read() != LINES
+        refused += 1
+    assert refused == len(packed) - 10
+
+
 @pytest.mark.slow
 def test_small_files_that_grow_are_refused(tmp_path: Path) -> None:
     options: dict[str, Any] = {"max_document": 10_000, "max_expansion": 100}
