@@ -25,6 +25,7 @@ _ENVIRONMENT = re.compile(
     r"|AZURE_(CLIENT_SECRET|STORAGE_(ACCOUNT_KEY|KEY|CONNECTION_STRING|SAS_TOKEN))"
     r"|PYICEBERG_CATALOG__\w*(TOKEN|CREDENTIAL|SECRET|PASSWORD|KEY)\w*"
 )
+_BEGINNINGS = ("AWS_", "PGPASSWORD", "AZURE_", "PYICEBERG_CATALOG__")
 _SHORTEST_IN_ENVIRONMENT = 16
 
 # Secrets that others gave out, such as the token that a catalog's token endpoint answers: known by what stands before.
@@ -95,9 +96,12 @@ def leaks(error: BaseException) -> bool:
 
 
 def _remember_environment() -> None:
-    for name, value in os.environ.items():
-        if value not in _known and len(value) >= _SHORTEST_IN_ENVIRONMENT and _ENVIRONMENT.fullmatch(name):
-            remember(value)
+    # Each text is redacted: only the few variables that may be secrets are looked at.
+    for name in os.environ:
+        if name.startswith(_BEGINNINGS) and _ENVIRONMENT.fullmatch(name):
+            value = os.environ.get(name, "")
+            if value not in _known and len(value) >= _SHORTEST_IN_ENVIRONMENT:
+                remember(value)
 
 
 def _given_out(text: str) -> list[Span]:
