@@ -113,7 +113,7 @@ def restore(
     ] = False,
     into_source: Annotated[
         bool,
-        typer.Option("--into-source", help="Allow writing to the source that the lake is loaded from."),
+        typer.Option("--into-source", help="Also write to windows of the lake's own source that are not empty."),
     ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Start over instead of continuing an interrupted restore.")
