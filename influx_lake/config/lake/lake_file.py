@@ -20,7 +20,7 @@ from influx_lake.errors import StorageError
 
 _SHORT = 80
 CATALOG = """\
-# Handed to pyiceberg's load_catalog as it is.
+# Passed unchanged to pyiceberg's load_catalog.
 catalog:
   name: lake
   type: sql
