@@ -89,9 +89,9 @@ def united_frame(
     if live.hidden:
         hidden = [(window.start, window.end) for window in live.hidden]
         held = held.filter(~_within(hidden, time_column, is_zoned=is_zoned_time(table, time_column)))
-    there = {field.name for field in table.schema().fields}
+    existing = {field.name for field in table.schema().fields}
     # The union includes columns that only the source has.
-    held = held.with_columns(pl.lit(None).alias(name) for name in columns if name not in there)
+    held = held.with_columns(pl.lit(None).alias(name) for name in columns if name not in existing)
     return pl.concat([held.select(columns), newest], how="vertical_relaxed")
 
 

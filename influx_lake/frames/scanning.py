@@ -123,10 +123,10 @@ def scan(
     at = TableScan.of(table, _as_of(as_of)) if table is not None else None
     if table is not None and at is not None and at.snapshot is not None:
         table = as_known(table_as_of(table, at.snapshot), share=found.share)
-    there = _existing_columns(table, at) if table is not None and at is not None else []
+    existing = _existing_columns(table, at) if table is not None and at is not None else []
     if newest is not None:
-        there += [name for name in newest.rows.schema.names if name not in there]
-    chosen = _columns(found.full_name, there, columns)
+        existing += [name for name in newest.rows.schema.names if name not in existing]
+    chosen = _columns(found.full_name, existing, columns)
     if engine == "duckdb":
         from influx_lake.frames.duckdb_scan import relation
 
@@ -161,27 +161,29 @@ def _existing_columns(table: Table, at: TableScan) -> list[str]:
     return [field.name for field in table.schema().fields if field.field_id in had]
 
 
-def _columns(name: str, there: list[str], asked: Sequence[str] | None) -> list[str]:
+def _columns(name: str, existing: list[str], requested: Sequence[str] | None) -> list[str]:
     """The requested columns, checked against those of the table.
 
     Raises:
         ConfigurationError: One does not exist or is requested twice, or none is left.
     """
-    if isinstance(asked, str):
-        raise ConfigurationError(f"columns={asked!r} is no list of columns", remedy=f"Write columns=[{asked!r}]")
-    if asked is not None and not asked:
+    if isinstance(requested, str):
+        raise ConfigurationError(
+            f"columns={requested!r} is no list of columns", remedy=f"Write columns=[{requested!r}]"
+        )
+    if requested is not None and not requested:
         raise ConfigurationError("columns=[] asks for no column", remedy="Name at least one, or leave it out for all")
-    for column in asked or ():
-        if column not in there:
+    for column in requested or ():
+        if column not in existing:
             raise ConfigurationError(
-                f"{name} has no column {column}{suggestion(column, there)}",
-                remedy=f"It has: {', '.join(there)}",
+                f"{name} has no column {column}{suggestion(column, existing)}",
+                remedy=f"It has: {', '.join(existing)}",
             )
-    if asked is None:
-        return there
-    if twice := [name for name, times in Counter(asked).items() if times > 1]:
+    if requested is None:
+        return existing
+    if twice := [name for name, times in Counter(requested).items() if times > 1]:
         raise ConfigurationError(f"the column {twice[0]} is asked for twice", remedy="Name each column once")
-    return list(asked)
+    return list(requested)
 
 
 def _moment(value: Time | None) -> datetime | None:

@@ -67,5 +67,5 @@ class TableScan:
 
 def moment(value: datetime, *, is_zoned: bool) -> str:
     """A time as SQL literal; a time without zone is in UTC."""
-    said = value.astimezone(UTC).replace(tzinfo=None).isoformat()
-    return f"TIMESTAMPTZ {text_literal(said + '+00')}" if is_zoned else f"TIMESTAMP {text_literal(said)}"
+    utc = value.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return f"TIMESTAMPTZ {text_literal(utc + '+00')}" if is_zoned else f"TIMESTAMP {text_literal(utc)}"

@@ -61,16 +61,16 @@ def table_names(columns: Sequence[Column], measurement: Measurement) -> dict[str
     return names
 
 
-def option_for(source: str, name: str, options: Mapping[str, str], there: Collection[str]) -> str | None:
+def option_for(source: str, name: str, options: Mapping[str, str], table_columns: Collection[str]) -> str | None:
     """The option for a column, by its name in the table, else by that in the source if no column of the table has it.
 
     Args:
         source: Its name in the source.
         name: Its name in the table.
         options: The options by column.
-        there: The names of all columns of the table.
+        table_columns: The names of all columns of the table.
     """
-    return options.get(name, None if source in there else options.get(source))
+    return options.get(name, None if source in table_columns else options.get(source))
 
 
 def _name(column: Column, measurement: Measurement) -> str:

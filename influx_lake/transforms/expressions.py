@@ -222,9 +222,9 @@ class Computation:
                 else:
                     end, failure = middle, found
             values = {name: _shown(batch.column(name)[begin].as_py()) for name in self._used_by(expression)}
-            told = ", ".join(f"{name} = {value}" for name, value in values.items())
+            shown = ", ".join(f"{name} = {value}" for name, value in values.items())
             raise DataRefused(
-                f"{expression.name}: {expression.text!r} fails for a row with {told}: {_reason(failure)}",
+                f"{expression.name}: {expression.text!r} fails for a row with {shown}: {_reason(failure)}",
                 remedy="Correct the expression in lake.yaml so that it has a value for every row, with try_cast or "
                 "case when, or leave such rows out with `where`",
                 measurement=self.measurement,

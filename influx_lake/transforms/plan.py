@@ -127,12 +127,12 @@ def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
         SchemaConflict: Two columns would have one name, or a type cannot hold the values of a column.
     """
     options = measurement.transforms
-    of_source = chosen(declared, measurement)
-    names = table_names(of_source, measurement)
-    there = {*names.values(), *_metadata_names(measurement, declared), *options.constants, *options.computed}
+    source_columns = chosen(declared, measurement)
+    names = table_names(source_columns, measurement)
+    table_columns = {*names.values(), *_metadata_names(measurement, declared), *options.constants, *options.computed}
     columns, made = [], []
-    for source, column in zip(of_source, renamed(of_source, names), strict=True):
-        conversions = _conversions(source, column, measurement, there)
+    for source, column in zip(source_columns, renamed(source_columns, names), strict=True):
+        conversions = _conversions(source, column, measurement, table_columns)
         kind = ARROW_TYPES[source.type]
         for conversion in conversions:
             kind = conversion.type_of(kind)
@@ -154,10 +154,10 @@ def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
         for each in filters:
             _filter(each, pa.schema([arrow_field(column) for column in schema.columns]), measurement)
         where = Expression(WHERE, " AND ".join(f"({each.text})" for each in filters))
-        by_name = {column.name: column for column in of_source}
+        by_name = {column.name: column for column in source_columns}
         as_they_are = {name: by_name[source] for name, source in plain.items()}
         condition = condition_of(where, as_they_are, [column.name for column in schema.columns], measurement.name)
-    asked = declared.select([column.name for column in of_source])
+    asked = declared.select([column.name for column in source_columns])
     return Plan(measurement, asked, schema, tuple(made), tuple(added), tuple(computed), filters, condition)
 
 
@@ -176,8 +176,8 @@ def _with_nulls(erased: Expression, schema: MeasurementSchema, declared: Measure
     A column that the source has, but the table does not (renamed or left out), stays in the condition, which then fails
     to resolve: its values are unknown.
     """
-    there = {column.name.lower() for each in (schema, declared) for column in each.columns}
-    lacking = {name for name in erased.columns if name.lower() not in there}
+    existing = {column.name.lower() for each in (schema, declared) for column in each.columns}
+    lacking = {name for name in erased.columns if name.lower() not in existing}
     if not lacking:
         return erased
     return Expression(
@@ -186,25 +186,25 @@ def _with_nulls(erased: Expression, schema: MeasurementSchema, declared: Measure
     )
 
 
-def _conversions(source: Column, column: Column, measurement: Measurement, there: Set[str]) -> list[Conversion]:
+def _conversions(source: Column, column: Column, measurement: Measurement, table_columns: Set[str]) -> list[Conversion]:
     found: list[Conversion] = []
     if source.role is Role.TIME:
         return found
     if column.name in measurement.transforms.map:
         check_mappable(column.name, ARROW_TYPES[source.type])
         found.append(ValueMap(column.name, measurement.transforms.map[column.name]))
-    if (cast := _cast(source.name, column.name, measurement, there)) is not None:
+    if (cast := _cast(source.name, column.name, measurement, table_columns)) is not None:
         found.append(cast)
     return found
 
 
-def _cast(source: str, name: str, measurement: Measurement, there: Set[str] = frozenset()) -> Cast | None:
-    """The cast in `types` for a column, by its name in the table with the columns `there`, or in the source."""
+def _cast(source: str, name: str, measurement: Measurement, table_columns: Set[str] = frozenset()) -> Cast | None:
+    """The cast in `types` for a column, by its name in the table with the columns `table_columns`, or in the source."""
     options = measurement.transforms
-    kind = option_for(source, name, measurement.types.types, there)
+    kind = option_for(source, name, measurement.types.types, table_columns)
     if kind is None:
         return None
-    return Cast(name, kind, option_for(source, name, options.formats, there), options.on_cast_error)
+    return Cast(name, kind, option_for(source, name, options.formats, table_columns), options.on_cast_error)
 
 
 def _made(source: str, output: pa.Field, conversions: Sequence[Conversion]) -> Made:
@@ -216,9 +216,9 @@ def _made(source: str, output: pa.Field, conversions: Sequence[Conversion]) -> M
 def _metadata_names(measurement: Measurement, declared: MeasurementSchema) -> dict[str, Metadata]:
     """The metadata columns by their names in the table; `rename` applies where the source has no such column."""
     options = measurement.transforms
-    there = {column.name for column in declared.columns}
+    existing = {column.name for column in declared.columns}
     return {
-        (name if name in there else options.rename.get(name, name)): kind
+        (name if name in existing else options.rename.get(name, name)): kind
         for name, kind in options.metadata_columns.items()
     }
 
@@ -307,15 +307,15 @@ def _check_maps(
     schema: MeasurementSchema, columns: Sequence[Column], names: Mapping[str, str], measurement: Measurement
 ) -> None:
     """Check that `map` names columns of the source by their names in the table; unknown ones may appear later."""
-    there = {column.name for column in schema.columns}
-    former = next((name for name in measurement.transforms.map if name in names and name not in there), None)
+    existing = {column.name for column in schema.columns}
+    former = next((name for name in measurement.transforms.map if name in names and name not in existing), None)
     if former is not None:
         raise ConfigurationError(
             f"`map` names {former}, which is called {names[former]} in {measurement.table_name}",
             remedy=f"Write {names[former]}: options use the names of the table",
             measurement=measurement.name,
         )
-    made = there - {column.name for column in columns}
+    made = existing - {column.name for column in columns}
     wrong = next((name for name in measurement.transforms.map if name in made or name == schema.time), None)
     if wrong is not None:
         raise ConfigurationError(

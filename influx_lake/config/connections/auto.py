@@ -54,12 +54,12 @@ class AutoConfig(ServerConfig):
         Raises:
             ValidationError: An option that the version needs is missing, or one that it does not have is set.
         """
-        said: dict[str, Any] = {name: getattr(self, name) for name in ServerConfig.model_fields}
-        said |= {"host": self.address.url, "token": self.token, "confirm_rows": self.confirm_rows}
+        options: dict[str, Any] = {name: getattr(self, name) for name in ServerConfig.model_fields}
+        options |= {"host": self.address.url, "token": self.token, "confirm_rows": self.confirm_rows}
         if version == 1:
-            said |= {"database": self.database, "username": self.username, "password": self.password}
-            return InfluxDB1Config(type="influxdb1", **said)
+            options |= {"database": self.database, "username": self.username, "password": self.password}
+            return InfluxDB1Config(type="influxdb1", **options)
         if version == 2:
-            said |= {"bucket": self.database, "org": self.org}
-            return InfluxDB2Config(type="influxdb2", **said)
-        return InfluxDB3Config(type="influxdb3", database=self.database, **said)
+            options |= {"bucket": self.database, "org": self.org}
+            return InfluxDB2Config(type="influxdb2", **options)
+        return InfluxDB3Config(type="influxdb3", database=self.database, **options)

@@ -47,10 +47,10 @@ class ErasedRows(BaseModel):
         return self
 
     def __str__(self) -> str:
-        said = [f"where {self.where}"] if self.where else []
-        said += [f"from {utc_text(self.start)}"] if self.start else []
-        said += [f"to {utc_text(self.end)}"] if self.end else []
-        return " ".join(said)
+        parts = [f"where {self.where}"] if self.where else []
+        parts += [f"from {utc_text(self.start)}"] if self.start else []
+        parts += [f"to {utc_text(self.end)}"] if self.end else []
+        return " ".join(parts)
 
     def condition(self, time_column: str) -> str:
         """The SQL condition of these rows.

@@ -48,9 +48,9 @@ def _check_columns(options: MeasurementOptions) -> None:
     assert options.layout.long is not None
     beside = (*options.constants, *(options.rename.get(name, name) for name in options.metadata_columns))
     time = options.rename.get(TIME, TIME)
-    there = dict.fromkeys((time, *options.layout.long.columns, *beside, options.nanoseconds_column))
+    layout_columns = dict.fromkeys((time, *options.layout.long.columns, *beside, options.nanoseconds_column))
     for name, place in _named(options):
-        if name not in there:
+        if name not in layout_columns:
             columns = ", ".join((time, *options.layout.long.columns, *beside))
             raise OptionMistake(f"names {name}, which a long table does not have: its columns are {columns}", place)
         if name == TAGS:

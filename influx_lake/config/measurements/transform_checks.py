@@ -62,15 +62,15 @@ def _check_choice(options: MeasurementOptions) -> None:
 def _check_made_columns(options: MeasurementOptions) -> None:
     """Check that metadata columns are not cast, and that computed, constant and metadata columns are not mapped."""
     metadata = {options.rename.get(name, name) for name in options.metadata_columns} | {*options.metadata_columns}
-    of_source = {*options.rename.values()}
+    renamed_to = {*options.rename.values()}
     for name in options.types:
-        if name in metadata - of_source:
+        if name in metadata - renamed_to:
             raise OptionMistake(
                 f"names {name}, a metadata column, which has a type of its own: take it out", ("types", name)
             )
     made = {options.rename.get(TIME, TIME), *metadata, *options.constants, *options.computed}
     for name in options.map:
-        if name in made and name not in of_source - {options.rename.get(TIME, TIME)}:
+        if name in made and name not in renamed_to - {options.rename.get(TIME, TIME)}:
             message = (
                 f"names {name}, which is not a tag or a field: map what it is made of, or compute it with case when"
             )
@@ -130,10 +130,10 @@ def _place_of(options: MeasurementOptions) -> list[Location]:
 
 def _check_table_names(options: MeasurementOptions) -> None:
     """Check that options use the table's column names."""
-    there = _given(options)
+    given = _given(options)
     for name, place in _uses(options):
         new = options.rename.get(name)
-        if new is not None and name not in there:
+        if new is not None and name not in given:
             message = f"names {name}, which is called {new} in the table: write {new}"
             raise OptionMistake(message, place)
     time = options.rename.get(TIME, TIME)

@@ -26,9 +26,9 @@ class DatabaseGroup:
     server: ServerConfig
     databases: tuple[str, ...]
 
-    def wanted(self, there: Iterable[str]) -> list[str]:
+    def wanted(self, existing: Iterable[str]) -> list[str]:
         """The databases that match, of those that the server has; internal ones (`_...`) do not."""
-        own = [name for name in there if not name.startswith("_")]
+        own = [name for name in existing if not name.startswith("_")]
         return sorted({name for text in self.databases for name in _matching(text, own)})
 
     def source_name(self, database: str) -> str:

@@ -43,13 +43,13 @@ def agreed_write(write: WriteOptions, properties: Mapping[str, str]) -> WriteOpt
     Raises:
         PropertyMistake: Both are set and differ.
     """
-    said: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for option, (key, read) in SAME.items():
         if key not in properties:
             continue
-        said[option] = read(properties[key])
+        options[option] = read(properties[key])
         stated = getattr(write, option)
-        if option in write.model_fields_set and stated != said[option]:
+        if option in write.model_fields_set and stated != options[option]:
             raise PropertyMistake(
                 f"says {properties[key]}, and write.{option} says {stated}: state it once", key, option
             )
@@ -59,7 +59,7 @@ def agreed_write(write: WriteOptions, properties: Mapping[str, str]) -> WriteOpt
             raise PropertyMistake(
                 f"says false, and write.bloom_filter names {column}: state it once", key, "bloom_filter"
             )
-    return write.model_copy(update=said)
+    return write.model_copy(update=options)
 
 
 def check_write(write: WriteOptions, properties: Mapping[str, str]) -> None:

@@ -17,9 +17,9 @@ def definition_of(transforms: TransformOptions, types: TypeOptions, layout: Long
     """A digest of all options that change values, names or rows."""
     if not transforms.transforms and not transforms.casts_otherwise and layout is None:
         return UNCHANGED
-    told = transforms.model_dump(mode="json", exclude={"tags"})
-    told["tags"] = transforms.tags.model_dump(mode="json", include={"include", "exclude"})
-    told |= {"types": types.types, "column_names": str(types.column_names)}
+    options = transforms.model_dump(mode="json", exclude={"tags"})
+    options["tags"] = transforms.tags.model_dump(mode="json", include={"include", "exclude"})
+    options |= {"types": types.types, "column_names": str(types.column_names)}
     if layout is not None:
-        told["layout"] = layout.model_dump(mode="json")
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+        options["layout"] = layout.model_dump(mode="json")
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:12]
