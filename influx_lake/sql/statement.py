@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _ONLY_QUERIES = "Write one SELECT, with WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES or EXPLAIN if you like"
+_NEAR = re.compile(r'syntax error at or near "(\w+)"')
 _COMMENT = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 _EXPLAIN = re.compile(rf"{_COMMENT}explain\b(?:{_COMMENT}analyze\b)?", re.IGNORECASE | re.DOTALL)
 _WORD = re.compile(rf"{_COMMENT}(\w+)", re.DOTALL)
@@ -67,7 +68,7 @@ def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
     try:
         found = connection.extract_statements(text)
     except duckdb.Error as error:
-        raise ConfigurationError(f"the SQL cannot be read: {told(error)}", remedy=_ONLY_QUERIES) from None
+        raise ConfigurationError(f"the SQL cannot be read: {told(error)}", remedy=_remedy(error, text)) from None
     if not found:
         raise ConfigurationError("there is no SQL", remedy=_ONLY_QUERIES)
     kind = found[-1].type.name
@@ -91,6 +92,13 @@ def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
         needs_all=any(each.schema.lower() in OF_DUCKDB for each in tables)
         or any(_looks_at_all(node) for node, _ in nodes),
     )
+
+
+def _remedy(error: Exception, text: str) -> str:
+    near = _NEAR.search(str(error))
+    if near and f"{near[1]}." in text:
+        return f'Quote names that are words of SQL: "{near[1]}".table'
+    return _ONLY_QUERIES
 
 
 def told(error: Exception) -> str:

@@ -95,7 +95,10 @@ def _conflict(
     if promoted == unfit:
         remedy = "Set schema_evolution: full, which widens the table's types, or give the measurement another table"
     else:
-        remedy = "Give the measurement another table (`table:` in lake.yaml), or drop the table and load it again"
+        remedy = (
+            "Give the measurement another table (`table:` in lake.yaml). To drop the table and load it again loses "
+            "what the source does not have any more"
+        )
     return SchemaConflict(f"the table {target.name} cannot take the source's types: {described}", remedy=remedy)
 
 

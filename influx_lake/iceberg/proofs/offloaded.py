@@ -16,7 +16,7 @@ from influx_lake.arrow.digests import Digest
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.windows import Window, parse_moment, utc_text
 from influx_lake.errors import CatalogRefused, CommitConflict
-from influx_lake.iceberg.columns.known_columns import share_of
+from influx_lake.iceberg.columns.known_columns import is_shared, share_of
 from influx_lake.iceberg.own_properties import own_properties
 from influx_lake.iceberg.proofs.record import name_of
 
@@ -74,7 +74,12 @@ def offloaded_from(table: Table | None) -> tuple[Offloaded, ...]:
     """
     if table is None:
         return ()
-    return tuple(_stated(table.metadata, table.name()).get(name_of(share_of(table)), ()))
+    share, stated = share_of(table), _stated(table.metadata, table.name())
+    if share is not None:
+        return tuple(stated.get(name_of(share), ()))
+    # All rows are viewed: a table that was to hold several measurements and holds one has its record by its share.
+    found = dict.fromkeys(each for entries in stated.values() for each in entries)
+    return tuple(sorted(found, key=lambda each: each.window))
 
 
 def is_offloaded(table: Table | None, window: Window) -> bool:
@@ -90,7 +95,8 @@ def is_offloaded(table: Table | None, window: Window) -> bool:
 def recording(table: Table, share: Share | None, entries: Iterable[Offloaded]) -> dict[str, str]:
     """The property with the deleted ranges of a measurement; empty where the table has it already."""
     there = _stated(table.metadata, table.name())
-    written = {**there, name_of(share): tuple(sorted(entries, key=lambda each: each.window))}
+    others = there if is_shared(table.metadata) else {}
+    written = {**others, name_of(share): tuple(sorted(entries, key=lambda each: each.window))}
     if written == there:
         return {}
     found = {name: [_document(each) for each in some] for name, some in written.items() if some}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from influx_lake.iceberg.columns.known_columns import actual, as_known, share_of
+from influx_lake.iceberg.columns.known_columns import actual, as_known, is_shared, share_of
 from influx_lake.iceberg.proofs.changed_time import changed_since
 from influx_lake.iceberg.proofs.record import Proofs, name_of, recorded_proofs, recording, share_named
 from influx_lake.iceberg.table_state.current_state import table_state, time_id_of
@@ -29,7 +29,11 @@ def current_proofs(table: Table | None) -> Proofs:
     """
     if table is None:
         return Proofs()
-    proofs = recorded_proofs(table.metadata).get(name_of(share_of(table)), Proofs())
+    share, recorded = share_of(table), recorded_proofs(table.metadata)
+    # A table that was to hold several measurements and holds one has its record, whatever its share is called.
+    is_whole = share is None and not is_shared(table.metadata)
+    name = next(iter(recorded)) if is_whole and len(recorded) == 1 else name_of(share)
+    proofs = recorded.get(name, Proofs())
     current = table.metadata.current_snapshot_id
     if not proofs.ranges:
         return replace(proofs, as_of=current)

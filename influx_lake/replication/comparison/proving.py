@@ -13,13 +13,13 @@ from influx_lake.config import Measurement
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window, utc_text
 from influx_lake.errors import LakeError
-from influx_lake.iceberg.columns.known_columns import actual, as_known
+from influx_lake.iceberg.columns.known_columns import actual, as_known, is_shared
 from influx_lake.iceberg.commit.metadata_commit import commit_metadata
 from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.history.updates import property_updates
 from influx_lake.iceberg.own_properties import uuid_property
 from influx_lake.iceberg.proofs.changed_time import changed_since
-from influx_lake.iceberg.proofs.record import Proof, name_of, recording
+from influx_lake.iceberg.proofs.record import Proof, Proofs, name_of, recorded_proofs, recording
 from influx_lake.iceberg.proofs.valid_proofs import current_proofs
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import TableState, table_state
@@ -146,7 +146,9 @@ class _ProofPlanner:
             self.unproved, f"no longer equal to its source when it was compared at {utc_text(self._at)}"
         )
         proofs = proofs.adding(self._unchanged(known), self._earlier)
-        written = recording(table.metadata, {name_of(self._measurement.share): proofs})
+        # A table that is not shared has one record, whatever share its measurement had before.
+        replaced = {} if is_shared(table.metadata) else dict.fromkeys(recorded_proofs(table.metadata), Proofs())
+        written = recording(table.metadata, replaced | {name_of(self._measurement.share): proofs})
         return tuple(property_updates(written | uuid_property(table.metadata))) if written else ()
 
     def _unchanged(self, table: Table) -> list[Proof]:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 import pyarrow as pa
 
 from influx_lake.config import Measurement
-from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import MeasurementNotFound
+from influx_lake.iceberg.columns.schema import arrow_type
 from influx_lake.iceberg.proofs.offloaded import is_offloaded, offloaded_from
 from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.sources.protocol import ServerInfo, Source
-from influx_lake.transforms.columns import arrow_schema
+from influx_lake.transforms.columns import arrow_schema, column_type
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -61,9 +62,22 @@ def declared_still(
         left = [window for window in windows if not is_offloaded(table, window)]
         if any(count_by_window(table, left, measurement.time_column)):
             raise
-    tags = [Column(name, Role.TAG, ColumnType.STRING) for name in sorted(table_state(table).tags or ())]
-    schema = MeasurementSchema(measurement.name, (Column(TIME, Role.TIME, ColumnType.TIME), *tags))
+    time = Column(measurement.time_column, Role.TIME, ColumnType.TIME)
+    tags = [_tag(name, table) for name in sorted(table_state(table).tags or ())]
+    schema = MeasurementSchema(measurement.name, (time, *tags))
     return Forgotten(source, schema), schema
+
+
+def _tag(name: str, table: Table) -> Column:
+    """A tag as loads make it for the table: all tags in one column of a long table, or one that `types` casts."""
+    from pyiceberg.types import MapType, StringType
+
+    kind = {field.name: field.field_type for field in table.schema().fields}.get(name, StringType())
+    if isinstance(kind, StringType):
+        return Column(name, Role.TAG, ColumnType.STRING)
+    if isinstance(kind, MapType):
+        return Column(name, Role.TAG, ColumnType.MAP)
+    return Column(name, Role.TAG, column_type(arrow_type(str(kind))), iceberg_type=str(kind))
 
 
 @dataclass(frozen=True, slots=True)

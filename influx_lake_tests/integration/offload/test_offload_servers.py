@@ -26,6 +26,9 @@ from testbed.waiting import wait_until
 pytestmark = pytest.mark.servers
 NAME = 'c"p\\u é'
 RANGE = ("--end", "2026-01-05")
+LOSSY = "offload: {after: 90d, lossy: true}"
+SHARED = "metadata_columns: [measurement]"
+"""A table that is to hold several measurements, and holds one."""
 LAKE = """\
 sources:
   default: {source}
@@ -219,3 +222,34 @@ def test_a_measurement_that_was_never_there_is_still_told_of(lake: OffloadedLake
     code, told = lake.tell("replicate", "never", *RANGE)
     assert code == 1
     assert "there is no measurement 'never'" in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        f"layout: long, {LOSSY}",
+        f"types: {{host: date}}, {LOSSY}",
+        "rename: {time: at}",
+        SHARED,
+    ],
+)
+def test_tables_of_any_shape_are_loaded_on_when_their_server_forgot_the_measurement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: str
+) -> None:
+    with influxdb1(tmp_path / "server") as server:
+        text = LAKE.format(source=json.dumps(dict(server.options)), catalog=SQLITE, name="cpu")
+        config = text.replace("table: odd", f"table: odd, {options}").replace("  other: {offload: off}\n", "")
+        (tmp_path / "lake.yaml").write_text(config)
+        server.write(lines("cpu", range(3)).replace("host=a", "host=2026-01-01").replace("host=b", "host=2026-01-02"))
+        lake, until = OffloadedLake(server, tmp_path, capsys), ("--end", "2026-01-04")
+        for command in (["replicate", "odd", *until], ["verify", "--values", *until], ["offload", "run", "--yes"]):
+            code, told = lake.tell(*command)
+            assert code == 0, told
+        assert [each["outcome"] for each in told["measurements"][0]["results"]] == ["deleted"] * 3
+        rows = lake.table.scan().to_arrow().num_rows
+        for range_ in (until, ("--end", "2026-01-06"), ("--replace", *until)):
+            code, told = lake.tell("replicate", "odd", "--start", "2026-01-01", *range_)
+            assert code == 0, told
+        assert lake.tell("verify", "--values", *until)[0] == 0
+        assert lake.tell("certify", "--check")[0] == 0
+        assert lake.table.scan().to_arrow().num_rows == rows > 0

@@ -107,6 +107,8 @@ def test_mistakes_are_told_in_words_and_with_what_to_write(connection: duckdb.Du
         parse("selekt 1", connection)
     assert caught.value.message == 'the SQL cannot be read: Parser Error: syntax error at or near "selekt"'
     assert "Write one SELECT" in str(caught.value)
+    with pytest.raises(ConfigurationError, match=r'words of SQL: "default"\.table'):
+        parse("select * from default.cpu", connection)
     with pytest.raises(ConfigurationError, match="PRAGMA is refused"):
         parse("/* of */ pragma version", connection)
     with pytest.raises(ConfigurationError, match="not UTF-8"):
