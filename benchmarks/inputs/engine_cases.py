@@ -201,9 +201,9 @@ class Trino:
         self._asked(f"call lake.system.register_table('telemetry', 'cpu', '{location}', '{name}')")
 
     def planning_seconds(self, asked: Asked) -> float:
-        told = str(self._asked(f"explain analyze verbose {self._sql(asked)}"))
+        message = str(self._asked(f"explain analyze verbose {self._sql(asked)}"))
         kinds = (r"Analysis: ", r"Planning: ", r"'scanPlanningDuration' = \{duration=")
-        return sum(_seconds(re.findall(rf"{kind}([\d.]+)(ns|us|ms|s|m)\b", told)[0]) for kind in kinds)
+        return sum(_seconds(re.findall(rf"{kind}([\d.]+)(ns|us|ms|s|m)\b", message)[0]) for kind in kinds)
 
     def answer(self, asked: Asked) -> float:
         seconds, rows = _timed(lambda: self._asked(self._sql(asked)))

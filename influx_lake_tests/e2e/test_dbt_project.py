@@ -69,11 +69,11 @@ def ran(folder: Path, *command: str) -> str:
         "DO_NOT_TRACK": "1",
     }
     project = folder / "project"
-    told = subprocess.run(
+    result = subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=240
     )
-    assert told.returncode == 0, told.stdout[-4000:] + told.stderr[-4000:]
-    return told.stdout
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
+    return result.stdout
 
 
 def days_of(folder: Path) -> dict[str, tuple[float, float, float]]:
@@ -99,8 +99,8 @@ def test_dbt_makes_the_days_that_are_asked_for(folder: Path) -> None:
 def test_dagster_makes_a_partition_from_the_files_of_its_day(folder: Path) -> None:
     only_days(QueriedLake(folder), {1})
     # The run before made this day, too: it is replaced.
-    told = ran(folder, str(DBT / "python"), "-c", IN_DAGSTER, "2026-01-02")
-    found = json.loads(next(line for line in told.splitlines() if line.startswith("FOUND ")).removeprefix("FOUND "))
+    result = ran(folder, str(DBT / "python"), "-c", IN_DAGSTER, "2026-01-02")
+    found = json.loads(next(line for line in result.splitlines() if line.startswith("FOUND ")).removeprefix("FOUND "))
     assert found["success"]
     assert found["partition"] == "2026-01-02"
     assert found["days"] == ["2026-01-01", "2026-01-02", "2026-01-03"]

@@ -32,8 +32,8 @@ SQLITE = "{type: sql, uri: 'sqlite:///./catalog.db', warehouse: ./warehouse}"
 
 
 @dataclass
-class Told:
-    """What a command told, and its exit code."""
+class CommandResult:
+    """The output of a command, and its exit code."""
 
     code: int
     out: str
@@ -80,15 +80,15 @@ class CliLake:
         rows = pa.table({"time": times, "host": ["much"] * points, "value": pa.array(range(points), pa.int64())})
         self.box.load("telemetry", measurement, rows, tags=["host"])
 
-    def tell(self, *arguments: str) -> Told:
+    def tell(self, *arguments: str) -> CommandResult:
         """Run a command in this process; no token may be in what it tells."""
         self.capsys.readouterr()
         code = run([*arguments, "-c", str(self.config)])
-        told = self.capsys.readouterr()
+        captured = self.capsys.readouterr()
         for token in (str(self.box.token), (self.folder / "token").read_text().strip()):
-            assert not token or token not in told.out + told.err
-        assert "Traceback" not in told.err, told.err
-        return Told(code, told.out, told.err)
+            assert not token or token not in captured.out + captured.err
+        assert "Traceback" not in captured.err, captured.err
+        return CommandResult(code, captured.out, captured.err)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Run a command in a process of its own."""

@@ -44,11 +44,11 @@ def test_tables_lines_and_notes_show_names_as_they_are(capsys: pytest.CaptureFix
         out.table(table)
         out.line(f"{STEERING} loaded")
         out.note(f"{STEERING} failed")
-    told = capsys.readouterr()
-    for text in (told.out, told.err):
+    captured = capsys.readouterr()
+    for text in (captured.out, captured.err):
         assert not set("\x1b\r\u202e\x9b") & set(text)
         assert "cpu\\x1b[31m\\x0d\\u202eexe\\x9b2J" in text
-    assert "[red]disk[/red] :smile:" in told.out
+    assert "[red]disk[/red] :smile:" in captured.out
 
 
 def test_names_in_errors_write_no_lines_of_a_log() -> None:

@@ -53,9 +53,9 @@ class PluginLake(CliLake):
         return rows.sort_by([("time", "ascending"), ("host", "ascending")])
 
     def adopt(self, *arguments: str) -> tuple[int, dict[str, Any]]:
-        told = self.tell("adopt", "cpu", *END, *arguments, "--json")
-        found = told.object
-        return told.code, found["measurements"][0] if "measurements" in found else found
+        result = self.tell("adopt", "cpu", *END, *arguments, "--json")
+        found = result.object
+        return result.code, found["measurements"][0] if "measurements" in found else found
 
 
 def _field(named: tuple[str, Any]) -> str:
@@ -229,9 +229,9 @@ def test_into_a_new_table_with_zones(lake: PluginLake) -> None:
     lake.run_plugin(points)
     lake.run_plugin(points)
     lake.config.write_text(lake.config.read_text().replace("time_type: timestamp, ", ""))
-    told = lake.tell("adopt", "cpu", *END)
-    assert told.code == 1
-    assert "the time of default.cpu is a timestamp, which cannot become a timestamptz in place" in told.err
+    result = lake.tell("adopt", "cpu", *END)
+    assert result.code == 1
+    assert "the time of default.cpu is a timestamp, which cannot become a timestamptz in place" in result.err
     old = lake.read()
     code, found = lake.adopt("--into", "cpu_new")
     assert (code, found["into"], found["windows"]["loaded"]) == (0, "default.cpu_new", 1)
@@ -247,8 +247,8 @@ def test_into_a_new_table_with_zones(lake: PluginLake) -> None:
 
 
 def test_what_is_not_adopted(lake: PluginLake) -> None:
-    told = lake.tell("adopt", "cpu", *END)
-    assert (told.code, told.out.strip()) == (
+    result = lake.tell("adopt", "cpu", *END)
+    assert (result.code, result.out.strip()) == (
         0,
         "cpu: there is no table default.cpu yet: influx-lake replicate default.cpu",
     )
@@ -294,14 +294,14 @@ def test_from_the_trigger_to_a_lake_that_is_right(lake: PluginLake, monkeypatch:
     lake.config.unlink()
     monkeypatch.setenv("INFLUXDB3_TOKEN", str(lake.box.token))
     monkeypatch.setenv("INFLUXDB3_HOST", lake.box.url)
-    told = lake.tell("import-plugin", arguments, "--database", "telemetry")
-    assert told.code == 0, told.err
-    assert "influx-lake discover and influx-lake adopt --all" in told.out
+    result = lake.tell("import-plugin", arguments, "--database", "telemetry")
+    assert result.code == 0, result.err
+    assert "influx-lake discover and influx-lake adopt --all" in result.out
     assert lake.tell("discover").code == 0
     assert lake.tell("replicate", "--all").code == 1
-    told = lake.tell("adopt", "--all", "--json")
-    assert told.code == 0, told.err
-    [found] = told.object["measurements"]
+    result = lake.tell("adopt", "--all", "--json")
+    assert result.code == 0, result.err
+    [found] = result.object["measurements"]
     assert (found["table"], found["rows"]["doubled"]) == ("monitoring.cpu_metrics", 16)
     assert lake.tell("verify", "--profile").code == 0
     assert lake.tell("replicate", "--all").code == 0
@@ -356,5 +356,5 @@ cpu:
     assert runs[3] == "theirs"
     assert all(run.startswith("adopt-") for run in runs[:3])
     assert lake.adopt()[1]["windows"] == {"equal": 3, "loaded": 0, "kept": 1, "done": 0}
-    told = lake.tell("sql", "select hostname, busy from cpu order by ts", "--json").object
-    assert [(row["hostname"], row["busy"]) for row in told["rows"]] == [("h0", 1), ("h1", 3), ("h2", 1), ("h3", None)]
+    result = lake.tell("sql", "select hostname, busy from cpu order by ts", "--json").object
+    assert [(row["hostname"], row["busy"]) for row in result["rows"]] == [("h0", 1), ("h1", 3), ("h2", 1), ("h3", None)]

@@ -83,9 +83,9 @@ def test_what_came_twice_and_what_is_missing_is_put_right(lake: CliLake) -> None
     sink(lake, 10, range(10, 20))
     sink(lake, 20, range(10, 20))
     sink(lake, 30, range(20, 24))
-    told = lake.tell("adopt", "cpu", *END, "--dry-run", "--json")
-    found = told.object["measurements"][0]
-    assert told.code == 1
+    result = lake.tell("adopt", "cpu", *END, "--dry-run", "--json")
+    found = result.object["measurements"][0]
+    assert result.code == 1
     assert found["windows"] == {"equal": 1, "loaded": 2, "kept": 0, "done": 0}
     assert (found["rows"]["doubled"], found["rows"]["missing"], found["rows"]["changed"]) == (10, 6, 0)
     assert lake.tell("adopt", "cpu", *END).code == 0

@@ -30,10 +30,10 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
 
 def test_what_is_proved_and_what_is_not_as_json_and_as_a_page(lake: CliLake) -> None:
     out = lake.folder / "report.json"
-    told = lake.tell("certify", "--out", str(out), *RANGE, "--check", "--json")
-    assert told.code == 0
+    result = lake.tell("certify", "--out", str(out), *RANGE, "--check", "--json")
+    assert result.code == 0
     document = json.loads(out.read_text())
-    assert told.object == document
+    assert result.object == document
     assert document["schema"] == "influx-lake-certificate-1"
     assert (document["windows"], document["windows_proved"]) == (8, 4)
     cpu, mem = document["measurements"]

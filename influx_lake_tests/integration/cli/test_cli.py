@@ -26,9 +26,9 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
 
 
 def test_replicate_a_range(lake: CliLake) -> None:
-    told = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-03", "--json").object
-    assert (told["measurement"], told["table"], told["rows"]) == ("cpu", "telemetry.cpu", 200)
-    first, second = told["windows"]
+    result = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-03", "--json").object
+    assert (result["measurement"], result["table"], result["rows"]) == ("cpu", "telemetry.cpu", 200)
+    first, second = result["windows"]
     assert first["window"] == "2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"
     assert (first["rows"], first["previous_rows"], first["files"]) == (100, 0, 1)
     assert first["bytes"] == sum(path.stat().st_size for path in lake.data_files()) - second["bytes"]
@@ -38,8 +38,8 @@ def test_replicate_a_range(lake: CliLake) -> None:
 
 def test_again_and_again_leaves_the_same_rows(lake: CliLake) -> None:
     for previous in (0, 100, 100):
-        told = lake.tell("replicate", "cpu", "--start", "2026-01-02", "--end", "2026-01-03", "--json").object
-        assert [(each["rows"], each["previous_rows"]) for each in told["windows"]] == [(100, previous)]
+        result = lake.tell("replicate", "cpu", "--start", "2026-01-02", "--end", "2026-01-03", "--json").object
+        assert [(each["rows"], each["previous_rows"]) for each in result["windows"]] == [(100, previous)]
     assert lake.rows() == 100
 
 
@@ -49,15 +49,15 @@ def test_without_a_range_only_what_is_missing(lake: CliLake) -> None:
     days = (datetime.now(UTC) - timedelta(minutes=10) - datetime(2026, 1, 1, tzinfo=UTC)).days
     assert lake.tell("plan", "cpu", "--json").object["windows"] == days - 2
     assert lake.tell("plan", "-m", "cpu", "--all", "--json").object["windows"] == days
-    told = lake.tell("replicate", "cpu", "--missing-only", "--end", "2026-01-05", "--json").object
-    assert [each["window"][:10] for each in told["windows"]] == ["2026-01-01", "2026-01-04"]
+    result = lake.tell("replicate", "cpu", "--missing-only", "--end", "2026-01-05", "--json").object
+    assert [each["window"][:10] for each in result["windows"]] == ["2026-01-01", "2026-01-04"]
     assert lake.rows() == 400
     assert lake.metadata() != before
 
 
 def test_a_dry_run_loads_nothing(lake: CliLake) -> None:
-    told = lake.tell("replicate", "cpu", "--end", "2026-01-03", "--dry-run", "--json").object
-    assert told["windows"] == [
+    result = lake.tell("replicate", "cpu", "--end", "2026-01-03", "--dry-run", "--json").object
+    assert result["windows"] == [
         "2026-01-01T00:00:00Z/2026-01-02T00:00:00Z",
         "2026-01-02T00:00:00Z/2026-01-03T00:00:00Z",
     ]
@@ -66,19 +66,19 @@ def test_a_dry_run_loads_nothing(lake: CliLake) -> None:
 
 
 def test_other_windows_than_the_partitions(lake: CliLake) -> None:
-    told = lake.tell(
+    result = lake.tell(
         "replicate", "cpu", "--start", "2026-01-01T06:00", "--end", "2026-01-02", "--every", "12h", "--json"
     )
-    assert [(each["window"], each["rows"]) for each in told.object["windows"]] == [
+    assert [(each["window"], each["rows"]) for each in result.object["windows"]] == [
         ("2026-01-01T06:00:00Z/2026-01-01T18:00:00Z", 50),
         ("2026-01-01T18:00:00Z/2026-01-02T00:00:00Z", 25),
     ]
 
 
 def test_several_measurements(lake: CliLake) -> None:
-    told = lake.tell("replicate", "--all", "--end", "2026-01-03", "--json").object
-    assert {each["measurement"]: each["rows"] for each in told["measurements"]} == {"cpu": 200, "mem": 20}
-    assert told["rows"] == 220
+    result = lake.tell("replicate", "--all", "--end", "2026-01-03", "--json").object
+    assert {each["measurement"]: each["rows"] for each in result["measurements"]} == {"cpu": 200, "mem": 20}
+    assert result["rows"] == 220
     lines = lake.tell("replicate", "cpu", "mem", "--end", "2026-01-02").out.splitlines()
     assert lines[0].startswith("✓ cpu 2026-01-01T00:00:00Z/2026-01-02T00:00:00Z  100 rows (as before) in ")
     assert lines[0].count("rows/s") == 1
@@ -89,10 +89,10 @@ def test_the_open_window_stays_due(lake: CliLake) -> None:
     """Loading today loads all that there is, and today is still to be loaded tomorrow."""
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     lake.box.write("telemetry", f"cpu,host=h value=1i {int(midnight.timestamp())}", "s")
-    told = lake.tell(
+    result = lake.tell(
         "replicate", "cpu", "--start", f"{midnight:%Y-%m-%d}", "--end", f"{midnight:%Y-%m-%d}T00:00:01", "--json"
     )
-    assert [each["rows"] for each in told.object["windows"]] == [1]
+    assert [each["rows"] for each in result.object["windows"]] == [1]
     coverage = lake.catalog.load_table("telemetry.cpu").properties["influx-lake.coverage"]
     assert datetime.fromisoformat(coverage.partition("/")[2]) <= datetime.now(UTC)
 
@@ -111,20 +111,20 @@ def test_status(lake: CliLake) -> None:
 def test_check_finds_everything_in_order_and_leaves_no_trace(lake: CliLake) -> None:
     lake.tell("replicate", "cpu", "--end", "2026-01-02")
     files = {path: path.stat().st_size for path in (lake.folder / "warehouse").rglob("*")}
-    told = lake.tell("check", "--json").object
-    assert told["ok"] is True
-    assert all(each["ok"] for each in told["checks"])
+    result = lake.tell("check", "--json").object
+    assert result["ok"] is True
+    assert all(each["ok"] for each in result["checks"])
     kinds = ["config", "source", "measurement", "measurement", "catalog", "table"]
-    assert [each["name"] for each in told["checks"]] == [*kinds, *["permission"] * 11]
-    assert "InfluxDB 3 Core" in told["checks"][1]["detail"]
+    assert [each["name"] for each in result["checks"]] == [*kinds, *["permission"] * 11]
+    assert "InfluxDB 3 Core" in result["checks"][1]["detail"]
     table = lake.catalog.load_table("telemetry.cpu")
-    assert told["checks"][5]["found"] == {
+    assert result["checks"][5]["found"] == {
         "format_version": 2,
         "spec": "day(time)",
         "owner": table.properties["influx-lake.owner"],
         "location": table.location(),
     }
-    assert [each["found"]["permission"] for each in told["checks"][6:]] == [
+    assert [each["found"]["permission"] for each in result["checks"][6:]] == [
         "list namespaces",
         "see namespace",
         "list tables",
@@ -143,17 +143,17 @@ def test_check_finds_everything_in_order_and_leaves_no_trace(lake: CliLake) -> N
 
 def test_check_warns_of_a_token_in_the_file(lake: CliLake) -> None:
     lake.config.write_text(lake.config.read_text().replace("${file:token}", str(lake.box.token)))
-    told = lake.tell("check", "--json").object
-    assert told["ok"] is True
-    assert "a secret is written here" in told["warnings"][0]
+    result = lake.tell("check", "--json").object
+    assert result["ok"] is True
+    assert "a secret is written here" in result["warnings"][0]
     assert f"! {lake.config}:2: sources.default.token: " in lake.tell("check").out
 
 
 def test_check_tells_of_transforms_that_the_columns_do_not_allow(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("cpu: {{}}", "cpu: {{computed: {{more: valu + 1}}}}"))
-    told = lake.tell("check", "--json")
-    assert told.code == 1
-    [failed] = [each for each in told.object["checks"] if not each["ok"]]
+    result = lake.tell("check", "--json")
+    assert result.code == 1
+    [failed] = [each for each in result.object["checks"] if not each["ok"]]
     assert failed["subject"] == "measurement cpu"
     assert "'valu + 1' names valu, and no column has this name (did you mean value?)" in failed["detail"]
 
@@ -182,8 +182,8 @@ def test_patterns_are_discovered(lake: CliLake) -> None:
     assert lake.tell("replicate", "mem", "--end", "2026-01-03").code == 2
     checked = lake.tell("check", "--json").object["checks"]
     assert next(each for each in checked if each["name"] == "pattern")["remedy"] == "Take them in: influx-lake discover"
-    told = lake.tell("discover", "--json").object
-    assert told["sources"]["default"] == {
+    result = lake.tell("discover", "--json").object
+    assert result["sources"]["default"] == {
         "measurements": ["cpu", "mem"],
         "dropped": [],
         "matched": [{"measurement": "mem", "pattern": "m*", "table": "metrics.mem", "start": "2026-01-01T00:00:00Z"}],
@@ -198,10 +198,10 @@ def test_init_writes_a_lake_that_works(lake: CliLake, tmp_path: Path) -> None:
     config.parent.mkdir()
     options = ["--host", lake.box.url, "--database", "telemetry", "--token-file", str(tmp_path / "token")]
     assert run(["init", *options, "--start", "2025-12-01", "-c", str(config), "--json"]) == 0
-    told = json.loads(lake.capsys.readouterr().out)
-    assert told["measurements"] == ["cpu", "mem", 'o\'brien "x"']
+    captured = json.loads(lake.capsys.readouterr().out)
+    assert captured["measurements"] == ["cpu", "mem", 'o\'brien "x"']
     assert str(lake.box.token) not in config.read_text()
-    assert [measurement.name for measurement in load_lake(config).measurements] == told["measurements"]
+    assert [measurement.name for measurement in load_lake(config).measurements] == captured["measurements"]
     assert run(["replicate", "--all", "--start", "2026-01-01", "--end", "2026-01-02", "-c", str(config), "--json"]) == 0
     assert json.loads(lake.capsys.readouterr().out)["rows"] == 111
     text = config.read_text()
@@ -231,6 +231,6 @@ def test_init_takes_the_token_from_the_variable_it_names(
 
 @pytest.mark.parametrize("command", ["plan", "status"])
 def test_a_measurement_that_is_not_in_the_lake(command: str, lake: CliLake) -> None:
-    told = lake.tell(command, "cpuu")
-    assert told.code == 2
-    assert "has no measurement cpuu (did you mean cpu?)" in told.err
+    result = lake.tell(command, "cpuu")
+    assert result.code == 2
+    assert "has no measurement cpuu (did you mean cpu?)" in result.err

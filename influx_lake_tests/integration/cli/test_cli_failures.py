@@ -33,45 +33,45 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
 def fails(lake: CliLake, *words: str, kind: str) -> None:
     """Loading the day again fails with these words, as text and as JSON, and leaves the table as it was."""
     before = lake.metadata()
-    told = lake.tell("replicate", "cpu", *DAY)
-    assert told.code == 1
-    assert told.out == ""
+    result = lake.tell("replicate", "cpu", *DAY)
+    assert result.code == 1
+    assert result.out == ""
     for word in (SUBJECT, *words):
-        assert word in told.err
-    told = lake.tell("replicate", "cpu", *DAY, "--json")
-    assert told.code == 1
-    error = told.object["error"]
+        assert word in result.err
+    result = lake.tell("replicate", "cpu", *DAY, "--json")
+    assert result.code == 1
+    error = result.object["error"]
     assert (error["type"], error["measurement"], error["window"]) == (kind, "cpu", SUBJECT.split()[3].rstrip(":"))
     assert error["remedy"]
-    assert told.object["windows"] == []
+    assert result.object["windows"] == []
     assert lake.metadata() == before
 
 
 def test_a_wrong_token(lake: CliLake) -> None:
     lake.write_token("apiv3_this_is_not_the_token")
     fails(lake, "did not accept the token", "Correct the source's `token`", kind="AuthenticationFailed")
-    told = lake.tell("check")
-    assert told.code == 1
-    assert "✗ source default: " in told.out
-    assert "✓ permission to commit (telemetry): committed a row to it" in told.out
+    result = lake.tell("check")
+    assert result.code == 1
+    assert "✗ source default: " in result.out
+    assert "✓ permission to commit (telemetry): committed a row to it" in result.out
     lake.write_token(str(lake.box.token))
     assert lake.tell("check").code == 0
 
 
 def test_no_token_where_the_lake_looks_for_it(lake: CliLake) -> None:
     (lake.folder / "token").write_text(" ")
-    told = lake.tell("replicate", "cpu", *DAY)
-    assert told.code == 2
-    assert "token is empty" in told.err
+    result = lake.tell("replicate", "cpu", *DAY)
+    assert result.code == 2
+    assert "token is empty" in result.err
 
 
 def test_the_measurement_is_gone(lake: CliLake) -> None:
     lake.box.store.drop_table("telemetry", "cpu")
     fails(lake, "there is no measurement 'cpu'", kind="MeasurementNotFound")
-    told = lake.tell("check")
-    assert told.code == 1
-    assert "✗ measurement cpu: is not in the database telemetry" in told.out
-    assert "✓ measurement mem" in told.out
+    result = lake.tell("check")
+    assert result.code == 1
+    assert "✗ measurement cpu: is not in the database telemetry" in result.out
+    assert "✓ measurement mem" in result.out
 
 
 def test_the_database_is_gone(lake: CliLake) -> None:
@@ -94,9 +94,9 @@ def test_the_stream_breaks(lake: CliLake) -> None:
 
 def test_a_stream_that_breaks_once_is_begun_again(lake: CliLake) -> None:
     lake.box.faults.update(fail_after_rows=100, fail_times=1)
-    told = lake.tell("replicate", "cpu", *DAY)
-    assert told.code == 0
-    assert "500 rows (as before)" in told.out
+    result = lake.tell("replicate", "cpu", *DAY)
+    assert result.code == 0
+    assert "500 rows (as before)" in result.out
 
 
 def test_the_source_forgot_rows(lake: CliLake) -> None:
@@ -107,35 +107,35 @@ def test_the_source_forgot_rows(lake: CliLake) -> None:
 def test_the_catalog_is_down(lake: CliLake) -> None:
     lake.write_config(catalog="{type: rest, uri: 'http://127.0.0.1:1', token: catalog-secret-token}")
     for command in (["replicate", "cpu", *DAY], ["replicate", "cpu"], ["plan"], ["status"]):
-        told = lake.tell(*command)
-        assert told.code == 1
-        assert "catalog" in told.err
-        assert "catalog-secret-token" not in told.out + told.err
-    told = lake.tell("check")
-    assert told.code == 1
-    assert "✗ catalog lake: " in told.out
-    assert "✓ measurement cpu" in told.out
+        result = lake.tell(*command)
+        assert result.code == 1
+        assert "catalog" in result.err
+        assert "catalog-secret-token" not in result.out + result.err
+    result = lake.tell("check")
+    assert result.code == 1
+    assert "✗ catalog lake: " in result.out
+    assert "✓ measurement cpu" in result.out
 
 
 def test_the_warehouse_is_a_file(lake: CliLake) -> None:
     (lake.folder / "file").write_text("")
     lake.write_config(catalog="{type: sql, uri: 'sqlite:///./catalog.db', warehouse: ./file}")
-    told = lake.tell("check")
-    assert told.code == 1
-    assert "✗ permission to write files" in told.out
+    result = lake.tell("check")
+    assert result.code == 1
+    assert "✗ permission to write files" in result.out
     assert lake.catalog.list_namespaces() == [("telemetry",)]
 
 
 def test_the_first_failure_ends_it_unless_told_otherwise(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("cpu: {{}}", "gone: {{}}\n  cpu: {{}}"))
     range_ = ("--start", "2026-01-01", "--end", "2026-01-03")
-    told = lake.tell("replicate", "gone", "cpu", *range_)
-    assert (told.code, told.out) == (1, "")
-    assert "0 windows loaded, 1 failed, 3 not tried." in told.err
-    told = lake.tell("replicate", "gone", "cpu", *range_, "--keep-going", "--json")
-    assert told.code == 1
-    assert [len(each["windows"]) for each in told.object["measurements"]] == [0, 2]
-    assert [each["window"][:10] for each in told.object["failures"]] == ["2026-01-01", "2026-01-02"]
+    result = lake.tell("replicate", "gone", "cpu", *range_)
+    assert (result.code, result.out) == (1, "")
+    assert "0 windows loaded, 1 failed, 3 not tried." in result.err
+    result = lake.tell("replicate", "gone", "cpu", *range_, "--keep-going", "--json")
+    assert result.code == 1
+    assert [len(each["windows"]) for each in result.object["measurements"]] == [0, 2]
+    assert [each["window"][:10] for each in result.object["failures"]] == ["2026-01-01", "2026-01-02"]
     assert lake.rows() == 1000
 
 
@@ -160,8 +160,8 @@ def test_killed_while_it_writes(lake: CliLake, number: signal.Signals) -> None:
     if number is not signal.SIGKILL:
         assert lake.data_files() == files
     lake.box.faults.batch_delay = 0
-    told = lake.tell("replicate", "cpu", *DAY, "--json").object
-    assert (told["rows"], told["windows"][0]["previous_rows"], lake.rows()) == (400_500, 500, 400_500)
+    result = lake.tell("replicate", "cpu", *DAY, "--json").object
+    assert (result["rows"], result["windows"][0]["previous_rows"], lake.rows()) == (400_500, 500, 400_500)
 
 
 @pytest.mark.slow
@@ -193,9 +193,9 @@ def test_a_stopped_load_says_what_is_done_and_how_to_go_on(
     command = next(line for line in err.splitlines() if line.startswith("  influx-lake replicate"))
     assert "telemetry.cpu --start 2026-01-02T00:00:00Z --end 2026-01-04T00:00:00Z" in command
     if form:
-        told = json.loads(out)
-        assert told["stopped"]
-        assert [len(each["windows"]) for each in told["left"]] == [2]
+        document = json.loads(out)
+        assert document["stopped"]
+        assert [len(each["windows"]) for each in document["left"]] == [2]
     lake.box.faults.batch_delay = 0
     assert lake.tell(*shlex.split(command)[1:-2]).code == 0
     assert lake.tell("verify", "cpu", "--start", "2026-01-01", "--end", "2026-01-04").code == 0
@@ -204,11 +204,11 @@ def test_a_stopped_load_says_what_is_done_and_how_to_go_on(
 def test_a_range_before_the_first_partition_is_told_of(lake: CliLake) -> None:
     early = ("--start", "2025-06-01", "--end", "2025-06-03")
     for command in ("replicate", "plan", "verify"):
-        told = lake.tell(command, "cpu", *early)
-        assert told.code == 2, command
-        assert "the range lies before the first partition: cpu begins at 2026-01-01T00:00:00Z" in told.err
-    told = lake.tell("replicate", "cpu", "--start", "2025-12-31", "--end", "2026-01-02")
-    assert told.code == 0
-    assert "The time before the first partition is left out: cpu begins at 2026-01-01T00:00:00Z" in told.err
-    assert "1 window, " in told.out
+        result = lake.tell(command, "cpu", *early)
+        assert result.code == 2, command
+        assert "the range lies before the first partition: cpu begins at 2026-01-01T00:00:00Z" in result.err
+    result = lake.tell("replicate", "cpu", "--start", "2025-12-31", "--end", "2026-01-02")
+    assert result.code == 0
+    assert "The time before the first partition is left out: cpu begins at 2026-01-01T00:00:00Z" in result.err
+    assert "1 window, " in result.out
     assert lake.tell("replicate", "cpu", *early, "--every", "1d").code == 0

@@ -43,11 +43,11 @@ def limits(home: Path) -> dict[str, int]:
 def test_the_limits_are_shown_and_nothing_is_changed(lake: CliLake, home: Path) -> None:
     lake.write_config(TWO_SOURCES + POOLS)
 
-    told = lake.tell("pools")
+    result = lake.tell("pools")
 
-    assert told.code == 0
+    assert result.code == 0
     for pool, limit in STATED.items():
-        assert f"dagster instance concurrency set {pool} {limit}" in told.out.splitlines()
+        assert f"dagster instance concurrency set {pool} {limit}" in result.out.splitlines()
     assert limits(home) == {}
 
 
@@ -57,9 +57,9 @@ def test_the_limits_are_set_and_only_what_differs(lake: CliLake, home: Path) -> 
 
     assert lake.tell("pools", "--set", "--json").object == {"pools": STATED, "changed": STATED}
     assert limits(home) == STATED
-    told = lake.tell("pools", "--set")
-    assert told.code == 0
-    assert "4 pools, 0 limits changed" in told.out
+    result = lake.tell("pools", "--set")
+    assert result.code == 0
+    assert "4 pools, 0 limits changed" in result.out
 
     with dg.DagsterInstance.from_config(str(home)) as instance:
         instance.event_log_storage.set_concurrency_slots("of somebody else", 7)
@@ -83,8 +83,8 @@ def test_without_a_home_the_limits_are_set_where_the_ui_looks(lake: CliLake, mon
 def test_a_lake_that_states_no_limits_says_how(lake: CliLake, home: Path) -> None:
     lake.write_config()
 
-    told = lake.tell("pools", "--set")
+    result = lake.tell("pools", "--set")
 
-    assert told.code == 0
-    assert "states no limits" in told.out
+    assert result.code == 0
+    assert "states no limits" in result.out
     assert limits(home) == {}

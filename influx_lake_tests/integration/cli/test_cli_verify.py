@@ -28,8 +28,8 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
 
 
 def test_an_equal_lake(lake: CliLake) -> None:
-    told = lake.tell("verify", *RANGE)
-    assert (told.code, told.out.splitlines()[-1]) == (0, "8 windows compared, all equal.")
+    result = lake.tell("verify", *RANGE)
+    assert (result.code, result.out.splitlines()[-1]) == (0, "8 windows compared, all equal.")
     found = lake.tell("verify", "cpu", *RANGE, "--json").object
     [cpu] = found["measurements"]
     assert (found["equal"], cpu["windows"], cpu["source_rows"], cpu["lake_rows"]) == (True, 4, 400, 400)
@@ -38,9 +38,9 @@ def test_an_equal_lake(lake: CliLake) -> None:
 def test_late_points_and_windows_that_were_never_loaded(lake: CliLake) -> None:
     lake.box.write("telemetry", f"cpu,host=late value=1i {FIRST_DAY_NS + DAY_NS + 1}")
     lake.fill("cpu", range(5, 6))
-    told = lake.tell("verify", "--end", "2026-01-08", "--json")
-    cpu, mem = told.object["measurements"]
-    assert (told.code, told.object["equal"], mem["equal"]) == (1, False, True)
+    result = lake.tell("verify", "--end", "2026-01-08", "--json")
+    cpu, mem = result.object["measurements"]
+    assert (result.code, result.object["equal"], mem["equal"]) == (1, False, True)
     assert cpu["differing"] == [
         {
             "window": DAY_1,
@@ -66,9 +66,9 @@ def test_late_points_and_windows_that_were_never_loaded(lake: CliLake) -> None:
 
 def test_history_that_a_server_no_longer_serves(lake: CliLake) -> None:
     lake.box.faults.update(hidden_before=FIRST_DAY_NS + 2 * DAY_NS + DAY_NS // 2)
-    told = lake.tell("verify", "cpu", *RANGE, "--json")
-    differing = told.object["measurements"][0]["differing"]
-    assert (told.code, [each["verdict"] for each in differing]) == (1, ["shrank"] * 3)
+    result = lake.tell("verify", "cpu", *RANGE, "--json")
+    differing = result.object["measurements"][0]["differing"]
+    assert (result.code, [each["verdict"] for each in differing]) == (1, ["shrank"] * 3)
     assert differing[2] == {
         "window": DAY_2,
         "verdict": "shrank",
@@ -106,8 +106,8 @@ def test_the_open_window_is_tailed(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("cpu: {{}}", "cpu: {{tail: {{lag: 0}}}}"))
     before = lake.rows()
     write("a")
-    told = lake.tell("tail", "cpu", "--json").object
-    assert (told["rows"], told["measurements"][0]["table"]) == (10, "telemetry.cpu")
+    result = lake.tell("tail", "cpu", "--json").object
+    assert (result["rows"], result["measurements"][0]["table"]) == (10, "telemetry.cpu")
     assert lake.rows() == before + 10
     assert lake.tell("tail", "--all", "--json").object["rows"] == 0
     write("b")
@@ -119,20 +119,20 @@ def test_the_open_window_is_tailed(lake: CliLake) -> None:
 @pytest.mark.slow
 def test_a_measurement_that_cannot_be_compared_does_not_hide_the_others(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("cpu: {{}}", "gone: {{}}\n  cpu: {{}}"))
-    told = lake.tell("verify", *RANGE, "--json")
-    assert (told.code, told.object["equal"]) == (1, False)
-    assert [each["measurement"] for each in told.object["measurements"]] == ["cpu", "mem"]
-    assert [each["measurement"] for each in told.object["failures"]] == ["gone"]
-    told = lake.tell("verify", *RANGE)
-    assert told.code == 1
-    assert "1 measurement could not be compared." in told.err
-    assert "windows compared, all equal." in told.out
+    result = lake.tell("verify", *RANGE, "--json")
+    assert (result.code, result.object["equal"]) == (1, False)
+    assert [each["measurement"] for each in result.object["measurements"]] == ["cpu", "mem"]
+    assert [each["measurement"] for each in result.object["failures"]] == ["gone"]
+    result = lake.tell("verify", *RANGE)
+    assert result.code == 1
+    assert "1 measurement could not be compared." in result.err
+    assert "windows compared, all equal." in result.out
 
 
 def test_windows_that_are_equal_value_by_value_are_proved_from_then_on(lake: CliLake) -> None:
-    told = lake.tell("verify", "cpu", "--values", *RANGE)
-    assert told.code == 0
-    assert "cpu: 4 windows proved, value by value." in told.out
+    result = lake.tell("verify", "cpu", "--values", *RANGE)
+    assert result.code == 0
+    assert "cpu: 4 windows proved, value by value." in result.out
     [cpu] = lake.tell("verify", "cpu", "--values", *RANGE, "--json").object["measurements"]
     assert cpu["proved"] == ["2026-01-01T00:00:00Z/2026-01-05T00:00:00Z"]
     assert (cpu["unproved"], cpu["proof_failure"]) == ([], None)

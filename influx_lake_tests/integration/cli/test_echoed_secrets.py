@@ -117,10 +117,10 @@ def test_commands_do_not_show_it(
     echo.spell, echo.gives_tokens = ECHOES[spell], gives_tokens
     for command in (["check"], ["--debug", "status"], ["check", "--json"]):
         assert run([*command, "-c", str(config)]) != 0
-        told = capsys.readouterr()
-        nothing_of_it(told.out + told.err)
+        captured = capsys.readouterr()
+        nothing_of_it(captured.out + captured.err)
         if "--json" in command:
-            json.loads(told.out)
+            json.loads(captured.out)
     assert any("hunter2" in sent for sent in echo.sent)
 
 
@@ -158,6 +158,6 @@ def test_dagster_does_not_store_it(spell: str, echo: Echo, config: Path, caplog:
 def test_what_is_said_around_it_stays(echo: Echo, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     echo.spell = ECHOES["JSON"]
     assert run(["check", "-c", str(config)]) != 0
-    told = capsys.readouterr().out
-    assert "invalid_client" in told
-    assert f"client_secret={HIDDEN}" in told
+    captured = capsys.readouterr().out
+    assert "invalid_client" in captured
+    assert f"client_secret={HIDDEN}" in captured

@@ -41,10 +41,10 @@ def test_erased_rows_do_not_come_back(lake: CliLake) -> None:
     dry = lake.tell(*ERASE, "--dry-run", "--json").object
     assert (dry["dry_run"], dry["erased"][0]["rows"]) == (True, 20)
     assert hosts(lake) == {"h0", "h1", "h2"}
-    told = lake.tell(*ERASE)
-    assert told.code == 0
-    assert "telemetry.cpu: 20 rows erased, 2 files rewritten, 2 snapshots dropped" in told.out
-    assert """add to the measurement in lake.yaml: erased: [{where: "host = 'h1'"}]""" in told.out
+    result = lake.tell(*ERASE)
+    assert result.code == 0
+    assert "telemetry.cpu: 20 rows erased, 2 files rewritten, 2 snapshots dropped" in result.out
+    assert """add to the measurement in lake.yaml: erased: [{where: "host = 'h1'"}]""" in result.out
     assert hosts(lake) == {"h0", "h2"}
     assert loaded_again(lake) == 40
 
@@ -56,14 +56,14 @@ def test_what_lake_yaml_says_holds_for_a_new_table(lake: CliLake) -> None:
     assert lake.tell("replicate", "cpu", "--end", "2026-01-03").code == 0
     assert lake.rows("telemetry.new") == 40
     assert hosts(lake) == {"h0", "h2"}
-    told = lake.tell(*ERASE)
-    assert "telemetry.new: 0 rows erased" in told.out
-    assert "lake.yaml" not in told.out
+    result = lake.tell(*ERASE)
+    assert "telemetry.new: 0 rows erased" in result.out
+    assert "lake.yaml" not in result.out
 
 
 def test_a_time_of_all_hosts(lake: CliLake) -> None:
-    told = lake.tell("erase", "-m", "cpu", "--start", "2026-01-02", "--end", "2026-01-02T12:00", "--json").object
-    assert told["erased"][0]["rows"] == 15
+    result = lake.tell("erase", "-m", "cpu", "--start", "2026-01-02", "--end", "2026-01-02T12:00", "--json").object
+    assert result["erased"][0]["rows"] == 15
     lake.tell("replicate", "cpu", "--end", "2026-01-03")
     assert lake.tell("verify", "cpu", "--end", "2026-01-03").code == 0
     assert lake.rows() == 45
@@ -90,9 +90,9 @@ def test_what_loads_could_not_leave_out(lake: CliLake) -> None:
     lake.box.write("telemetry", f"cpu,host=h1 value=1i {1_767_225_600_000_000_007}")
     assert lake.tell("replicate", "cpu", "--end", "2026-01-02").code == 0
     there = lake.metadata()
-    told = lake.tell("erase", "-m", "cpu", "--where", "time_ns = 1767225600000000007")
-    assert told.code == 2
-    assert "time_ns, which is made when rows are written" in told.err
+    result = lake.tell("erase", "-m", "cpu", "--where", "time_ns = 1767225600000000007")
+    assert result.code == 2
+    assert "time_ns, which is made when rows are written" in result.err
     assert lake.metadata() == there
 
 
@@ -108,7 +108,7 @@ def test_what_loads_could_not_leave_out(lake: CliLake) -> None:
 )
 def test_what_cannot_be_erased(lake: CliLake, arguments: tuple[str, ...], message: str) -> None:
     there = lake.metadata()
-    told = lake.tell("erase", "-m", "cpu", *arguments)
-    assert told.code != 0
-    assert message in told.err + told.out
+    result = lake.tell("erase", "-m", "cpu", *arguments)
+    assert result.code != 0
+    assert message in result.err + result.out
     assert lake.metadata() == there

@@ -52,20 +52,20 @@ def test_the_history_of_a_table(lake: CliLake) -> None:
     ]
     assert all(each["by_influx_lake"] and each["run_id"].startswith("cli-") for each in found["snapshots"])
     assert found["snapshots"][0]["names"] == ["main"]
-    told = lake.tell("history", "cpu", "--limit", "1")
-    assert "2 snapshots of telemetry.cpu, 1 older" in told.out
-    assert "2026-01-02/2026-01-03" in told.out
-    assert "2026-01-01/" not in told.out
+    result = lake.tell("history", "cpu", "--limit", "1")
+    assert "2 snapshots of telemetry.cpu, 1 older" in result.out
+    assert "2026-01-02/2026-01-03" in result.out
+    assert "2026-01-01/" not in result.out
 
 
 def test_a_rollback_says_what_it_takes_and_can_be_undone(lake: CliLake) -> None:
     assert lake.tell("replicate", "cpu", "--end", "2026-01-03").code == 0
     newest, first = (each["snapshot_id"] for each in lake.tell("history", "cpu", "--json").object["snapshots"])
 
-    told = lake.tell("rollback", "cpu", "--to", first, "--dry-run")
-    assert f"would be rolled back from snapshot {newest} to {first}" in told.out
-    assert f"1 window no longer loaded: {DAY_2}" in told.out
-    assert "load them again from the source" in told.out
+    result = lake.tell("rollback", "cpu", "--to", first, "--dry-run")
+    assert f"would be rolled back from snapshot {newest} to {first}" in result.out
+    assert f"1 window no longer loaded: {DAY_2}" in result.out
+    assert "load them again from the source" in result.out
     assert lake.rows() == 20
 
     done = lake.tell("rollback", "cpu", "--to", first, "--json").object
@@ -99,9 +99,9 @@ def test_a_rollback_to_a_time_and_to_a_tag(lake: CliLake) -> None:
         assert lake.rows() == 20
     unknown = {"2020-01-01": "had no snapshot at", "12345": "has no snapshot 12345", "x": "no branch or tag"}
     for where, said in unknown.items():
-        told = lake.tell("rollback", "cpu", "--to", where)
-        assert told.code == 2
-        assert said in told.err
+        result = lake.tell("rollback", "cpu", "--to", where)
+        assert result.code == 2
+        assert said in result.err
 
 
 def test_tags_and_branches_are_made_listed_and_dropped(lake: CliLake) -> None:
@@ -157,14 +157,14 @@ def test_a_tag_outlives_an_expiry_and_is_gone_back_to(lake: CliLake) -> None:
     for _ in range(2):
         assert lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02").code == 0
     after = lake.rows()
-    told = lake.tell("maintain", "cpu", "--only", "expire_snapshots", "--only", "metadata")
-    assert told.code == 0, told.err
+    result = lake.tell("maintain", "cpu", "--only", "expire_snapshots", "--only", "metadata")
+    assert result.code == 0, result.err
     found = lake.tell("history", "cpu", "--all", "--json").object["snapshots"]
     assert len(found) == 2
     assert found[1]["names"] == ["kept"]
     assert loaded(lake) == [DAY_1, DAY_2]
-    told = lake.tell("rollback", "cpu", "--to", "kept")
-    assert told.code == 0, told.err
+    result = lake.tell("rollback", "cpu", "--to", "kept")
+    assert result.code == 0, result.err
     assert lake.rows() == 20
     assert loaded(lake) == [DAY_1, DAY_2]
     place = lake.catalog.load_table("telemetry.cpu").metadata_location
@@ -176,8 +176,8 @@ def test_a_tag_outlives_an_expiry_and_is_gone_back_to(lake: CliLake) -> None:
 def test_tables_beside_those_of_measurements_have_a_history_too(lake: CliLake) -> None:
     lake.write_config(EXPIRING)
     assert lake.tell("replicate", "cpu", "--end", "2026-01-02").code == 0
-    told = lake.tell("history", "telemetry.cpu_hourly")
-    assert "there is no table telemetry.cpu_hourly" in told.err
+    result = lake.tell("history", "telemetry.cpu_hourly")
+    assert "there is no table telemetry.cpu_hourly" in result.err
     cpu = load_lake(lake.config).find("cpu")
     day = next(iter(cpu.scheme.windows(cpu.scheme.start, parse_moment("2026-01-02"))))
     roll_up_window(lake.catalog, cpu, cpu.rollups[0], day, run_id="test")

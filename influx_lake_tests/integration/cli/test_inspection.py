@@ -47,10 +47,10 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
 
 
 def test_the_columns_of_a_source_beside_those_of_its_table(lake: CliLake) -> None:
-    told = lake.tell("schema", "cpu", "--json")
-    assert told.code == 0, told.err
-    assert told.object["table"] == "telemetry.cpu"
-    assert told.object["rows"] == [
+    result = lake.tell("schema", "cpu", "--json")
+    assert result.code == 0, result.err
+    assert result.object["table"] == "telemetry.cpu"
+    assert result.object["rows"] == [
         "only rows where hostname <> 'test'",
         "only points that have one of the fields",
         "points that only a tag told apart that is left out are rows of the same time and tags",
@@ -61,7 +61,7 @@ def test_the_columns_of_a_source_beside_those_of_its_table(lake: CliLake) -> Non
             line["type"],
             line["notes"],
         )
-        for line in told.object["columns"]
+        for line in result.object["columns"]
     }
     assert found == {
         (("time",), "timestamp"): ("renamed", "timestamptz", ["time"]),
@@ -85,9 +85,9 @@ def test_the_columns_of_a_source_beside_those_of_its_table(lake: CliLake) -> Non
 
 
 def test_rows_as_their_table_would_have_them(lake: CliLake) -> None:
-    told = lake.tell("preview", "cpu", "--window", "2026-01-01", "--json")
-    assert told.code == 0, told.err
-    [row] = told.object["rows"]
+    result = lake.tell("preview", "cpu", "--window", "2026-01-01", "--json")
+    assert result.code == 0, result.err
+    [row] = result.object["rows"]
     assert row.pop("loaded_at") is not None
     assert row == {
         "timestamp": "2026-01-01T00:00:00+00:00",
@@ -98,8 +98,8 @@ def test_rows_as_their_table_would_have_them(lake: CliLake) -> None:
         "version": 1.5,
         "used": 99.8,
     }
-    assert told.object["quarantined_rows"] == 1
-    assert told.object["read"] == "2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"
+    assert result.object["quarantined_rows"] == 1
+    assert result.object["read"] == "2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"
     shown = lake.tell("preview", "cpu", "--window", "2026-01-01").out
     assert "hostname" in shown
     assert "1 row, 1 more would go to the quarantine" in shown
@@ -108,33 +108,33 @@ def test_rows_as_their_table_would_have_them(lake: CliLake) -> None:
 
 def test_a_long_table_is_shown_with_what_its_rows_are_made_of(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("    on_cast_error: quarantine\n", "").replace("  plain: {{}}", "    layout: long"))
-    told = lake.tell("schema", "cpu", "--json").object
-    found = {line["column"]: (line["transform"], line["type"]) for line in told["columns"] if line["column"]}
+    result = lake.tell("schema", "cpu", "--json").object
+    found = {line["column"]: (line["transform"], line["type"]) for line in result["columns"] if line["column"]}
     assert found["tags"] == ("The tags that the point has, and their values", "map<string, string>")
     assert found["metric_name"] == ("The field", "string")
-    assert {line["column"]: line["transform"] for line in told["wide"]}["used"] == "round(100 - idle, 1)"
+    assert {line["column"]: line["transform"] for line in result["wide"]}["used"] == "round(100 - idle, 1)"
     shown = lake.tell("preview", "cpu", "--window", "2026-01-01", "--rows", "1").out
     assert "hostname=a, region=Europe" in shown
 
 
 def test_no_more_is_read_than_is_shown(lake: CliLake) -> None:
-    told = lake.tell("preview", "cpu", "--window", "2026-01-01T05:00Z", "--rows", "1", "--json")
-    assert told.object["read"] == "2026-01-01T00:00:00Z/2026-01-01T00:05:37.500000Z"
-    assert [row["hostname"] for row in told.object["rows"]] == ["a"]
+    result = lake.tell("preview", "cpu", "--window", "2026-01-01T05:00Z", "--rows", "1", "--json")
+    assert result.object["read"] == "2026-01-01T00:00:00Z/2026-01-01T00:05:37.500000Z"
+    assert [row["hostname"] for row in result.object["rows"]] == ["a"]
 
 
 def test_times_finer_than_a_microsecond_are_shown(lake: CliLake) -> None:
-    told = lake.tell("preview", "plain", "--window", "2026-01-01", "--json")
-    assert [(row["big"], row["time_ns"]) for row in told.object["rows"]] == [
+    result = lake.tell("preview", "plain", "--window", "2026-01-01", "--json")
+    assert [(row["big"], row["time_ns"]) for row in result.object["rows"]] == [
         (str(number), FIRST_DAY_NS + number) for number in range(3)
     ]
-    assert {"name": "big", "type": "decimal(20, 0)"} in told.object["columns"]
+    assert {"name": "big", "type": "decimal(20, 0)"} in result.object["columns"]
 
 
 def test_a_window_without_rows_says_so(lake: CliLake) -> None:
-    told = lake.tell("preview", "cpu", "--window", "2026-03-01")
-    assert told.code == 0
-    assert "The source has no rows of this window: name another with --window." in told.out
+    result = lake.tell("preview", "cpu", "--window", "2026-03-01")
+    assert result.code == 0
+    assert "The source has no rows of this window: name another with --window." in result.out
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ def test_a_window_without_rows_says_so(lake: CliLake) -> None:
     ],
 )
 def test_mistakes_are_told(lake: CliLake, arguments: list[str], said: str) -> None:
-    told = lake.tell(*arguments)
-    assert told.code == 2
-    assert said in told.err
+    result = lake.tell(*arguments)
+    assert result.code == 2
+    assert said in result.err
 
 
 def test_an_expression_that_cannot_be_computed_is_told(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("100 - idle", "100 - busy"))
     for command in ("schema", "preview"):
-        told = lake.tell(command, "cpu")
-        assert told.code == 2
-        assert "names busy" in told.err
+        result = lake.tell(command, "cpu")
+        assert result.code == 2
+        assert "names busy" in result.err

@@ -35,8 +35,8 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
         for name in ("cpu", "mem"):
             lake.fill(name, range(2), 48)
         # Four small files for each of two days, as tails and shorter windows leave them.
-        told = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-03", "--every", "6h")
-        assert told.code == 0, told.err
+        result = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-03", "--every", "6h")
+        assert result.code == 0, result.err
         assert lake.tell("replicate", "mem", "--start", "2026-01-01", "--end", "2026-01-03").code == 0
         yield lake
 
@@ -50,13 +50,13 @@ def content(lake: CliLake) -> list[tuple[object, ...]]:
 def test_a_dry_run_tells_what_would_be_done_and_does_nothing(lake: CliLake) -> None:
     before = lake.metadata(), lake.data_files()
 
-    told = lake.tell("maintain", "--dry-run", "--json")
+    result = lake.tell("maintain", "--dry-run", "--json")
 
-    assert told.code == 0, told.err
-    assert told.object["dry_run"] is True
-    done = {each["kind"]: each for each in told.object["maintained"]}
+    assert result.code == 0, result.err
+    assert result.object["dry_run"] is True
+    done = {each["kind"]: each for each in result.object["maintained"]}
     # Nothing of mem, which is `off`; roll-up and quarantine have no table yet.
-    assert {each["table"] for each in told.object["maintained"]} == {"telemetry.cpu"}
+    assert {each["table"] for each in result.object["maintained"]} == {"telemetry.cpu"}
     assert done["compact"]["before"]["data_files"] == 8
     assert done["compact"]["after"] == done["compact"]["before"]
     assert done["expire_snapshots"]["done"]["snapshots_expired"] == 7
@@ -69,10 +69,10 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(lake: CliLake) -> N
 def test_small_files_become_few_old_snapshots_go_and_the_rows_stay(lake: CliLake) -> None:
     rows = content(lake)
 
-    told = lake.tell("maintain", "cpu")
+    result = lake.tell("maintain", "cpu")
 
-    assert told.code == 0, told.err
-    [compact] = [line.split() for line in told.out.splitlines() if " compact " in line]
+    assert result.code == 0, result.err
+    [compact] = [line.split() for line in result.out.splitlines() if " compact " in line]
     assert compact[:5] == ["telemetry.cpu", "compact", "8", "→", "2"]
     assert content(lake) == rows
     assert sum("/cpu/" in str(path) for path in lake.data_files()) == 2
@@ -89,8 +89,8 @@ def test_small_files_become_few_old_snapshots_go_and_the_rows_stay(lake: CliLake
 
 
 def test_one_kind_of_one_measurement(lake: CliLake) -> None:
-    told = lake.tell("maintain", "cpu", "--only", "compact", "--json")
-    assert [(each["table"], each["kind"]) for each in told.object["maintained"]] == [("telemetry.cpu", "compact")]
+    result = lake.tell("maintain", "cpu", "--only", "compact", "--json")
+    assert [(each["table"], each["kind"]) for each in result.object["maintained"]] == [("telemetry.cpu", "compact")]
     assert len(lake.catalog.load_table("telemetry.cpu").metadata.snapshots) > 1
     assert lake.tell("maintain", "mem").out == "Nothing to do: no table is there yet, or its maintenance is off.\n"
     assert lake.tell("maintain", "--only", "vacuum").code == 2
@@ -99,14 +99,14 @@ def test_one_kind_of_one_measurement(lake: CliLake) -> None:
 def test_what_fails_of_one_table_is_told_and_the_others_are_done(lake: CliLake) -> None:
     lake.catalog.create_table("telemetry.cpu_hourly", lake.catalog.load_table("telemetry.cpu").schema())
 
-    told = lake.tell("maintain", "--only", "compact", "--json")
+    result = lake.tell("maintain", "--only", "compact", "--json")
 
-    assert told.code == 1
-    assert [each["table"] for each in told.object["maintained"]] == ["telemetry.cpu"]
-    [failure] = told.object["failures"]
+    assert result.code == 1
+    assert [each["table"] for each in result.object["maintained"]] == ["telemetry.cpu"]
+    [failure] = result.object["failures"]
     assert (failure["table"], failure["kind"]) == ("telemetry.cpu_hourly", "compact")
     assert "was not loaded by influx-lake; nothing was done to it" in failure["message"]
-    assert "✗ telemetry.cpu_hourly, compact: measurement cpu" in told.err
+    assert "✗ telemetry.cpu_hourly, compact: measurement cpu" in result.err
 
 
 def test_a_command_that_is_stopped_says_what_is_done(lake: CliLake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,8 +114,8 @@ def test_a_command_that_is_stopped_says_what_is_done(lake: CliLake, monkeypatch:
         raise KeyboardInterrupt
 
     monkeypatch.setitem(cast("dict[Kind, object]", KINDS), Kind.REWRITE_MANIFESTS, stop)
-    told = lake.tell("maintain", "cpu")
-    assert told.code == 130
-    assert "✓ telemetry.cpu, compact: partitions: 2, files removed: 8, files added: 2" in told.err
-    assert "Stopped. What is told above is done, and stays; the next time goes on with the rest." in told.err
+    result = lake.tell("maintain", "cpu")
+    assert result.code == 130
+    assert "✓ telemetry.cpu, compact: partitions: 2, files removed: 8, files added: 2" in result.err
+    assert "Stopped. What is told above is done, and stays; the next time goes on with the rest." in result.err
     assert len(list(lake.catalog.load_table("telemetry.cpu").scan().plan_files())) == 2

@@ -54,8 +54,8 @@ def lake(folder: Path, catalog: dict[str, str]) -> Path:
 def checked(config: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, Any]]]:
     capsys.readouterr()
     code = run(["check", "-c", str(config), "--json"])
-    told = json.loads(capsys.readouterr().out)["checks"]
-    return code, [each for each in told if each["name"] == "permission"]
+    captured = json.loads(capsys.readouterr().out)["checks"]
+    return code, [each for each in captured if each["name"] == "permission"]
 
 
 def policy(without: str = "") -> dict[str, Any]:
@@ -221,10 +221,10 @@ def test_what_athena_needs_is_tried(
         aws.allow(policy(without=refused))
         capsys.readouterr()
         code = run(["check", "-c", str(config), "--json"])
-        told = json.loads(capsys.readouterr().out)["checks"][-1]
-        assert (told["name"], told["ok"], code) == ("engine", not refused, 1 if refused else 0)
+        captured = json.loads(capsys.readouterr().out)["checks"][-1]
+        assert (captured["name"], captured["ok"], code) == ("engine", not refused, 1 if refused else 0)
         if refused:
-            assert told["remedy"] == f"Allow the IAM action {refused}, on the workgroup of engines.athena"
+            assert captured["remedy"] == f"Allow the IAM action {refused}, on the workgroup of engines.athena"
 
 
 @pytest.mark.servers

@@ -42,8 +42,8 @@ def write_bad(lake: CliLake, day: int) -> None:
 
 
 def test_windows_that_pass_are_published(lake: CliLake) -> None:
-    told = lake.tell("replicate", "cpu", "--end", "2026-01-03")
-    assert told.code == 0, told.err
+    result = lake.tell("replicate", "cpu", "--end", "2026-01-03")
+    assert result.code == 0, result.err
     assert lake.rows() == 20
     assert branches(lake) == []
     found = lake.tell("history", "cpu", "--json").object["snapshots"]
@@ -63,14 +63,14 @@ def test_a_window_that_fails_its_checks_leaves_the_table_alone(lake: CliLake) ->
     before = lake.catalog.load_table("telemetry.cpu").metadata.current_snapshot_id
     write_bad(lake, 1)
 
-    told = lake.tell("replicate", "cpu", "--start", "2026-01-02", "--end", "2026-01-03")
+    result = lake.tell("replicate", "cpu", "--start", "2026-01-02", "--end", "2026-01-03")
 
-    assert told.code == 1
-    assert "did not pass its checks: values: " in told.err
-    assert "value in 0..50" in told.err
+    assert result.code == 1
+    assert "did not pass its checks: values: " in result.err
+    assert "value in 0..50" in result.err
     assert lake.catalog.load_table("telemetry.cpu").metadata.current_snapshot_id == before
     [branch] = branches(lake)
-    assert branch in told.err
+    assert branch in result.err
     looked = lake.tell("history", "cpu", "--branch", branch, "--json").object["snapshots"]
     assert [(each["window"], each["rows"], each["is_read"]) for each in looked][:2] == [
         (DAY_2, 11, False),
@@ -112,9 +112,9 @@ def test_a_branch_of_ones_own(lake: CliLake) -> None:
     lake.write_config()
     lake.fill("mem", range(2), 5)
     assert lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02").code == 0
-    told = lake.tell("replicate", "--all", "--branch", "trial", "--end", "2026-01-03", "--missing-only")
-    assert told.code == 0
-    assert "influx-lake publish MEASUREMENT --branch trial" in told.out
+    result = lake.tell("replicate", "--all", "--branch", "trial", "--end", "2026-01-03", "--missing-only")
+    assert result.code == 0
+    assert "influx-lake publish MEASUREMENT --branch trial" in result.out
     assert lake.rows() == 10
     assert lake.rows("telemetry.mem") == 0
     again = lake.tell("replicate", "--all", "--branch", "trial", "--end", "2026-01-03", "--missing-only")
@@ -129,9 +129,9 @@ def test_a_branch_of_ones_own(lake: CliLake) -> None:
 
 
 def test_a_tail_is_not_for_windows_that_are_checked_first(lake: CliLake) -> None:
-    told = lake.tell("tail", "cpu")
-    assert told.code == 2
-    assert "a tail shows the open one before any check" in told.err
+    result = lake.tell("tail", "cpu")
+    assert result.code == 2
+    assert "a tail shows the open one before any check" in result.err
     for text, said in {
         AUDITED.replace("blocking: true", "blocking: false").replace(
             "between: [0, 50]", "between: [0, 50], severity: warn"
@@ -139,6 +139,6 @@ def test_a_tail_is_not_for_windows_that_are_checked_first(lake: CliLake) -> None
         AUDITED.replace("on_type_conflict", "tail: {{every: 1m}}\n    on_type_conflict"): "before any check",
     }.items():
         lake.write_config(text)
-        told = lake.tell("status")
-        assert told.code == 2
-        assert said in told.err
+        result = lake.tell("status")
+        assert result.code == 2
+        assert said in result.err

@@ -46,8 +46,8 @@ def filled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLa
 @pytest.mark.slow
 def test_two_measurements_in_one_wide_table(filled: CliLake) -> None:
     filled.write_config(WIDE)
-    told = filled.tell("replicate", "--all", "--end", "2026-01-03")
-    assert told.code == 0, told.err
+    result = filled.tell("replicate", "--all", "--end", "2026-01-03")
+    assert result.code == 0, result.err
     held = rows(filled, "host_metrics")
     assert sorted({row["measurement"] for row in held}) == ["cpu", "mem"]
     assert len(held) == 25
@@ -64,8 +64,8 @@ def test_two_measurements_in_one_wide_table(filled: CliLake) -> None:
 
 def test_all_measurements_in_one_long_table(filled: CliLake) -> None:
     filled.write_config(LONG)
-    told = filled.tell("replicate", "--all", "--end", "2026-01-03")
-    assert told.code == 0, told.err
+    result = filled.tell("replicate", "--all", "--end", "2026-01-03")
+    assert result.code == 0, result.err
     held = rows(filled, "all_metrics")
     assert len(held) == 25
     assert {tuple(row) for row in held} == {
@@ -112,8 +112,8 @@ def test_a_measurement_that_leaves_the_lake_leaves_its_rows(filled: CliLake) -> 
     filled.write_config(WIDE)
     assert filled.tell("replicate", "--all", "--end", "2026-01-03").code == 0
     filled.write_config("".join(line for line in WIDE.splitlines(keepends=True) if "mem:" not in line))
-    told = filled.tell("replicate", "cpu", "--end", "2026-01-03")
-    assert told.code == 0, told.err
+    result = filled.tell("replicate", "cpu", "--end", "2026-01-03")
+    assert result.code == 0, result.err
     assert len(rows(filled, "host_metrics")) == 25
     [status] = filled.tell("status", "--json").object["measurements"]
     assert status["rows"] == 20
@@ -146,8 +146,8 @@ def test_tails_add_what_is_new_of_their_measurement(filled: CliLake, config: str
     for name in ("cpu", "mem", "cpu"):
         now = time.time_ns()
         filled.box.write("telemetry", "\n".join(f"{name},host=t value={n}i {now - 2000 * n}" for n in range(10)))
-        told = filled.tell("tail", name, "--json")
-        assert (told.code, told.object["rows"]) == (0, 10), told.err
+        result = filled.tell("tail", name, "--json")
+        assert (result.code, result.object["rows"]) == (0, 10), result.err
     assert filled.tell("tail", "--all", "--json").object["rows"] == 0
     counted = Counter(row["measurement"] for row in rows(filled, table))
     assert counted == {"cpu": 20, "mem": 10}

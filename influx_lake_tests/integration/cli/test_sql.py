@@ -47,10 +47,10 @@ def ask(lake: QueriedLake, capfdbinary: pytest.CaptureFixture[bytes]) -> Any:
     def ask(*arguments: str) -> Asked:
         capfdbinary.readouterr()
         code = run(["sql", *arguments, "-c", str(lake.config)])
-        told = capfdbinary.readouterr()
-        assert b"t0p-secret" not in told.out + told.err
-        assert b"Traceback" not in told.err
-        return Asked(code, told.out.decode(), told.err.decode())
+        captured = capfdbinary.readouterr()
+        assert b"t0p-secret" not in captured.out + captured.err
+        assert b"Traceback" not in captured.err
+        return Asked(code, captured.out.decode(), captured.err.decode())
 
     return ask
 
@@ -199,9 +199,9 @@ def test_formats(lake: QueriedLake, ask: Any, tmp_path: Path) -> None:
     table = ask(statement).out
     assert str(LARGEST) in table
     assert "3 rows" in table
-    told = json.loads(ask(statement, "--json").out)
-    assert told["columns"] == [{"name": "host", "type": "string"}, {"name": "bytes", "type": "decimal128(20, 0)"}]
-    assert told["rows"][0] == {"host": "h0", "bytes": str(LARGEST)}
+    document = json.loads(ask(statement, "--json").out)
+    assert document["columns"] == [{"name": "host", "type": "string"}, {"name": "bytes", "type": "decimal128(20, 0)"}]
+    assert document["rows"][0] == {"host": "h0", "bytes": str(LARGEST)}
     out = tmp_path / "found.parquet"
     assert "3 rows in" in ask(statement, "--out", str(out)).out
     assert pq.read_table(out)["bytes"].to_pylist() == [LARGEST] * 3
@@ -272,18 +272,18 @@ def test_a_store_that_refuses_is_told_as_such(lake: QueriedLake, ask: Any, monke
 
     lake.table()
     monkeypatch.setattr("influx_lake.sql.engine.make_views", views)
-    told = json.loads(ask("from cpu", "--json").out)["error"]
-    assert told["type"] == "StorageError"
-    assert told["message"].startswith("a file of the lake cannot be read: OSError: When reading")
-    assert told["message"].endswith("during HeadObject operation")
-    assert "Check the store's credentials" in told["remedy"]
+    document = json.loads(ask("from cpu", "--json").out)["error"]
+    assert document["type"] == "StorageError"
+    assert document["message"].startswith("a file of the lake cannot be read: OSError: When reading")
+    assert document["message"].endswith("during HeadObject operation")
+    assert "Check the store's credentials" in document["remedy"]
 
 
 def test_a_plan_that_duckdb_could_not_write_is_no_answer(lake: QueriedLake, ask: Any) -> None:
     lake.table().append(rows(0))
-    told = ask("explain (analyze, format json) select count(*) from cpu")
-    assert told.code == 1
-    assert "Explain it without FORMAT JSON" in told.err
+    result = ask("explain (analyze, format json) select count(*) from cpu")
+    assert result.code == 1
+    assert "Explain it without FORMAT JSON" in result.err
     assert ask("explain (analyze, format json) select 1").code == 0
 
 
@@ -291,9 +291,9 @@ def test_stdin_that_is_no_text(lake: QueriedLake, ask: Any, monkeypatch: pytest.
     for errors, said in ("strict", "stdin is not utf-8"), ("surrogateescape", "not UTF-8"):
         stdin = io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), encoding="utf-8", errors=errors)
         monkeypatch.setattr("sys.stdin", stdin)
-        told = ask("-")
-        assert told.code == 2
-        assert said in told.err
+        result = ask("-")
+        assert result.code == 2
+        assert said in result.err
 
 
 def test_stdin(lake: QueriedLake, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,18 +322,18 @@ def test_nothing_else_is_read_or_written(lake: QueriedLake, ask: Any) -> None:
     lake.table().append(rows(0))
     before = sorted(lake.folder.rglob("*"))
     for statement in NOT_ALLOWED.format(folder=lake.folder).splitlines():
-        told = ask(statement)
-        assert told.code == 2, statement + told.out + told.err
+        result = ask(statement)
+        assert result.code == 2, statement + result.out + result.err
     assert sorted(lake.folder.rglob("*")) == before
 
 
 @pytest.mark.slow
 def test_mistakes_are_told_with_the_tables_that_there_are(lake: QueriedLake, ask: Any) -> None:
     lake.table().append(rows(0))
-    told = ask("select * from cpuu")
-    assert told.code == 2
-    assert "cpuu" in told.err
-    assert "telemetry.cpu, telemetry.mem" in told.err
+    result = ask("select * from cpuu")
+    assert result.code == 2
+    assert "cpuu" in result.err
+    assert "telemetry.cpu, telemetry.mem" in result.err
     assert "there is no table telemetry.mem" in ask("from mem").err
     assert 'Referenced column "nix" not found' in ask("select nix from cpu").err
     assert json.loads(ask("selec", "--json").out)["error"]["type"] == "ConfigurationError"
@@ -341,6 +341,6 @@ def test_mistakes_are_told_with_the_tables_that_there_are(lake: QueriedLake, ask
 
 def test_the_extra_is_named(lake: QueriedLake, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("influx_lake.sql.extensions._EXTENSIONS", ("avro", "not_there"))
-    told = ask("select 1")
-    assert told.code == 2
-    assert "pip install 'influx-lake[duckdb]'" in told.err
+    result = ask("select 1")
+    assert result.code == 2
+    assert "pip install 'influx-lake[duckdb]'" in result.err

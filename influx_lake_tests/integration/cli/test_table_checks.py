@@ -55,8 +55,8 @@ def load(config: Path) -> None:
 def tables(config: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
     capsys.readouterr()
     run(["check", "-c", str(config), "--json"])
-    told = json.loads(capsys.readouterr().out)["checks"]
-    return {each["subject"].removeprefix("table "): each for each in told if each["name"] == "table"}
+    captured = json.loads(capsys.readouterr().out)["checks"]
+    return {each["subject"].removeprefix("table "): each for each in captured if each["name"] == "table"}
 
 
 def test_each_table_is_looked_at_once_roll_ups_too(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,8 +44,8 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
             box.store.checkpoint()
         for name in ("cpu", "mem"):
             for start, end in (("2026-01-01", "2026-01-03"), ("2026-02-01", "2026-02-03")):
-                told = lake.tell("replicate", name, "--start", start, "--end", end)
-                assert told.code == 0, told.err
+                result = lake.tell("replicate", name, "--start", start, "--end", end)
+                assert result.code == 0, result.err
         yield lake
 
 
@@ -56,9 +56,9 @@ def priced(lake: CliLake, **changes: Any) -> Path:
 
 
 def facts(lake: CliLake, *options: str) -> dict[str, Any]:
-    told = lake.tell("cost", "--json", *options)
-    assert told.code == 0, told.err
-    found: dict[str, Any] = json.loads(told.out)
+    result = lake.tell("cost", "--json", *options)
+    assert result.code == 0, result.err
+    found: dict[str, Any] = json.loads(result.out)
     return found
 
 
@@ -129,10 +129,10 @@ def test_what_off_loading_saves(lake: CliLake) -> None:
     mem = savings["telemetry.mem"]
     assert mem["source_bytes"] == 0 < mem["source_bytes_across"]
     assert mem["break_even_months"] is None
-    told = lake.tell("cost", "--prices", prices, "--after", f"{days}d")
-    assert f"{cpu['break_even_months']} months" in told.out
-    assert "hold time on both sides" in told.out
-    assert "not persisted" in told.out
+    result = lake.tell("cost", "--prices", prices, "--after", f"{days}d")
+    assert f"{cpu['break_even_months']} months" in result.out
+    assert "hold time on both sides" in result.out
+    assert "not persisted" in result.out
 
 
 @pytest.mark.slow
@@ -149,13 +149,13 @@ def test_the_rules_are_those_of_lake_yaml(lake: CliLake) -> None:
 @pytest.mark.slow
 def test_a_source_that_is_away_leaves_the_lake_to_tell_of(lake: CliLake) -> None:
     lake.box.faults.update(unavailable=True)
-    told = lake.tell("cost", "--json", "--prices", str(priced(lake)), "--after", "1d")
-    assert told.code == 0
-    assert "does not tell" in told.err
-    assert told.object["sources"][0]["bytes"] is None
-    assert "unavailable" in told.object["sources"][0]["error"].lower()
-    assert told.object["lake"]["total"]["rows"] == 442
-    assert told.object["savings"] == []
+    result = lake.tell("cost", "--json", "--prices", str(priced(lake)), "--after", "1d")
+    assert result.code == 0
+    assert "does not tell" in result.err
+    assert result.object["sources"][0]["bytes"] is None
+    assert "unavailable" in result.object["sources"][0]["error"].lower()
+    assert result.object["lake"]["total"]["rows"] == 442
+    assert result.object["savings"] == []
 
 
 @pytest.mark.slow
@@ -163,8 +163,8 @@ def test_measurements_that_share_a_table(lake: CliLake) -> None:
     shared = LAKE.replace("measurements:", "defaults: {{metadata_columns: [measurement]}}\nmeasurements:")
     lake.write_config(shared.replace("cpu: {{}}", "cpu: {{table: all}}").replace("mem: {{}}", "mem: {{table: all}}"))
     for name in ("cpu", "mem"):
-        told = lake.tell("replicate", f"telemetry.all.{name}", "--start", "2026-01-01", "--end", "2026-01-03")
-        assert told.code == 0, told.err
+        result = lake.tell("replicate", f"telemetry.all.{name}", "--start", "2026-01-01", "--end", "2026-01-03")
+        assert result.code == 0, result.err
     found = facts(lake, "--after", "1d")
     rows = {each["name"]: (each["kind"], each["rows"]) for each in found["lake"]["tables"]}
     assert rows == {"telemetry.all.cpu": ("measurement", 200), "telemetry.all.mem": ("measurement", 20)}
@@ -173,8 +173,8 @@ def test_measurements_that_share_a_table(lake: CliLake) -> None:
 
 def test_the_page(lake: CliLake) -> None:
     prices = priced(lake, storage={**PRICES["storage"], "<script>": {"storage_gb_month": 1, "origin": "<img src=x>"}})
-    told = lake.tell("cost", "--prices", str(prices), "--after", "30d", "--html", str(lake.folder / "cost.html"))
-    assert told.code == 0, told.err
+    result = lake.tell("cost", "--prices", str(prices), "--after", "30d", "--html", str(lake.folder / "cost.html"))
+    assert result.code == 0, result.err
     page = (lake.folder / "cost.html").read_text()
     assert page.count("<svg role=") == 3
     assert "<title>2026-01 lake: " in page
@@ -182,17 +182,17 @@ def test_the_page(lake: CliLake) -> None:
     assert "<img" not in page
     assert "default-src &#39;none&#39;" in page
     assert "http" not in page.replace("http-equiv", "").split("</style>")[1].replace(lake.box.url, "")
-    told = lake.tell("cost", "--html", str(lake.folder / "no" / "cost.html"))
-    assert told.code == 1
-    assert "cannot be written" in told.err
+    result = lake.tell("cost", "--html", str(lake.folder / "no" / "cost.html"))
+    assert result.code == 1
+    assert "cannot be written" in result.err
 
 
 def test_the_mistakes_of_a_price_table_have_their_lines(lake: CliLake) -> None:
     path = lake.folder / "prices.yaml"
     path.write_text("date: someday\ncurrency: euros\nlake: hott\nstorage:\n  hot: {storage_gb_month: -1}\nprise: 1\n")
-    told = lake.tell("cost", "--prices", str(path), "--json")
-    assert told.code == 2
-    problems = told.object["error"]["problems"]
+    result = lake.tell("cost", "--prices", str(path), "--json")
+    assert result.code == 2
+    problems = result.object["error"]["problems"]
     assert {(each["path"], each["line"]) for each in problems} >= {
         ("date", 1),
         ("currency", 2),
@@ -224,8 +224,8 @@ def test_influxdb_1_tells_of_whole_shards(tmp_path: Path, capsys: pytest.Capture
             f"type: influxdb1, host: '{server.url}', database: {DATABASE}",
         ).replace("  mem: {{}}\n", "")
         lake.write_config(text, SQLITE)
-        told = lake.tell("replicate", "cpu", "--end", "2026-01-21")
-        assert told.code == 0, told.err
+        result = lake.tell("replicate", "cpu", "--end", "2026-01-21")
+        assert result.code == 0, result.err
         after = datetime.now(UTC) - datetime(2026, 1, 14, tzinfo=UTC)
         rule = f"{after // timedelta(days=1)}d"
         found = facts(lake, "--after", rule, "--prices", str(priced(lake)))

@@ -150,5 +150,5 @@ def plain_root(folder: Path) -> Path:
 
 def size_of(folder: Path) -> int:
     """How many bytes the files of a folder take."""
-    told = subprocess.run(["du", "--summarize", "--bytes", str(folder)], text=True, capture_output=True, check=True)
-    return int(told.stdout.split()[0])
+    result = subprocess.run(["du", "--summarize", "--bytes", str(folder)], text=True, capture_output=True, check=True)
+    return int(result.stdout.split()[0])

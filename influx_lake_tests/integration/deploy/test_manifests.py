@@ -56,8 +56,8 @@ def test_variables_are_offered(services: dict[str, Any]) -> None:
     asked = set(re.findall(r"(?<!\$)\$\{(\w+)", text)) - {"INFLUX_LAKE_VERSION"}
     assert asked == offered
     environment = services["worker"]["environment"]
-    told = "".join((DEPLOY / "celery" / name).read_text(encoding="utf-8") for name in ("dagster.yaml", "worker.yaml"))
-    assert set(re.findall(r"env: (\w+)", told)) <= environment.keys()
+    text = "".join((DEPLOY / "celery" / name).read_text(encoding="utf-8") for name in ("dagster.yaml", "worker.yaml"))
+    assert set(re.findall(r"env: (\w+)", text)) <= environment.keys()
     assert set(re.findall(r"\$\{(\w+)\}", (COMPOSE / "lake.yaml").read_text(encoding="utf-8"))) <= environment.keys()
 
 

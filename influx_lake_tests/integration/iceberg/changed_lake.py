@@ -132,9 +132,9 @@ class ChangedLake:
         """Run a command; its exit code, and what it told."""
         capsys.readouterr()
         code = run([*arguments, "-c", str(self.folder / "lake.yaml")])
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return code, told.out + told.err
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out + captured.err
 
     def status(self, capsys: pytest.CaptureFixture[str], name: str) -> dict[str, Any]:
         code, told = self.tell(capsys, "status", name, "--json")

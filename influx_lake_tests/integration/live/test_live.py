@@ -61,8 +61,8 @@ class LiveLake(CliLake):
 
     def load(self, hour: int) -> None:
         start = self.hour(hour)
-        told = self.tell("replicate", "cpu", "--start", start.isoformat(), "--end", (start + HOUR).isoformat())
-        assert told.code == 0, told.err
+        result = self.tell("replicate", "cpu", "--start", start.isoformat(), "--end", (start + HOUR).isoformat())
+        assert result.code == 0, result.err
 
     def live(self, engine: Literal["polars", "duckdb"], *arguments: Any, **options: Any) -> list[dict[str, Any]]:
         if engine == "polars":
@@ -76,9 +76,9 @@ class LiveLake(CliLake):
             return found.to_arrow_table().to_pylist()
 
     def asked(self, sql: str, *options: str) -> list[dict[str, Any]]:
-        told = self.tell("sql", sql, "--json", *(options or ("--live", "--live-since", self.hour(0).isoformat())))
-        assert told.code == 0, told.err
-        rows: list[dict[str, Any]] = json.loads(told.out)["rows"]
+        result = self.tell("sql", sql, "--json", *(options or ("--live", "--live-since", self.hour(0).isoformat())))
+        assert result.code == 0, result.err
+        rows: list[dict[str, Any]] = json.loads(result.out)["rows"]
         return rows
 
 
@@ -173,8 +173,8 @@ def test_without_a_start_the_newest_windows_are_asked_and_what_is_older_is_told(
     assert {row["time"].hour for row in lake.live("polars")} == {lake.hour(n).hour for n in (1, HOURS - 1, HOURS)}
     assert read == [Window(lake.hour(HOURS - 1), lake.hour(HOURS + 1))]
     assert "2 stretches of time" in caplog.text
-    told = lake.tell("sql", "select count(*) n from cpu", "--live", "--json")
-    assert told.object["rows"] == [{"n": 18}]
+    result = lake.tell("sql", "select count(*) n from cpu", "--live", "--json")
+    assert result.object["rows"] == [{"n": 18}]
 
 
 @pytest.mark.slow
@@ -248,9 +248,9 @@ def test_a_source_that_is_away(lake: LiveLake, caplog: pytest.LogCaptureFixture)
     lake.box.faults.update(unavailable=True)
     with pytest.raises(SourceError, match="cpu"):
         scan("cpu", lake.hour(0), lake=lake.config, live=True)
-    told = lake.tell("sql", "from cpu", "--live")
-    assert told.code == 1
-    assert "measurement cpu" in told.err
+    result = lake.tell("sql", "from cpu", "--live")
+    assert result.code == 1
+    assert "measurement cpu" in result.err
     for engine in ("polars", "duckdb"):
         found = scan("cpu", lake.hour(0), lake=lake.config, live="prefer", engine=engine)  # type: ignore[call-overload]
         assert len(found.collect() if engine == "polars" else found.fetchall()) == 4
@@ -264,10 +264,10 @@ def test_a_source_that_is_away(lake: LiveLake, caplog: pytest.LogCaptureFixture)
 def test_a_source_that_breaks_off_is_told_as_it_is(lake: LiveLake) -> None:
     lake.put(0, range(60))
     lake.box.faults.update(fail_after_rows=10)
-    told = lake.tell("sql", "select sum(value) from cpu", "--live", "--live-since", lake.hour(0).isoformat())
-    assert told.code == 1
-    assert "measurement cpu" in told.err
-    assert "DuckDB" not in told.err
+    result = lake.tell("sql", "select sum(value) from cpu", "--live", "--live-since", lake.hour(0).isoformat())
+    assert result.code == 1
+    assert "measurement cpu" in result.err
+    assert "DuckDB" not in result.err
     failed = lake.tell("sql", "from cpu", "--json", "--live", "--live-since", lake.hour(0).isoformat())
     assert failed.object["error"]["type"] == "WindowInterrupted"
 

@@ -57,8 +57,8 @@ def test_every_point_once(
             "measurements: {{cpu: {{rename: {{host: hostname}}}}}}\n",
             SQLITE,
         )
-        told = lake.tell("replicate", "cpu", "--start", first.isoformat(), "--end", (first + DAY).isoformat())
-        assert told.code == 0, told.err
+        result = lake.tell("replicate", "cpu", "--start", first.isoformat(), "--end", (first + DAY).isoformat())
+        assert result.code == 0, result.err
 
         def live(engine: Literal["polars", "duckdb"], **options: Any) -> list[tuple[Any, ...]]:
             if engine == "polars":
@@ -73,6 +73,6 @@ def test_every_point_once(
             assert live(engine, columns=["v", "hostname", "text"]) == [
                 (n, f"h{n % 3}", f"t{n % 5}") for n in range(count)
             ]
-        told = lake.tell("sql", "select count(*) n, count(distinct (time, hostname)) d from cpu", "--json", "--live",
+        result = lake.tell("sql", "select count(*) n, count(distinct (time, hostname)) d from cpu", "--json", "--live",
                          "--live-since", first.isoformat())  # fmt: skip
-        assert told.object["rows"] == [{"n": count, "d": count}]
+        assert result.object["rows"] == [{"n": count, "d": count}]

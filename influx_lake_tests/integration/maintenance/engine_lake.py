@@ -115,9 +115,9 @@ class EngineLake:
         assert capsys is not None
         capsys.readouterr()
         code = run([*arguments, "-c", str(self.folder / "lake.yaml"), "--json"])
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return code, json.loads(told.out)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, json.loads(captured.out)
 
     capsys: pytest.CaptureFixture[str] | None = None
 

@@ -33,8 +33,8 @@ def test_what_is_cheap_is_checked_by_default(lake: CheckedLake) -> None:
     assert all(each.passed for each in found.values())
     counted = figures(found["source_equals_lake"])
     assert (counted["source_rows"], counted["lake_rows"], counted["windows"]) == (2, 2, 1)
-    told = str(found["source_equals_lake"].description)
-    assert f"measurement cpu, window {day(0)}" in told
+    message = str(found["source_equals_lake"].description)
+    assert f"measurement cpu, window {day(0)}" in message
 
 
 def test_all_checks_of_an_asset_are_done_by_the_step_that_loads_it(lake: CheckedLake) -> None:
@@ -330,11 +330,11 @@ def test_a_window_that_fails_its_checks_is_not_visible_and_the_run_says_why(lake
     result = lake.load("2026-01-01", "2026-01-02")
     assert not result.success
     failure = next(event for event in result.all_events if event.is_step_failure)
-    told = str(failure.event_specific_data.error)  # type: ignore[union-attr]
-    assert f"window {day(1)}" in told
-    assert "did not pass its checks: values: " in told
-    assert "usage in 0..100" in told
-    assert "influx-lake publish telemetry.cpu --branch influx_lake_audit_" in told
+    message = str(failure.event_specific_data.error)  # type: ignore[union-attr]
+    assert f"window {day(1)}" in message
+    assert "did not pass its checks: values: " in message
+    assert "usage in 0..100" in message
+    assert "influx-lake publish telemetry.cpu --branch influx_lake_audit_" in message
     assert lake.instance.get_materialized_partitions(CPU) == {"2026-01-01"}
     lake.measurements = lake.measurements.replace("[0, 100]", "[0, 300]")
     assert lake.load("2026-01-02").success

@@ -140,8 +140,8 @@ def test_two_measurements_of_one_table_are_set_aside_and_the_others_appear(
         assert tables(path) == ["cpu", "http_a"]
         assert "http_x y and http_x.y would both be the table telemetry.http_x_y" in capsys.readouterr().err
     assert run(["discover", "--json", "-c", str(path)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert {each["measurement"] for each in told["set_aside"]} == {"http_x.y", "http_x y"}
+    captured = json.loads(capsys.readouterr().out)
+    assert {each["measurement"] for each in captured["set_aside"]} == {"http_x.y", "http_x y"}
     assert run(["discover", "-c", str(path)]) == 0
     assert "set aside: http_x y and http_x.y would both be the table" in capsys.readouterr().err
     assert tables(path) == ["cpu", "http_a"]

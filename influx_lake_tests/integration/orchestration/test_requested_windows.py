@@ -57,14 +57,14 @@ def test_the_plugins_request_is_answered_when_its_runs_are_done(lake: SensedLake
         lake.run_all(requests_of(lake))
         assert service.runs is not None
         service.runs.follow(service.journal)
-        told = client.post(path, json=body, headers=headers).json()
+        response = client.post(path, json=body, headers=headers).json()
         again = client.post(path, json=body | {"batch_size": "1d"}, params={"wait": "false"}).headers["location"]
         planned(client, again)
         assert client.get(again).json()["result"] is None
-    assert told["summary"]["remarks"] == [remark]
-    assert told["summary"]["total_written_records"] == lake.rows()
-    assert told["summary"]["total_batches"] == 2
-    assert "'total_batches': 2" in told["message"]
+    assert response["summary"]["remarks"] == [remark]
+    assert response["summary"]["total_written_records"] == lake.rows()
+    assert response["summary"]["total_batches"] == 2
+    assert "'total_batches': 2" in response["message"]
 
 
 def test_a_tick_that_is_done_twice_names_the_same_run(lake: SensedLake) -> None:

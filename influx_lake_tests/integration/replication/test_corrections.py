@@ -91,9 +91,9 @@ def test_a_window_is_not_loaded_again_with_values_that_went_back(
     lake(box, options)
     corrected(box)
     assert load() == 1
-    told = capsys.readouterr().err
-    assert "other values in v" in told
-    assert "on_changed_values: load" in told
+    captured = capsys.readouterr().err
+    assert "other values in v" in captured
+    assert "on_changed_values: load" in captured
     assert values() == [2.0, 5.0]
 
 

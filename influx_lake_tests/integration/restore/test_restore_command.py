@@ -53,10 +53,10 @@ def loaded(lake: CliLake, days: int = 2) -> None:
 def test_points_of_every_type_come_back(lake: CliLake) -> None:
     write_mixed(lake)
     loaded(lake)
-    told = lake.tell("restore", "cpu", "--to", "spare")
-    assert told.code == 0, told.err
-    assert "4 points" in told.out
-    assert "Read back: equal value by value, 2 windows." in told.out
+    result = lake.tell("restore", "cpu", "--to", "spare")
+    assert result.code == 0, result.err
+    assert "4 points" in result.out
+    assert "Read back: equal value by value, 2 windows." in result.out
     found = lake.tell("restore", "cpu", "--to", "spare", "--json").object
     assert (found["points"], found["refused"], found["equal"], found["complete"]) == (4, 0, True, True)
     assert not list((lake.folder / ".lake/restore").glob("*"))
@@ -67,13 +67,13 @@ def test_files(lake: CliLake) -> None:
     loaded(lake)
     for packing, ending in (("gzip", ".lp.gz"), ("zstd", ".lp.zst"), ("none", ".lp")):
         folder = lake.folder / f"exports-{packing}"
-        told = lake.tell("restore", "cpu", "--to", f"{folder}/", "--compression", packing)
-        assert told.code == 0, told.out + told.err
+        result = lake.tell("restore", "cpu", "--to", f"{folder}/", "--compression", packing)
+        assert result.code == 0, result.out + result.err
         assert sorted(path.name for path in folder.iterdir()) == [
             f"cpu_20260101T000000Z_20260102T000000Z{ending}",
             f"cpu_20260102T000000Z_20260103T000000Z{ending}",
         ]
-        assert "equal value by value" in told.out
+        assert "equal value by value" in result.out
     assert (
         json.loads(lake.tell("restore", "cpu", "--to", f"{lake.folder}/x/", "--json", "--dry-run").out)["points"] == 4
     )
@@ -86,12 +86,12 @@ def test_what_differs_is_found(lake: CliLake) -> None:
     assert lake.tell("restore", "cpu", "--to", "spare").code == 0
     # A point that the lake does not have, in the second of the two windows.
     lake.box.write("spare", f"cpu,host=h2 f=1.5 {FIRST_DAY_NS + DAY_NS + 5}")
-    told = lake.tell("restore", "cpu", "--to", "spare")
-    assert told.code == 1
+    result = lake.tell("restore", "cpu", "--to", "spare")
+    assert result.code == 1
     assert (
-        "2026-01-02T00:00:00Z/2026-01-03T00:00:00Z: the field 'f' (double) has 0 values in the lake and 1" in told.out
+        "2026-01-02T00:00:00Z/2026-01-03T00:00:00Z: the field 'f' (double) has 0 values in the lake and 1" in result.out
     )
-    assert "Read back: 1 of 2 windows differ." in told.out
+    assert "Read back: 1 of 2 windows differ." in result.out
 
 
 def test_dead_letters_are_the_points_that_were_refused(lake: CliLake) -> None:
@@ -100,9 +100,9 @@ def test_dead_letters_are_the_points_that_were_refused(lake: CliLake) -> None:
     loaded(lake)
     # There the field is a text, so that no number of it is taken.
     lake.box.write("spare", f"cpu,host=h1 other=1i {FIRST_DAY_NS - 1}")
-    told = lake.tell("restore", "cpu", "--to", "spare", "--json")
-    assert told.code == 1
-    found = told.object
+    result = lake.tell("restore", "cpu", "--to", "spare", "--json")
+    assert result.code == 1
+    found = result.object
     assert (found["points"], found["refused"], found["equal"]) == (1001, 1, True)
     letters = Path(found["dead_letters"]).read_text().splitlines()
     assert letters[0].startswith("# invalid column type for column 'other'")
@@ -112,10 +112,10 @@ def test_dead_letters_are_the_points_that_were_refused(lake: CliLake) -> None:
 def test_the_very_measurement_that_the_lake_is_loaded_from(lake: CliLake) -> None:
     write_mixed(lake)
     loaded(lake)
-    told = lake.tell("restore", "cpu", "--to", "default")
-    assert told.code == 1
-    assert "the lake is loaded from this very measurement, and 2 of 2 windows hold points there" in told.err
-    assert "--as NAME" in told.err
+    result = lake.tell("restore", "cpu", "--to", "default")
+    assert result.code == 1
+    assert "the lake is loaded from this very measurement, and 2 of 2 windows hold points there" in result.err
+    assert "--as NAME" in result.err
     assert lake.tell("restore", "cpu", "--to", "default", "--as", "cpu_back").code == 0
     assert lake.tell("restore", "cpu", "--to", "default", "--into-source").code == 0
     assert lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-03").code == 0
@@ -155,9 +155,9 @@ def test_a_tag_a_snapshot_and_a_range(lake: CliLake) -> None:
     ]
     assert counts == [20, 10, 5]
     assert lake.tell("restore", "cpu", "--to", "spare", "--tag", "nothing").code == 2
-    told = lake.tell("restore", "cpu", "--to", "spare", "--start", "2027-01-01")
-    assert told.code == 1
-    assert "holds no window of cpu in this range" in told.err
+    result = lake.tell("restore", "cpu", "--to", "spare", "--start", "2027-01-01")
+    assert result.code == 1
+    assert "holds no window of cpu in this range" in result.err
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_a_tag_a_snapshot_and_a_range(lake: CliLake) -> None:
     ],
 )
 def test_no_such_target(lake: CliLake, to: str, said: str) -> None:
-    told = lake.tell("restore", "cpu", "--to", to)
-    assert (told.code, said in told.err) == (2, True)
+    result = lake.tell("restore", "cpu", "--to", to)
+    assert (result.code, said in result.err) == (2, True)
 
 
 @pytest.mark.slow
@@ -201,9 +201,9 @@ def test_the_source_by_another_name_of_its_machine(lake: CliLake) -> None:
     text = lake.config.read_text()
     first, _, second = text.partition("spare:")
     lake.config.write_text(f"{first}spare:{second.replace('127.0.0.1', 'localhost', 1)}")
-    told = lake.tell("restore", "cpu", "--to", "spare")
-    assert told.code == 1
-    assert "the lake is loaded from this very measurement" in told.err
+    result = lake.tell("restore", "cpu", "--to", "spare")
+    assert result.code == 1
+    assert "the lake is loaded from this very measurement" in result.err
 
 
 @pytest.mark.slow

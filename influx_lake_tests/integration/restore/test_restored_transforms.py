@@ -84,8 +84,8 @@ def points_in(config: Path, source: str, measurement: str, window: Window) -> li
 def test_points_of_the_source_come_out(lake: CliLake, options: str) -> None:
     points = tuple(point.replace(",big=18446744073709551615u", "") for point in POINTS) if "long" in options else POINTS
     loaded(lake, options, points)
-    told = lake.tell("restore", "cpu", "--to", "spare")
-    assert told.code == 0, told.out + told.err
+    result = lake.tell("restore", "cpu", "--to", "spare")
+    assert result.code == 0, result.out + result.err
     assert points_of(lake, "spare") == points_of(lake, "default")
 
 
@@ -119,34 +119,34 @@ def test_measurements_that_share_a_table(lake: CliLake) -> None:
 )
 def test_what_cannot_be_undone_is_refused(lake: CliLake, options: str, said: str) -> None:
     loaded(lake, options, ('cpu,host=a,dc=eu usage=1.5,count=3i,stamp="2026-01-01T00:00:00Z" {0}',))
-    told = lake.tell("restore", "cpu", "--to", "spare")
-    assert (told.code, said in told.err) == (2, True), told.err
-    assert "--as-stored" in told.err
-    told = lake.tell("restore", "cpu", "--to", "spare", "--as-stored")
-    assert told.code == 0, told.out + told.err
-    assert "equal value by value" in told.out
+    result = lake.tell("restore", "cpu", "--to", "spare")
+    assert (result.code, said in result.err) == (2, True), result.err
+    assert "--as-stored" in result.err
+    result = lake.tell("restore", "cpu", "--to", "spare", "--as-stored")
+    assert result.code == 0, result.out + result.err
+    assert "equal value by value" in result.out
 
 
 def test_a_source_that_does_not_tell_what_is_needed(lake: CliLake) -> None:
     loaded(lake, "{column_names: snake, namespace: telemetry}")
     text = lake.config.read_text()
     lake.config.write_text(text.replace("database: telemetry", "database: elsewhere"))
-    told = lake.tell("restore", "cpu", "--to", "spare")
-    assert told.code == 2
-    assert "column_names: snake is not kept in the table, and its source does not tell" in told.err
+    result = lake.tell("restore", "cpu", "--to", "spare")
+    assert result.code == 2
+    assert "column_names: snake is not kept in the table, and its source does not tell" in result.err
 
 
 def test_windows_that_were_made_by_other_options(lake: CliLake) -> None:
     loaded(lake, "{rename: {usageIdle: idle}}")
     lake.write_config(LAKE.replace("OPTIONS", "{{rename: {{usageIdle: free}}}}"))
-    told = lake.tell("restore", "cpu", "--to", "spare")
-    assert told.code == 1
-    assert "1 of 1 windows were loaded under other options" in told.err
+    result = lake.tell("restore", "cpu", "--to", "spare")
+    assert result.code == 1
+    assert "1 of 1 windows were loaded under other options" in result.err
 
 
 @pytest.mark.slow
 def test_nanoseconds_that_the_lake_cut(lake: CliLake) -> None:
     loaded(lake, "{nanoseconds: truncate}", ("cpu,host=a usage=1.5 {0}", "cpu,host=b usage=2.5 {1}"))
-    told = lake.tell("restore", "cpu", "--to", "spare")
-    assert told.code == 0
-    assert "! times are those of the lake, which `nanoseconds: truncate` cut to microseconds" in told.out
+    result = lake.tell("restore", "cpu", "--to", "spare")
+    assert result.code == 0
+    assert "! times are those of the lake, which `nanoseconds: truncate` cut to microseconds" in result.out

@@ -100,8 +100,8 @@ def start(config: Path, *arguments: str, **environment: str) -> Iterator[tuple[s
         )
         try:
             assert child.stdout is not None
-            told = "".join(iter(child.stdout.readline, "}\n")) + "}"
-            yield json.loads(told)["url"], child
+            message = "".join(iter(child.stdout.readline, "}\n")) + "}"
+            yield json.loads(message)["url"], child
         finally:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)

@@ -163,7 +163,7 @@ def test_one_service_by_tls_alone(lake: ServedLake, capsys: pytest.CaptureFixtur
         assert run(["serve", "-c", str(lake.config)]) == 2
         assert "another `influx-lake serve`" in capsys.readouterr().err
         for _ in range(2):
-            told = subprocess.run(
+            result = subprocess.run(
                 [
                     *("curl", "-s", "--cacert", str(lake.folder / "cert.pem")),
                     *("-X", "POST", f"{url}/api/v3/engine/replicate"),
@@ -173,7 +173,7 @@ def test_one_service_by_tls_alone(lake: ServedLake, capsys: pytest.CaptureFixtur
                 text=True,
                 check=True,
             ).stdout
-            assert "Replication to Iceberg completed with summary: {'total_batches': 2" in json.loads(told)["message"]
+            assert "Replication to Iceberg completed with summary: {'total_batches': 2" in json.loads(result)["message"]
     assert lake.rows() == 20
 
 

@@ -83,11 +83,11 @@ def test_the_readmes_backfill_twice(lake: ServedLake, measurements: str) -> None
         for _ in range(2):
             answer = ask(client, TEMPERATURE)
             assert answer.status_code == 200, answer.text
-            told = answer.json()
-            begin, _, rest = told["message"].partition(" Replication to Iceberg completed with summary: ")
+            response = answer.json()
+            begin, _, rest = response["message"].partition(" Replication to Iceberg completed with summary: ")
             assert begin.startswith("[")
             summary = ast.literal_eval(rest)
-            assert summary == told["summary"]
+            assert summary == response["summary"]
             assert {name: summary[name] for name in summary if name != "execution_time_seconds"} == {
                 "total_batches": 12,
                 "total_source_records": 144,

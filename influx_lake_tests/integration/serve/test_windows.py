@@ -72,14 +72,14 @@ def test_a_key_makes_two_requests_one(client: TestClient) -> None:
 
 def test_what_happens_is_told_as_events(client: TestClient) -> None:
     answer = client.post("/v1/windows", json=DAYS)
-    told = client.get(answer.json()["events"]).text
-    names = [line.removeprefix("event: ") for line in told.splitlines() if line.startswith("event: ")]
+    response = client.get(answer.json()["events"]).text
+    names = [line.removeprefix("event: ") for line in response.splitlines() if line.startswith("event: ")]
     assert [name for name in names if name != "progress"] == [
         *("waiting", "running", "planned"),
         *("window_running", "window_done") * 2,
         "done",
     ]
-    last = [line for line in told.splitlines() if line.startswith("id: ")][-2].removeprefix("id: ")
+    last = [line for line in response.splitlines() if line.startswith("id: ")][-2].removeprefix("id: ")
     rest = client.get(answer.json()["events"], headers={"Last-Event-ID": last}).text
     assert [line for line in rest.splitlines() if line.startswith("event: ")] == ["event: done"]
 

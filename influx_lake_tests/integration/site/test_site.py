@@ -54,18 +54,18 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
         odd = ODD.replace(" ", r"\ ").replace("=", r"\=")
         box.write("telemetry", f'{MARKUP},host={odd} text="{MARKUP}",secret="abc" {FIRST_DAY_NS}')
         for name, end in (("cpu", "2026-01-02"), (MARKUP, "2026-01-02")):
-            told = lake.tell("replicate", name, "--start", "2026-01-01", "--end", end)
-            assert told.code == 0, told.err
-        told = lake.tell("replicate", "cpu", "--start", "2026-01-03", "--end", "2026-01-04")
-        assert told.code == 0, told.err
+            result = lake.tell("replicate", name, "--start", "2026-01-01", "--end", end)
+            assert result.code == 0, result.err
+        result = lake.tell("replicate", "cpu", "--start", "2026-01-03", "--end", "2026-01-04")
+        assert result.code == 0, result.err
         yield lake
 
 
 def written(lake: CliLake, *options: str) -> dict[str, str]:
     """The pages, by their paths."""
-    told = lake.tell("docs", "--out", str(lake.folder / "site"), "--json", *options)
-    assert told.code == 0, told.err
-    return {each: (lake.folder / "site" / each).read_text() for each in told.object["pages"]}
+    result = lake.tell("docs", "--out", str(lake.folder / "site"), "--json", *options)
+    assert result.code == 0, result.err
+    return {each: (lake.folder / "site" / each).read_text() for each in result.object["pages"]}
 
 
 class _Page(HTMLParser):
@@ -170,9 +170,9 @@ def test_pages_of_measurements_that_are_gone_go_and_other_files_stay(lake: CliLa
 @pytest.mark.slow
 def test_a_folder_that_cannot_be_written(lake: CliLake) -> None:
     (lake.folder / "file").write_text("")
-    told = lake.tell("docs", "--out", str(lake.folder / "file" / "site"))
-    assert told.code == 1
-    assert "cannot be written" in told.err
+    result = lake.tell("docs", "--out", str(lake.folder / "file" / "site"))
+    assert result.code == 1
+    assert "cannot be written" in result.err
 
 
 def test_the_table_says_what_lake_yaml_says_of_its_columns(lake: CliLake) -> None:
@@ -180,8 +180,8 @@ def test_the_table_says_what_lake_yaml_says_of_its_columns(lake: CliLake) -> Non
         return {field.name: field.doc for field in lake.catalog.load_table("telemetry.cpu").schema().fields}
 
     def load(day: int) -> None:
-        told = lake.tell("replicate", "cpu", "--start", f"2026-01-0{day}", "--end", f"2026-01-0{day + 1}")
-        assert told.code == 0, told.err
+        result = lake.tell("replicate", "cpu", "--start", f"2026-01-0{day}", "--end", f"2026-01-0{day + 1}")
+        assert result.code == 0, result.err
 
     assert docs() == {
         "time": None,

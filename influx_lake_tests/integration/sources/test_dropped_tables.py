@@ -61,9 +61,9 @@ def lake(box: Sandbox, measurements: str = '  "*": {}') -> Path:
 
 def said(capsys: pytest.CaptureFixture[str], *command: str) -> str:
     code = run(list(command))
-    told = capsys.readouterr()
-    assert code == 0, told
-    return told.out
+    captured = capsys.readouterr()
+    assert code == 0, captured
+    return captured.out
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))

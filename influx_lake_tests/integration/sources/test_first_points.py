@@ -38,8 +38,8 @@ measurements: {{cpu: {{}}, "m*": {{}}}}
 def first_points(config: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """What `discover` says of each measurement."""
     assert run(["discover", "--json", "-c", str(config)]) == 0
-    told = json.loads(capsys.readouterr().out)["sources"]["default"]["matched"]
-    return {each["measurement"]: each["start"] for each in told}
+    captured = json.loads(capsys.readouterr().out)["sources"]["default"]["matched"]
+    return {each["measurement"]: each["start"] for each in captured}
 
 
 @pytest.fixture
@@ -117,8 +117,8 @@ def test_a_history_that_reaches_further_back_counts(
     )
     served.write_text(text.replace("cpu: {}", "cpu: {history: {source: old, until: 2025-11-01}}"))
     assert run(["discover", "--json", "-c", str(served)]) == 0
-    told = json.loads(capsys.readouterr().out)["sources"]
-    assert {each["measurement"]: each["start"] for each in told["default"]["matched"]} == {
+    captured = json.loads(capsys.readouterr().out)["sources"]
+    assert {each["measurement"]: each["start"] for each in captured["default"]["matched"]} == {
         "cpu": "2025-09-24T00:00:00Z",
         "mem": "2025-11-03T00:00:00Z",
     }

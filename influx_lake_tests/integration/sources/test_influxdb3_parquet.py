@@ -96,5 +96,5 @@ def test_from_an_object_store(tmp_path: Path, s3: str, capsys: pytest.CaptureFix
     key = "s3.access-key-id: id, s3.secret-access-key: '${BUCKET_SECRET}'"
     more = f"    storage: {{s3.endpoint: '{s3}', s3.region: us-east-1, {key}}}"
     check_rows(load_two_days(write_lake(tmp_path, "s3://influxdb/core/node0", more)))
-    told = capsys.readouterr()
-    assert "not-shown-anywhere" not in told.out + told.err
+    captured = capsys.readouterr()
+    assert "not-shown-anywhere" not in captured.out + captured.err

@@ -92,8 +92,8 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
 
 
 def verified(lake: CliLake) -> list[tuple[str, list[str]]]:
-    told = lake.tell("verify", "--profile", "--end", "2026-01-04", "--json").object
-    return [(each["window"][:10], each["changed_columns"]) for each in told["measurements"][0]["differing"]]
+    result = lake.tell("verify", "--profile", "--end", "2026-01-04", "--json").object
+    return [(each["window"][:10], each["changed_columns"]) for each in result["measurements"][0]["differing"]]
 
 
 def test_an_equal_lake(lake: CliLake) -> None:

@@ -89,18 +89,18 @@ def test_a_wrong_password_is_told_without_it(
     streamed.broker.create("refused")
     declare(streamed, "refused", certificate.cert_file)
     monkeypatch.setenv("KAFKA_PASSWORD", OTHER)
-    told = str(streamed.run("stream", "--available-now", code=1))
-    assert "username" in told
-    assert "mechanism" in told
-    assert "uthentication" in told
+    message = str(streamed.run("stream", "--available-now", code=1))
+    assert "username" in message
+    assert "mechanism" in message
+    assert "uthentication" in message
     for secret in (PASSWORD, OTHER):
-        assert secret not in told
+        assert secret not in message
         assert holding(streamed.folder, secret) == []
 
 
 def test_another_ca_is_told(streamed: StreamedLake, tmp_path: Path) -> None:
     streamed.broker.create("untrusted")
     declare(streamed, "untrusted", make_certificate(tmp_path, "other", "127.0.0.1").cert_file)
-    told = str(streamed.run("stream", "--available-now", code=1))
-    assert "certificate" in told
-    assert "Check `tls`" in told
+    message = str(streamed.run("stream", "--available-now", code=1))
+    assert "certificate" in message
+    assert "Check `tls`" in message

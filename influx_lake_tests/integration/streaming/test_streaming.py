@@ -59,8 +59,8 @@ def test_what_telegraf_sends_is_in_the_tables(streamed: StreamedLake, tmp_path: 
     streamed.broker.produce(topic, [("h1", b"\xff not a point"), ("h1", None)])
     options = "format: json, timestamp_units: ns" if form == "json" else ""
     streamed.declare(topic, "{cpu: {}, 'm*': {}}", options)
-    told = streamed.run("stream", "--available-now")
-    assert (told["messages"], told["points"], told["dead_letters"], told["lag_messages"]) == (352, 350, 2, 0)
+    result = streamed.run("stream", "--available-now")
+    assert (result["messages"], result["points"], result["dead_letters"], result["lag_messages"]) == (352, 350, 2, 0)
     rows = streamed.query(
         "select count(*), sum(usage), sum(idle), count(distinct state), bool_and(up) from {cpu}", "cpu"
     )
@@ -74,7 +74,7 @@ def test_what_telegraf_sends_is_in_the_tables(streamed: StreamedLake, tmp_path: 
     assert [row[0] for row in dead] == [topic, topic]
     assert dead[1][2] == "has no value"
     # Once more changes nothing, and the measurement that the pattern matched is known from now on.
-    assert streamed.run("stream", "--available-now")["sequence"] == told["sequence"]
+    assert streamed.run("stream", "--available-now")["sequence"] == result["sequence"]
     assert {each["measurement"] for each in streamed.run("status")["measurements"]} == {"cpu", "mem"}
 
 
@@ -93,10 +93,10 @@ def test_messages_of_transactions_count_once_these_are_committed(streamed: Strea
             producer.commit_transaction()
         else:
             producer.abort_transaction()
-    told = streamed.run("stream", "--available-now")
+    result = streamed.run("stream", "--available-now")
     # Where transactions end takes up offsets, too.
-    assert (told["messages"], told["points"], told["lag_messages"]) == (2, 2, 0)
-    assert told["caught_up_at"] is not None
+    assert (result["messages"], result["points"], result["lag_messages"]) == (2, 2, 0)
+    assert result["caught_up_at"] is not None
     assert streamed.query("select host from {cpu} order by host", "cpu") == [("h0",), ("h2",)]
 
 

@@ -71,9 +71,9 @@ def defect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 )
 def test_bad_usage_is_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
-    told = capsys.readouterr()
-    assert told.err.strip() or "Usage" in told.out
-    assert "Traceback" not in told.err
+    captured = capsys.readouterr()
+    assert captured.err.strip() or "Usage" in captured.out
+    assert "Traceback" not in captured.err
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_bad_usage_is_two(arguments: list[str], capsys: pytest.CaptureFixture[st
 )
 def test_bad_usage_as_json_is_one_object(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
-    told = capsys.readouterr()
-    assert json.loads(told.out)["error"]["message"]
-    assert told.err == ""
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["error"]["message"]
+    assert captured.err == ""
 
 
 def test_the_hint_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,10 +96,10 @@ def test_all_mistakes_of_a_lake_are_told_with_their_lines(
     command: str, broken: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([command, "-c", str(broken)]) == 2
-    told = capsys.readouterr().err
+    captured = capsys.readouterr().err
     # line 6 holds two, and line 2 lacks the database as well
-    assert {line for line in range(2, 12) if f"lake.yaml:{line}: " in told} == {2, 4, 5, 6, 8, 9, 10, 11}
-    assert "did you mean day?" in told
+    assert {line for line in range(2, 12) if f"lake.yaml:{line}: " in captured} == {2, 4, 5, 6, 8, 9, 10, 11}
+    assert "did you mean day?" in captured
     assert os.listdir(broken.parent) == ["lake.yaml"]
 
 
@@ -114,24 +114,24 @@ def test_a_defect_is_told_without_traceback_and_without_secret(
     defect: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["check", "-c", str(defect)]) == 1
-    told = capsys.readouterr().err
-    assert "unexpected ZeroDivisionError: with **********" in told
-    assert "--debug" in told
-    assert "Traceback" not in told
+    captured = capsys.readouterr().err
+    assert "unexpected ZeroDivisionError: with **********" in captured
+    assert "--debug" in captured
+    assert "Traceback" not in captured
 
 
 def test_debug_shows_the_traceback_without_the_secret(defect: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--debug", "check", "-c", str(defect)]) == 1
-    told = capsys.readouterr().err
-    assert "Traceback" in told
-    assert "apiv3_very_secret" not in told
+    captured = capsys.readouterr().err
+    assert "Traceback" in captured
+    assert "apiv3_very_secret" not in captured
 
 
 def test_a_defect_as_json(defect: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "-c", str(defect), "--json"]) == 1
-    told = capsys.readouterr()
-    assert json.loads(told.out)["error"]["type"] == "ZeroDivisionError"
-    assert "apiv3_very_secret" not in told.out + told.err
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["error"]["type"] == "ZeroDivisionError"
+    assert "apiv3_very_secret" not in captured.out + captured.err
 
 
 def test_what_a_library_prints_does_not_spoil_the_json(
@@ -143,9 +143,9 @@ def test_what_a_library_prints_does_not_spoil_the_json(
 
     monkeypatch.setattr(checks, "run_checks", chatty)
     assert run(["check", "-c", str(defect), "--json"]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out)["ok"] is True
-    assert told.err == "Welcome!\n"
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["ok"] is True
+    assert captured.err == "Welcome!\n"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

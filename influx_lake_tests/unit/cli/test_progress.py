@@ -40,9 +40,9 @@ def test_lines_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -
         shown.begin("cpu", WINDOW)
         shown.update(Progress(1_500_000, 3.0))
         shown.end()
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == f"cpu {WINDOW}: 1,500,000 rows so far, 500,000 rows/s\n"
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"cpu {WINDOW}: 1,500,000 rows so far, 500,000 rows/s\n"
 
 
 def everything(terminal: int) -> str:

@@ -184,5 +184,5 @@ def test_the_extra_is_named(lake: QueriedLake, engine: Engine) -> None:
         "scan('cpu', lake={1!r}, engine={0!r})"
     )
     command = [sys.executable, "-c", script.format(engine, str(lake.config))]
-    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert f"pip install 'influx-lake[{engine}]'" in told.stderr
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert f"pip install 'influx-lake[{engine}]'" in result.stderr

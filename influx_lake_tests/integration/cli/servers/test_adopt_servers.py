@@ -74,9 +74,9 @@ measurements: {{cpu: {{}}}}
 
     def adopt(*arguments: str) -> tuple[int, dict[str, Any]]:
         code = run(["adopt", "cpu", "--end", "2026-01-04", *arguments, "--json"])
-        told = capsys.readouterr()
-        assert TOKEN not in told.out + told.err
-        return code, json.loads(told.out)["measurements"][0]
+        captured = capsys.readouterr()
+        assert TOKEN not in captured.out + captured.err
+        return code, json.loads(captured.out)["measurements"][0]
 
     _, found = adopt("--dry-run")
     assert found["windows"] == {"equal": 0, "loaded": 3, "kept": 0, "done": 0}

@@ -45,25 +45,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def initialised(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
     """What `init` told; the lake that it wrote is loaded."""
     assert run(["init", *options, "--start", "2026-01-01", "--json"]) == 0
-    told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert [each.name for each in load_lake().measurements] == told["measurements"]
+    captured: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert [each.name for each in load_lake().measurements] == captured["measurements"]
     assert run(["check"]) == 0
     capsys.readouterr()
     assert run(["replicate", "--all", "--start", "2026-01-01", "--end", "2026-01-02", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["rows"] == len(told["measurements"])
-    return told
+    assert json.loads(capsys.readouterr().out)["rows"] == len(captured["measurements"])
+    return captured
 
 
 def test_the_version_is_found_and_written(v1: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    told = initialised(capsys, "--host", v1.url, "--database", DATABASE)
-    assert told["source"] == {"type": "influxdb1", "host": v1.url, "database": DATABASE}
-    assert told["measurements"] == NAMES
+    result = initialised(capsys, "--host", v1.url, "--database", DATABASE)
+    assert result["source"] == {"type": "influxdb1", "host": v1.url, "database": DATABASE}
+    assert result["measurements"] == NAMES
 
 
 def test_all_retention_policies(v1: Server, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--type", "influxdb1", "--host", v1.url, "--database", DATABASE, "--retention-policy", "*"]
-    told = initialised(capsys, *options)
-    assert told["measurements"] == ["autogen.cpu", "autogen.mem", "autogen.odd name", "long.kept"]
+    result = initialised(capsys, *options)
+    assert result["measurements"] == ["autogen.cpu", "autogen.mem", "autogen.odd name", "long.kept"]
 
 
 def test_a_user_and_a_password(
@@ -97,14 +97,14 @@ def test_a_bucket(
     assert run(["init", *options, "--org", ORG]) == 1
     assert "Set $INFLUXDB2_TOKEN" in capsys.readouterr().err
     monkeypatch.setenv("INFLUX_TOKEN", TOKEN)
-    told = initialised(capsys, *options, "--org", ORG, "--set", f"query_language={language}")
-    assert told["measurements"] == NAMES
-    assert (told["source"]["type"], told["source"]["token"]) == ("influxdb2", "${INFLUX_TOKEN}")
+    result = initialised(capsys, *options, "--org", ORG, "--set", f"query_language={language}")
+    assert result["measurements"] == NAMES
+    assert (result["source"]["type"], result["source"]["token"]) == ("influxdb2", "${INFLUX_TOKEN}")
     assert TOKEN not in (folder / "lake.yaml").read_text()
 
 
 def test_auto_stays_auto_where_it_is_asked_for(v2: Server, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "token").write_text(TOKEN)
     options = ["--type", "auto", "--host", v2.url, "--database", DATABASE, "--org", ORG, "--token-file", "token"]
-    told = initialised(capsys, *options)
-    assert (told["source"]["type"], told["source"]["token"]) == ("auto", "${file:token}")
+    result = initialised(capsys, *options)
+    assert (result["source"]["type"], result["source"]["token"]) == ("auto", "${file:token}")

@@ -53,8 +53,8 @@ def of(samples: Samples, name: str, **labels: str) -> float:
 
 
 def load(lake: CliLake, start: int, end: int) -> None:
-    told = lake.tell("replicate", "cpu", "--start", f"2026-01-0{start}", "--end", f"2026-01-0{end}")
-    assert told.code == 0
+    result = lake.tell("replicate", "cpu", "--start", f"2026-01-0{start}", "--end", f"2026-01-0{end}")
+    assert result.code == 0
 
 
 @pytest.mark.slow
@@ -161,9 +161,9 @@ def test_a_text_file_is_whole_and_readable(lake: CliLake) -> None:
     assert lake.tell("metrics", "--text-file", str(path)).code == 0
     assert of(read(path.read_text()), "iceberg_records_written_total", **CPU) == 100
     assert path.stat().st_mode & 0o777 == 0o644
-    told = lake.tell("metrics", "--text-file", str(lake.folder / "missing" / "influx_lake.prom"))
-    assert told.code == 1
-    assert "cannot be written" in told.err
+    result = lake.tell("metrics", "--text-file", str(lake.folder / "missing" / "influx_lake.prom"))
+    assert result.code == 1
+    assert "cannot be written" in result.err
 
 
 @pytest.mark.slow
@@ -213,9 +213,9 @@ def test_streams_are_told_by_metrics_and_status(lake: CliLake) -> None:
     assert of(found, "influx_lake_stream_lag_messages", **place) == 3
     assert of(found, "influx_lake_stream_lag_seconds", **place) > 0
     assert of(found, "influx_lake_stream_messages_total", source="events") == 7
-    told = lake.tell("status").out
-    assert "stream events: 7 messages; 3 to come; level with its topics" in told
-    assert "of no measurement of lake.yaml: x (2)" in told
+    result = lake.tell("status").out
+    assert "stream events: 7 messages; 3 to come; level with its topics" in result
+    assert "of no measurement of lake.yaml: x (2)" in result
     assert lake.tell("status", "--json").object["streams"][0]["lag_messages"] == 3
 
 

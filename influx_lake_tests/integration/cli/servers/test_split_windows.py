@@ -76,19 +76,19 @@ def test_a_table_is_the_same_as_of_whole_windows(lake: CliLake, options: str) ->
 
 def test_a_part_that_does_not_fit_refuses_the_window(lake: CliLake) -> None:
     measurement(lake, "types: {text: long}", SPLIT)
-    told = lake.tell("replicate", "cpu", *END)
-    assert told.code == 1
-    assert "window 2026-01-01" in told.err
+    result = lake.tell("replicate", "cpu", *END)
+    assert result.code == 1
+    assert "window 2026-01-01" in result.err
     assert lake.tell("status", "--json").code == 0
-    assert "telemetry.cpu" not in told.out
+    assert "telemetry.cpu" not in result.out
 
 
 @pytest.mark.slow
 def test_processes_write_the_parts(lake: CliLake) -> None:
     measurement(lake, SPLIT)
-    told = lake.tell("replicate", "cpu", *END, "--jobs", "2")
-    assert told.code == 0, told.err
-    assert told.err == ""
+    result = lake.tell("replicate", "cpu", *END, "--jobs", "2")
+    assert result.code == 0, result.err
+    assert result.err == ""
     assert lake.rows() == 140
     assert lake.tell("verify", "cpu", "--values", *END).code == 0
 
@@ -108,8 +108,8 @@ def test_processes_are_killed_anywhere(lake: CliLake, seed: int) -> None:
             os.kill(chance.choice([process.pid, *children(process.pid)]), signal.SIGKILL)
             process.wait(timeout=200)
     lake.box.faults.clear()
-    told = lake.tell("replicate", "cpu", *END)
-    assert told.code == 0, told.err
+    result = lake.tell("replicate", "cpu", *END)
+    assert result.code == 0, result.err
     assert lake.rows() == 140
     assert lake.tell("verify", "cpu", "--values", *END).code == 0
 

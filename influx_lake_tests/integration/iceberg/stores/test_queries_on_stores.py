@@ -50,13 +50,13 @@ def test_tables_in_a_store(
     monkeypatch.setattr(StoredFile, "__init__", watched)
     statement = f'select max(bytes) b, avg("usage.user") a from cpu {WHERE}'
     assert run(["sql", statement, "--format", "json", "-c", str(lake.config)]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out) == [{"b": str(LARGEST - 2), "a": 2.1}]
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == [{"b": str(LARGEST - 2), "a": 2.1}]
     assert {path for path in opened if path.endswith(".parquet")} == set(files_of(lake, "2026-01-03"))
     for statement in ("from duckdb_secrets()", "from duckdb_settings()", "select * from nix"):
         run(["sql", statement, "--format", "csv", "-c", str(lake.config)])
-    told = capsys.readouterr()
-    assert not [secret for secret in SECRETS if secret in told.out + told.err]
+    captured = capsys.readouterr()
+    assert not [secret for secret in SECRETS if secret in captured.out + captured.err]
 
     with duckdb.connect(":memory:") as connection:
         relation = scan("cpu", "2026-01-03", "2026-01-04", lake=lake.config, engine="duckdb", connection=connection)

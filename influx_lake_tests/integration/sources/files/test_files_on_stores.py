@@ -77,7 +77,7 @@ def test_files_of_a_store(store: str, tmp_path: Path, capsys: pytest.CaptureFixt
         assert run(["replicate", "mem", *BOUNDS, "-c", str(config)]) == 0
         again = catalog.load_table(("exported", "mem")).scan().to_arrow()
         assert again.sort_by("time")["v"].to_pylist() == [0.0, 7.0, 2.0]
-        told = capsys.readouterr()
+        captured = capsys.readouterr()
         assert properties.get("s3.secret-access-key", properties.get("adls.connection-string", "!")) not in (
-            told.out + told.err
+            captured.out + captured.err
         )

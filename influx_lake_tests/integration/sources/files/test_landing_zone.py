@@ -61,8 +61,8 @@ def test_folders_that_say_no_time_are_refused(tmp_path: Path, capsys: pytest.Cap
     config = lake(tmp_path, ", columns: {cpu: {tags: [host], fields: {v: float}}}")
     for command in (["replicate", "--all", *BOUNDS], ["verify", *BOUNDS], ["check"]):
         assert run([*command, "-c", str(config)]) == 1
-        told = capsys.readouterr()
-        said = " ".join(f"{told.out} {told.err}".split())
+        captured = capsys.readouterr()
+        said = " ".join(f"{captured.out} {captured.err}".split())
         assert "'month=June' is not like 'month=06'" in said
         assert "year=2025/month=06/day=01" in said
 
@@ -115,9 +115,9 @@ def test_a_damaged_file_keeps_no_other_window_from_being_compared(
     [failure] = found["failures"]
     assert (failure["measurement"], failure["window"]) == ("cpu", "2025-06-02T00:00:00Z/2025-06-03T00:00:00Z")
     assert run(["verify", *BOUNDS, "-c", str(config)]) == 1
-    told = capsys.readouterr()
-    assert "1 window could not be compared" in told.err
-    assert "2 windows compared, 1 differ" in told.out
+    captured = capsys.readouterr()
+    assert "1 window could not be compared" in captured.err
+    assert "2 windows compared, 1 differ" in captured.out
 
 
 def test_a_file_of_the_lake_that_is_gone_keeps_no_other_profile_from_being_compared(

@@ -82,8 +82,8 @@ def test_a_wrong_precision_is_told_of_where_no_window_has_the_points(
     config = _lake(tmp_path, "./a.lp")
     bounds = ("--start", "2026-01-01", "--end", "2026-01-04")
     assert run(["replicate", "cpu", *bounds, "-c", str(config)]) == 0, capsys.readouterr().err
-    told = [record.getMessage() for record in caplog.records if "outside of the partitions" in record.getMessage()]
-    assert told == [
+    messages = [record.getMessage() for record in caplog.records if "outside of the partitions" in record.getMessage()]
+    assert messages == [
         "cpu: all points that were read (3 points) lie outside of the partitions, before partition.start, "
         "2026-01-01T00:00:00Z: from 1970-01-01T00:00:01.767225Z to 1970-01-01T00:00:01.767398Z. No window loads them. "
         "Check the unit of times, `precision: ns` of the source; else set an earlier `partition.start` to "
@@ -203,8 +203,8 @@ def _points(lake: CliLake) -> list[tuple[str, int]]:
 @pytest.mark.slow
 def test_an_export_backfills_what_the_live_source_keeps_fresh(lake: CliLake) -> None:
     _with_export(lake, _HISTORY)
-    told = lake.tell("replicate", "cpu", *_RANGE)
-    assert told.code == 0, told.err
+    result = lake.tell("replicate", "cpu", *_RANGE)
+    assert result.code == 0, result.err
     expected = [("new", 2), ("new", 3), ("old", 0), ("old", 1)]
     assert _points(lake) == expected
     owner = lake.catalog.load_table("telemetry.cpu").properties["influx-lake.owner"]
@@ -237,23 +237,23 @@ def test_dagster_loads_each_window_from_its_source(lake: CliLake) -> None:
 def test_a_source_named_by_hand_loads_into_the_table_of_another(lake: CliLake) -> None:
     _with_export(lake)
     assert lake.tell("replicate", "cpu", "--start", "2026-01-03", "--end", "2026-01-05").code == 0
-    told = lake.tell("replicate", "cpu", "--source", "exports", "--start", "2026-01-01", "--end", "2026-01-03")
-    assert told.code == 0, told.err
+    result = lake.tell("replicate", "cpu", "--source", "exports", "--start", "2026-01-01", "--end", "2026-01-03")
+    assert result.code == 0, result.err
     assert _points(lake) == [("new", 2), ("new", 3), ("old", 0), ("old", 1)]
-    told = lake.tell("replicate", "cpu", "--start", "2026-01-04", "--end", "2026-01-05")
-    assert told.code == 0, "it is the live source's table as before"
-    told = lake.tell("replicate", "cpu", "--source", "export", *_RANGE)
-    assert told.code == 2
-    assert "did you mean exports?" in told.err
+    result = lake.tell("replicate", "cpu", "--start", "2026-01-04", "--end", "2026-01-05")
+    assert result.code == 0, "it is the live source's table as before"
+    result = lake.tell("replicate", "cpu", "--source", "export", *_RANGE)
+    assert result.code == 2
+    assert "did you mean exports?" in result.err
 
 
 def test_an_export_does_not_get_into_a_table_where_nobody_said_so(lake: CliLake) -> None:
     _with_export(lake)
     assert lake.tell("replicate", "cpu", "--start", "2026-01-03", "--end", "2026-01-05").code == 0
     lake.config.write_text(lake.config.read_text().replace("cpu: {}", "cpu: {source: exports}"))
-    told = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02")
-    assert told.code == 1
-    assert "holds the rows of influxdb3://" in told.err
+    result = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02")
+    assert result.code == 1
+    assert "holds the rows of influxdb3://" in result.err
 
 
 def test_a_landing_zone_is_read_from_an_object_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

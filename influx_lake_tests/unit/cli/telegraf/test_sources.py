@@ -120,10 +120,10 @@ def test_an_output_becomes_a_source_of_a_lake_that_loads(
     text, expected = SOURCES[case]
     (folder / "telegraf.conf").write_text(f"[[inputs.cpu]]\n{text}")
     assert run(["init", "--from-telegraf", "telegraf.conf", "--start", "2026-01-01", "--json"]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out)["sources"] == {"default": expected}
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["sources"] == {"default": expected}
     written = (folder / "lake.yaml").read_text()
-    assert SECRET not in written + told.out + told.err
+    assert SECRET not in written + captured.out + captured.err
     monkeypatch.delenv("SET_HERE")
     monkeypatch.setenv("SET_HERE", "another")
     [measurement] = load_lake().measurements
@@ -209,9 +209,9 @@ def test_source_only_leaves_processors_to_telegraf(folder: Path, capsys: pytest.
     processors = "[[processors.override]]\nname_suffix = '_x'\n[[processors.topk]]\n[[aggregators.minmax]]\n"
     (folder / "telegraf.conf").write_text(f"[[inputs.cpu]]\n{processors}{V2}")
     assert run(["init", "--from-telegraf", "telegraf.conf", "--source-only", "--json"]) == 0
-    told: Mapping[str, Any] = json.loads(capsys.readouterr().out)
-    assert told["measurements"] == {"cpu": {}}
-    assert [each["what"] for each in told["not_carried_over"]] == ["outputs.influxdb_v2.token"]
+    captured: Mapping[str, Any] = json.loads(capsys.readouterr().out)
+    assert captured["measurements"] == {"cpu": {}}
+    assert [each["what"] for each in captured["not_carried_over"]] == ["outputs.influxdb_v2.token"]
     assert "Processors and aggregators are left to Telegraf" in (folder / "lake.yaml").read_text()
 
 
@@ -232,9 +232,9 @@ def test_what_a_lake_would_not_load_with_is_left_out(folder: Path, capsys: pytes
     output = '[[outputs.influxdb]]\nurls = ["http://no host:99999"]\n'
     (folder / "telegraf.conf").write_text(f"[[inputs.exec]]\nname_override = 'm'\n{NO_TABLE_HOLDS}{output}")
     assert run(["init", "--from-telegraf", "telegraf.conf", "--start", "2026-01-01", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["measurements"] == {"m": {"rename": {"b": "c"}}}
-    assert {each["what"] for each in told["not_carried_over"]} == {
+    captured = json.loads(capsys.readouterr().out)
+    assert captured["measurements"] == {"m": {"rename": {"b": "c"}}}
+    assert {each["what"] for each in captured["not_carried_over"]} == {
         "lake.yaml: sources.default.host",
         "lake.yaml: measurements.m.rename.a",
         "lake.yaml: measurements.m.table",

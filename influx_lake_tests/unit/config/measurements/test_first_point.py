@@ -130,13 +130,13 @@ def test_a_clock_that_was_not_set_makes_no_thousands_of_partitions(
 
     assert run(["discover", "-c", str(lake), "--json"]) == 0
 
-    told = capsys.readouterr()
+    captured = capsys.readouterr()
     assert {each.name for each in load_lake(lake).measurements} == ({"mem"} if is_refused else {"cpu", "mem"})
-    assert [each["measurement"] for each in json.loads(told.out)["set_aside"]] == (["cpu"] if is_refused else [])
+    assert [each["measurement"] for each in json.loads(captured.out)["set_aside"]] == (["cpu"] if is_refused else [])
     if is_refused:
         days = (datetime.now(UTC) - EPOCH).days
-        assert "left out: cpu of default: the oldest point is of 1970-01-01T00:00:01.700000Z" in told.err
-        assert f"makes {days + 1:,}, more than 7,500. Set its `partition.start`" in told.err or every == "hour"
+        assert "left out: cpu of default: the oldest point is of 1970-01-01T00:00:01.700000Z" in captured.err
+        assert f"makes {days + 1:,}, more than 7,500. Set its `partition.start`" in captured.err or every == "hour"
         lake.write_text(text.replace("'c*': {}", "cpu: {partition: {start: 2026-01-01}}"))
         assert {each.name for each in load_lake(lake).measurements} == {"cpu", "mem"}
         assert run(["discover", "-c", str(lake), "--json"]) == 0

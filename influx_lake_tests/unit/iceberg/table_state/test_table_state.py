@@ -329,8 +329,8 @@ def test_many_gaps_do_not_grow_the_metadata(catalog: Catalog) -> None:
 def test_a_state_is_json_that_people_can_read(days: Catalog) -> None:
     summary = table(days).current_snapshot().summary  # type: ignore[union-attr]
     assert summary is not None
-    told = json.loads(summary[SUMMARY] or "")
-    assert told == {"owner": PROVENANCE.source, "time": 1, "coverage": str(day(0, 3))}
+    document = json.loads(summary[SUMMARY] or "")
+    assert document == {"owner": PROVENANCE.source, "time": 1, "coverage": str(day(0, 3))}
 
 
 def test_rows_of_others_under_a_snapshot_that_descends_from_no_load_are_refused(days: Catalog) -> None:

@@ -105,10 +105,10 @@ def test_several_that_fail_are_all_told_of(lake: Lake, together: dg.AssetsDefini
     lake.source.moods |= {"cpu": SourceUnavailable("away"), "disk": MeasurementNotFound("there is no disk")}
     run = lake.run(together, key="2026-01-01")
     assert materialized(run) == [("mem", "2026-01-01")]
-    told = str(run.failure.description)
-    assert told.startswith("2 failures:\n- measurement cpu, window 2026-01-01")
-    assert "- measurement disk" in told
-    assert "there is no disk" in told
+    message = str(run.failure.description)
+    assert message.startswith("2 failures:\n- measurement cpu, window 2026-01-01")
+    assert "- measurement disk" in message
+    assert "there is no disk" in message
 
 
 def test_windows_before_the_one_that_failed_are_shown(lake: Lake, together: dg.AssetsDefinition) -> None:

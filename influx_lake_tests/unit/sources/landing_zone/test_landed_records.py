@@ -335,8 +335,8 @@ def test_records_without_any_value_are_counted_and_told_of(
 
 @pytest.mark.parametrize("record", ["broken", '{"timestamp": 1}'])
 def test_a_file_of_which_nothing_is_left_says_so(record: str) -> None:
-    told = str(read(f"{record}\n", "json", max_bad_lines=9)["rows"])
-    assert "has no point of the measurement 'cpu' that can be read: 1 record of 1 file " in told
+    message = str(read(f"{record}\n", "json", max_bad_lines=9)["rows"])
+    assert "has no point of the measurement 'cpu' that can be read: 1 record of 1 file " in message
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_a_file_of_which_nothing_is_left_says_so(record: str) -> None:
     ],
 )
 def test_an_integer_that_no_float_is_equal_to_is_refused_with_its_place(kind: str, text: str) -> None:
-    told = str(read(text.format(START, START + 1), kind)["rows"])
-    assert "the field 'usage' is of type float, since it has floats, and its integer 9007199" in told
-    assert f"(at 2026-01-02T00:00:01Z, in /in/cpu/year=2026/month=01/day=02/hour=00/a.{kind}, line 3)" in told
-    assert "Declare the field under `columns`" in told
+    message = str(read(text.format(START, START + 1), kind)["rows"])
+    assert "the field 'usage' is of type float, since it has floats, and its integer 9007199" in message
+    assert f"(at 2026-01-02T00:00:01Z, in /in/cpu/year=2026/month=01/day=02/hour=00/a.{kind}, line 3)" in message
+    assert "Declare the field under `columns`" in message

@@ -90,9 +90,9 @@ def test_one_document_does_not_fill_the_memory() -> None:
             timeout=120,
         )
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
-    assert [said for said, _ in told[:3]] == ["the truth"] * 3
-    for said, memory in told[3:]:
+    document = json.loads(ran.stdout)
+    assert [said for said, _ in document[:3]] == ["the truth"] * 3
+    for said, memory in document[3:]:
         assert "larger than 8MB" in said
         assert "`max_document`" in said
-        assert memory - told[2][1] < MOST
+        assert memory - document[2][1] < MOST
