@@ -27,10 +27,10 @@ from influx_lake.config import Lake
 from influx_lake.replication.window import replicate_window
 from influx_lake.restore.delivery.batch import BatchWriter
 from influx_lake.restore.destination import FolderDestination
+from influx_lake.restore.lake_points import LakePoints
 from influx_lake.restore.lines.dialect import GO
 from influx_lake.restore.lines.writer import LineWriter
 from influx_lake.restore.options import RestoreOptions
-from influx_lake.restore.points_of_windows import LakePoints
 from influx_lake.restore.restoring import restore
 from influx_lake.restore.rows.layout import Part, Times, WideLayout
 from influx_lake.restore.rows.names import DeclaredColumns

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from influx_lake.config.redaction.known import forget
+from influx_lake.config.redaction.redactor import forget
 from testbed.local_catalog import local_catalog, local_properties
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from influx_lake.iceberg.commit.window_commit import COMMIT_BOUNDS
 from influx_lake.iceberg.table_state.totals import BATCH_BOUNDS
 from influx_lake.metrics import families as of
 from influx_lake.metrics.families import Family, Kind
-from influx_lake.metrics.figures import LakeFigures, TableFigures
+from influx_lake.metrics.gauges import LakeFigures, TableFigures
 from influx_lake.metrics.journal import Compared, Kept, read_journal
 from influx_lake.replication.comparison.compare_windows import Verdict
 from influx_lake.replication.observing import OTHER_REASON

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from influx_lake.config.measurements.run_size import ALL_WINDOWS
+from influx_lake.config.measurements.windows_per_run import ALL_WINDOWS
 from influx_lake.config.values.windows import Every, Scheme, Window
 from influx_lake.errors import ConfigurationError
 

@@ -20,7 +20,7 @@ from influx_lake.orchestration.pool_slots import slot
 from influx_lake.orchestration.pools import source_pool
 from influx_lake.orchestration.resources import SourceResource, asked_source_of, catalog_of, source_of
 from influx_lake.orchestration.tags import subject_tags
-from influx_lake.restore.targets.packing import Packing
+from influx_lake.restore.targets.compression import Packing
 
 if TYPE_CHECKING:
     from influx_lake.restore.destination import Destination
@@ -185,7 +185,7 @@ def _destination(context: dg.AssetExecutionContext, lake: Lake, measurement: Mea
 
 def _options(config: RestoreConfig, windows: Any) -> "RestoreOptions":
     from influx_lake.iceberg.history.rollback import named_snapshot
-    from influx_lake.restore.delivery.pace import Rate
+    from influx_lake.restore.delivery.rate_limit import Rate
     from influx_lake.restore.options import RestoreOptions
 
     cut: list[Window] = sorted(windows)

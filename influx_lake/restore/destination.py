@@ -15,7 +15,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError
 from influx_lake.restore.delivery.batch import Batch, Refused
 from influx_lake.restore.delivery.journal import Journal
-from influx_lake.restore.delivery.pace import Pace
+from influx_lake.restore.delivery.rate_limit import Pace
 from influx_lake.restore.delivery.sending import Sender
 from influx_lake.restore.guards import check_source_is_empty
 from influx_lake.restore.lines.dialect import GO, RUST, Dialect

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from influx_lake.restore.delivery.pace import Rate
-from influx_lake.restore.targets.packing import Packing
+from influx_lake.restore.delivery.rate_limit import Rate
+from influx_lake.restore.targets.compression import Packing
 
 
 @dataclass(frozen=True, slots=True)

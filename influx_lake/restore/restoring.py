@@ -20,12 +20,12 @@ from influx_lake.restore.delivery.batch import Batch, BatchWriter, Refused
 from influx_lake.restore.delivery.dead_letters import write_dead_letters
 from influx_lake.restore.delivery.journal import FOLDER, Journal
 from influx_lake.restore.destination import Destination, Sink
+from influx_lake.restore.lake_points import LakePoints, fingerprint
 from influx_lake.restore.lines.dialect import Dialect
-from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.lines.point_batch import PointBatch
 from influx_lake.restore.lines.writer import LineWriter
 from influx_lake.restore.options import RestoreOptions
 from influx_lake.restore.outcome import Restored
-from influx_lake.restore.points_of_windows import LakePoints, fingerprint
 from influx_lake.restore.rows.names import DeclaredColumns
 from influx_lake.restore.rows.reverse_mapping import remarks
 from influx_lake.restore.verification import verified

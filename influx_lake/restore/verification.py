@@ -19,8 +19,8 @@ from influx_lake.config.values.source_schema import TIME, MeasurementSchema, Rol
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import MeasurementNotFound
 from influx_lake.restore.delivery.journal import Journal
-from influx_lake.restore.lines.points import PointBatch
-from influx_lake.restore.points_of_windows import LakePoints, field_column
+from influx_lake.restore.lake_points import LakePoints, field_column
+from influx_lake.restore.lines.point_batch import PointBatch
 from influx_lake.restore.rows.layout import WideLayout
 from influx_lake.restore.rows.names import unshared
 from influx_lake.sources.protocol import RowStream

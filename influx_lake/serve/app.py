@@ -19,7 +19,7 @@ from influx_lake.serve.gate.gate import OPEN, Gate
 from influx_lake.serve.problems import Problem, ProblemDetails, problem_of
 from influx_lake.serve.readiness import Readiness
 from influx_lake.serve.routes import changes, health, measurements, metrics, replicate, verify, windows
-from influx_lake.serve.routes.access import known_query
+from influx_lake.serve.routes.dependencies import known_query
 from influx_lake.serve.service import Service
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.table_state import TableState, table_state
 from influx_lake.site.rollup_section import DescribedRollup, described_rollup
-from influx_lake.site.samples import samples_of
+from influx_lake.site.sample_values import samples_of
 from influx_lake.sources import open_source
 
 if TYPE_CHECKING:

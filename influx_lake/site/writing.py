@@ -17,8 +17,8 @@ from influx_lake.config.values.windows import MICROSECOND, Window
 from influx_lake.errors import StorageError
 from influx_lake.html.calendar import Day, calendar
 from influx_lake.html.pages import page
+from influx_lake.site.example_queries import snippets
 from influx_lake.site.measurement_page import Described
-from influx_lake.site.queries import snippets
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -17,8 +17,8 @@ from influx_lake.sources.points.staging import FileTask
 from influx_lake.spark.divided_file import DividedFile, groups_of
 from influx_lake.spark.outcomes import Outcome, spark_errors, tell, unpacked
 from influx_lake.spark.parsing import PARSED_DDL, FilesConfig, ParsedFile, Wanted, parsing
+from influx_lake.spark.serialization import shipped
 from influx_lake.spark.session import SparkSource
-from influx_lake.spark.shipping import shipped
 from influx_lake.spark.unit_index import UnitIndexes
 
 if TYPE_CHECKING:

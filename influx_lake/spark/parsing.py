@@ -19,7 +19,7 @@ from influx_lake.sources.points.staged_file import Unit, UnitWriter
 from influx_lake.sources.points.staging import FileTask
 from influx_lake.spark.line_pieces import pieces_of
 from influx_lake.spark.outcomes import Outcome
-from influx_lake.spark.shipping import received
+from influx_lake.spark.serialization import received
 from influx_lake.spark.unit_index import UnitIndex, bad_lines_in
 
 FilesConfig = LandingZoneConfig | LineProtocolConfig

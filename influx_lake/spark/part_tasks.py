@@ -28,7 +28,7 @@ from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.protocol import Source
 from influx_lake.spark.line_pieces import sliced
 from influx_lake.spark.outcomes import Outcome
-from influx_lake.spark.shipping import received, shipped
+from influx_lake.spark.serialization import received, shipped
 from influx_lake.spark.shuffled_points import Declared, ShuffledPoints, units_of
 from influx_lake.transforms import LoadContext, transformed
 

@@ -25,8 +25,8 @@ from influx_lake.spark.part_tasks import (
     writing_read,
     writing_shuffled,
 )
+from influx_lake.spark.serialization import shipped
 from influx_lake.spark.session import SparkSource
-from influx_lake.spark.shipping import shipped
 from influx_lake.spark.slices import slices
 from influx_lake.spark.spark_files import FoundPoints, SparkFiles
 from influx_lake.transforms import LoadContext

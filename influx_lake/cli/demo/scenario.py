@@ -11,9 +11,9 @@ from pathlib import Path
 
 from influx_lake.cli.demo.history import history, late_points, week_before
 from influx_lake.cli.demo.http_client import HttpClient
+from influx_lake.cli.demo.independent_counts import other_engine
 from influx_lake.cli.demo.line_files import read_lines
 from influx_lake.cli.demo.machine import MachineSamples
-from influx_lake.cli.demo.reading_back import other_engine
 from influx_lake.cli.demo.workspace import DATABASE, Workspace
 from influx_lake.cli.output import Output
 from influx_lake.cli.progress import meter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from influx_lake.config.catalogs.catalog_locations import place_mistakes
-from influx_lake.config.catalogs.values import value_mistakes
+from influx_lake.config.catalogs.property_values import value_mistakes
 from influx_lake.config.references.secret import Secret
 
 __all__ = ["catalog_mistakes", "value_mistakes"]

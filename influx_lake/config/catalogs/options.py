@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from influx_lake.config.redaction.parts import SECRET_NAME
+from influx_lake.config.redaction.secret_parts import SECRET_NAME
 from influx_lake.config.references.resolving import Template
 from influx_lake.config.references.secret import Secret
 from influx_lake.config.values.read_options import PositiveDuration

@@ -15,7 +15,7 @@ from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetCon
 from influx_lake.config.connections.kafka import KafkaConfig
 from influx_lake.config.connections.landing_zone import LandingZoneConfig
 from influx_lake.config.connections.line_protocol import LineProtocolConfig
-from influx_lake.config.connections.points import PointFilesConfig
+from influx_lake.config.connections.point_files import PointFilesConfig
 from influx_lake.config.connections.records import LandedMeasurement, RecordOptions
 from influx_lake.config.connections.server import ServerConfig, TlsConfig
 from influx_lake.config.values.locations import LocalFile

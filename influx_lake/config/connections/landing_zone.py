@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from influx_lake.config.connections.points import PointFilesConfig, check_staging
+from influx_lake.config.connections.point_files import PointFilesConfig, check_staging
 from influx_lake.config.connections.records import LandedMeasurement, RecordOptions, check_records
 from influx_lake.config.values.conflicting_options import contradiction
 from influx_lake.config.values.lists import Distinct

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from influx_lake.config.connections.points import Paths, PointFilesConfig, check_staging
+from influx_lake.config.connections.point_files import Paths, PointFilesConfig, check_staging
 
 
 class LineProtocolConfig(PointFilesConfig):

@@ -25,9 +25,9 @@ from influx_lake.config.document.interpolation import interpolate
 from influx_lake.config.document.reading import read_document
 from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.lake.alerts import AlertOptions
-from influx_lake.config.lake.closed_secrets import ClosedSecrets
-from influx_lake.config.lake.closed_values import is_kept_closed
 from influx_lake.config.lake.declarations import STAND_IN, read_declarations
+from influx_lake.config.lake.deferred_secrets import ClosedSecrets
+from influx_lake.config.lake.deferred_values import is_kept_closed
 from influx_lake.config.lake.engine_use import engine_mistakes
 from influx_lake.config.lake.lake import Lake
 from influx_lake.config.lake.operation import OperationOptions

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from influx_lake.config.connections import LandingZoneConfig, LineProtocolConfig, SourceConfig
-from influx_lake.config.connections.points import is_hidden, read_folders
+from influx_lake.config.connections.point_files import is_hidden, read_folders
 from influx_lake.config.values.locations import scheme_of
 
 _SAME_STORE = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}

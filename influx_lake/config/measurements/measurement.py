@@ -16,8 +16,8 @@ from influx_lake.config.measurements.options import SchemaEvolution
 from influx_lake.config.measurements.reconcile import ReconcileOptions
 from influx_lake.config.measurements.retention import RetentionOptions
 from influx_lake.config.measurements.rollups import Rollup
-from influx_lake.config.measurements.run_size import WINDOWS_PER_RUN
 from influx_lake.config.measurements.tail import TailOptions
+from influx_lake.config.measurements.windows_per_run import WINDOWS_PER_RUN
 from influx_lake.config.tables.columns import ColumnOptions
 from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.config.tables.shared_tables import LongOptions, Share

@@ -21,8 +21,8 @@ from influx_lake.config.measurements.offload import Offloading, Proving
 from influx_lake.config.measurements.reconcile import ReconcileOptions, Reconciling
 from influx_lake.config.measurements.retention import Retained
 from influx_lake.config.measurements.rollups import RollupOptions
-from influx_lake.config.measurements.run_size import ChunkOptions
 from influx_lake.config.measurements.tail import Tailing
+from influx_lake.config.measurements.windows_per_run import ChunkOptions
 from influx_lake.config.tables.columns import ColumnOptions
 from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.config.tables.shared_tables import LayoutOptions

@@ -18,10 +18,10 @@ from influx_lake.config.measurements.offload import OffloadOptions
 from influx_lake.config.measurements.options import FIRST_START, MeasurementOptions, PartitionOptions
 from influx_lake.config.measurements.retention import RetentionOptions
 from influx_lake.config.measurements.rollup_resolution import resolve_rollups
-from influx_lake.config.measurements.run_size import windows_per_run
 from influx_lake.config.measurements.streaming import stream_of
 from influx_lake.config.measurements.tail import DEFAULT_LAG, TailOptions
 from influx_lake.config.measurements.transform_checks import check_transforms
+from influx_lake.config.measurements.windows_per_run import windows_per_run
 from influx_lake.config.report.diagnostics import Location, OptionMistake
 from influx_lake.config.tables.shared_tables import LONG_TABLE
 from influx_lake.config.tables.types import type_options

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from influx_lake.config.redaction.known import HIDDEN, forget, leaks, redact, redacted, remember
+from influx_lake.config.redaction.redactor import HIDDEN, forget, leaks, redact, redacted, remember
 
 __all__ = ["HIDDEN", "forget", "leaks", "redact", "redacted", "remember"]

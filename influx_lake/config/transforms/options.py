@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from influx_lake.config.report.diagnostics import suggestion
-from influx_lake.config.transforms.choice import FieldOptions, TagOptions
+from influx_lake.config.transforms.column_selection import FieldOptions, TagOptions
 from influx_lake.config.values.sql_expression import check_row_filter, check_value
 from influx_lake.config.values.validated_names import Text
 

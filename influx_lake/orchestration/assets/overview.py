@@ -19,7 +19,7 @@ from influx_lake.orchestration.lake_names import LakeNames, safe_name
 from influx_lake.orchestration.resources import OpensSource, SourceResource, catalog_of, source_of
 
 if TYPE_CHECKING:
-    from influx_lake.cost.monthly import Monthly
+    from influx_lake.cost.monthly_cost import Monthly
     from influx_lake.replication.overview import Overview
     from influx_lake.sources.usage import SourceUsage
 
@@ -147,7 +147,7 @@ def _paid(
     context: dg.AssetExecutionContext, lake: Lake, source: str, usage: "SourceUsage | None", found: "Overview"
 ) -> "Monthly | None":
     """The monthly cost by the lake's price table; None without one, or where it has mistakes."""
-    from influx_lake.cost.monthly import monthly
+    from influx_lake.cost.monthly_cost import monthly
     from influx_lake.cost.prices import load_prices
     from influx_lake.errors import ConfigurationError
 

@@ -10,7 +10,7 @@ import dagster as dg
 
 from influx_lake.config import redact
 from influx_lake.config.values.units import counted, format_bytes, format_roughly
-from influx_lake.cost.monthly import Monthly
+from influx_lake.cost.monthly_cost import Monthly
 from influx_lake.cost.page import shown_money
 from influx_lake.orchestration.alerts.links import asset_path
 from influx_lake.orchestration.keys import asset_key

@@ -17,7 +17,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError, LakeError, naming
 from influx_lake.orchestration.spark.results import pieces, told, told_error
 from influx_lake.session import Session
-from influx_lake.spark.shipping import received, shipped
+from influx_lake.spark.serialization import received, shipped
 
 _PACKAGE = "influx-lake"
 REQUEST = "influx_lake"

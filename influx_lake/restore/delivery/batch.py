@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from influx_lake.config.values.windows import Window
-from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.lines.point_batch import PointBatch
 from influx_lake.restore.lines.writer import Lines, LineWriter
 
 Numbers = npt.NDArray[np.int64]

@@ -12,8 +12,8 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import SourceUnavailable, TransientSourceError
 from influx_lake.restore.delivery.batch import Batch, Refused
 from influx_lake.restore.delivery.journal import Journal
-from influx_lake.restore.delivery.pace import Pace
-from influx_lake.restore.delivery.refusals import Answer, Send, deliver
+from influx_lake.restore.delivery.rate_limit import Pace
+from influx_lake.restore.delivery.refused_points import Answer, Send, deliver
 from influx_lake.sources.reliable.backoff import Backoff
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.restore.lines.dialect import Dialect, Grammar
-from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.lines.point_batch import PointBatch
 
 _NOTHING = pa.scalar(None, pa.string())
 _NO_FIELD = "it has no field, and a line needs one"

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from influx_lake.config.tables.shared_tables import METRIC, TAGS
 from influx_lake.errors import DataRefused
 from influx_lake.iceberg.columns.timestamps import epoch_nanoseconds
-from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.lines.point_batch import PointBatch
 from influx_lake.restore.rows.names import unshared
 
 Undo = Callable[[pa.Array], pa.Array]

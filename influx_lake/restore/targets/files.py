@@ -25,8 +25,8 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import MeasurementNotFound, StorageError
 from influx_lake.restore.delivery.batch import Batch, Refused
 from influx_lake.restore.delivery.journal import Journal
-from influx_lake.restore.delivery.pace import Pace
-from influx_lake.restore.targets.packing import Packing
+from influx_lake.restore.delivery.rate_limit import Pace
+from influx_lake.restore.targets.compression import Packing
 from influx_lake.sources import RowStream, open_source
 
 _HEAD = "# DML\n# CONTEXT-DATABASE:{database}\n# CONTEXT-RETENTION-POLICY:autogen\n"

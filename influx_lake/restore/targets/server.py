@@ -12,10 +12,10 @@ from influx_lake.config.connections.base import SourceConfig
 from influx_lake.config.connections.influxdb1 import ALL_RETENTION_POLICIES
 from influx_lake.errors import ConfigurationError
 from influx_lake.restore.delivery.batch import Batch
-from influx_lake.restore.delivery.refusals import Answer
+from influx_lake.restore.delivery.refused_points import Answer
 from influx_lake.restore.lines.dialect import GO, RUST, Dialect
-from influx_lake.restore.targets.answers import answer_of
 from influx_lake.restore.targets.write_failures import WriteFailures
+from influx_lake.restore.targets.write_responses import answer_of
 from influx_lake.sources.detection import detected
 from influx_lake.sources.http import HttpConnection, Request
 from influx_lake.sources.http.credentials import header_value

@@ -19,7 +19,7 @@ from influx_lake.replication.changes.change_intake import nanoseconds, note_chan
 from influx_lake.replication.changes.journal import ChangeJournal
 from influx_lake.replication.changes.lines import PRECISIONS, BadLines, told_by_lines
 from influx_lake.serve.problems import Problem, documented
-from influx_lake.serve.routes.access import Served
+from influx_lake.serve.routes.dependencies import Served
 from influx_lake.serve.routes.views import Body, Name
 from influx_lake.serve.service import Service
 

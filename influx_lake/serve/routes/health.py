@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from influx_lake.config.redaction import redacted
 from influx_lake.serve.problems import documented
 from influx_lake.serve.readiness import Readiness
-from influx_lake.serve.routes.access import Served
+from influx_lake.serve.routes.dependencies import Served
 
 router = APIRouter(tags=["health"])
 

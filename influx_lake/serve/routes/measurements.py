@@ -15,7 +15,7 @@ from influx_lake.config.values.windows import utc_text
 from influx_lake.errors import ConfigurationError
 from influx_lake.replication.facts import status_facts
 from influx_lake.serve.problems import Problem, documented
-from influx_lake.serve.routes.access import Served
+from influx_lake.serve.routes.dependencies import Served
 
 router = APIRouter(prefix="/v1/measurements", tags=["measurements"])
 

@@ -16,7 +16,7 @@ from influx_lake.config.values.validated_names import Namespace, TableName
 from influx_lake.config.values.windows import parse_moment
 from influx_lake.replication.requests.request import Kind, Runner, State
 from influx_lake.serve.problems import Problem, answer_of
-from influx_lake.serve.routes.access import IdempotencyKey, Served
+from influx_lake.serve.routes.dependencies import IdempotencyKey, Served
 from influx_lake.serve.routes.views import Body, Name
 from influx_lake.serve.routes.waiting import RESPONSES, Wait, ended, later
 from influx_lake.serve.work.replicating import batch_size, check_asked, target_table

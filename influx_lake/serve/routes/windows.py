@@ -18,7 +18,7 @@ from influx_lake.config.redaction import redacted
 from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.requests.request import Event, Kind, Request, State
 from influx_lake.serve.problems import Problem, documented
-from influx_lake.serve.routes.access import IdempotencyKey, Served
+from influx_lake.serve.routes.dependencies import IdempotencyKey, Served
 from influx_lake.serve.routes.views import (
     PATH,
     Body,

@@ -20,7 +20,7 @@ from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.errors import ConfigurationError
 from influx_lake.replication.requests.request import Runner
 from influx_lake.serve.problems import Problem
-from influx_lake.serve.work.undeclared import NAMESPACE, columns_asked, source_of, undeclared
+from influx_lake.serve.work.undeclared_measurement import NAMESPACE, columns_asked, source_of, undeclared
 
 if TYPE_CHECKING:
     from influx_lake.replication.requests.request import Request, RequestedWindow

@@ -22,7 +22,7 @@ from influx_lake.serve.work.changed_windows import SECONDS as CHANGES_SECONDS
 from influx_lake.serve.work.changed_windows import ChangedWindows
 from influx_lake.serve.work.planning import EVERYTHING, chosen, depth_of, moment, of_request, planned
 from influx_lake.serve.work.replicating import asked_measurement, plan_of, summary, unused_batch_size
-from influx_lake.serve.work.tables import Tables
+from influx_lake.serve.work.written_tables import Tables
 
 if TYPE_CHECKING:
     from influx_lake.config.values.windows import Window

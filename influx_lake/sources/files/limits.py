@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from influx_lake.config.connections.limits import MAX_DOCUMENT
-from influx_lake.config.connections.points import MAX_EXPANSION
+from influx_lake.config.connections.point_files import MAX_EXPANSION
 from influx_lake.errors import FileUnreadable
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.connections.points import TRAILING_NEWLINE
+from influx_lake.config.connections.point_files import TRAILING_NEWLINE
 from influx_lake.errors import FileUnreadable
 from influx_lake.sources.files.file_check import UTF8_MARK
 from influx_lake.sources.files.limits import FileLimits

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
-from influx_lake.config.connections.points import TRAILING_NEWLINE
+from influx_lake.config.connections.point_files import TRAILING_NEWLINE
 from influx_lake.sources.files import FileLimits
 from influx_lake.sources.line_protocol.parser import LineParser, Parsed
 from influx_lake.sources.points.bad_record import BadRecord

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from influx_lake.cli.entry import run
 from influx_lake.restore.lines.dialect import RUST
-from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.lines.point_batch import PointBatch
 from influx_lake.restore.lines.writer import LineWriter
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.restore.test_restored_transforms import LAKE, POINTS_OF_DAY, points_in

@@ -17,9 +17,9 @@ from influx_lake.config import load_lake
 from influx_lake.config.values.source_schema import Role
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.restore.delivery.batch import BatchWriter
-from influx_lake.restore.delivery.refusals import deliver
+from influx_lake.restore.delivery.refused_points import deliver
 from influx_lake.restore.lines.dialect import GO, RUST
-from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.lines.point_batch import PointBatch
 from influx_lake.restore.lines.writer import LineWriter
 from influx_lake.restore.targets.server import ServerTarget, endpoint_of
 from influx_lake.sandbox import Sandbox

@@ -18,7 +18,7 @@ from pyiceberg.types import DoubleType, ListType, LongType, NestedField, StringT
 
 from influx_lake.config import Measurement, OnShrink, TimeType, TypeOptions
 from influx_lake.config.tables.shared_tables import Share
-from influx_lake.config.transforms.choice import TagOptions
+from influx_lake.config.transforms.column_selection import TagOptions
 from influx_lake.config.transforms.options import Duplicates, TransformOptions
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window

@@ -18,13 +18,13 @@ from influx_lake.errors import DatabaseNotFound, SourceUnavailable, StorageError
 from influx_lake.restore.delivery.batch import Batch, BatchWriter, Refused
 from influx_lake.restore.delivery.dead_letters import write_dead_letters
 from influx_lake.restore.delivery.journal import Journal, RestoreUnderWay
-from influx_lake.restore.delivery.pace import Pace, Rate
-from influx_lake.restore.delivery.refusals import Answer, deliver
+from influx_lake.restore.delivery.rate_limit import Pace, Rate
+from influx_lake.restore.delivery.refused_points import Answer, deliver
 from influx_lake.restore.delivery.sending import Sender
 from influx_lake.restore.lines.dialect import GO
-from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.lines.point_batch import PointBatch
 from influx_lake.restore.lines.writer import LineWriter
-from influx_lake.restore.targets.answers import answer_of
+from influx_lake.restore.targets.write_responses import answer_of
 
 WINDOW = Window(parse_moment("2026-01-01"), parse_moment("2026-01-02"))
 ABOUT = {"measurement": "cpu"}

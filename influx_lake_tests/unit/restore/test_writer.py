@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from influx_lake.restore.lines.dialect import GO, RUST, Dialect
-from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.lines.point_batch import PointBatch
 from influx_lake.restore.lines.writer import LineWriter
 from influx_lake.sandbox.storage.columns import Kind
 from influx_lake.sandbox.storage.line_protocol import points as sandbox_points

@@ -10,7 +10,7 @@ import pytest
 from influx_lake.config import Lake, load_lake
 from influx_lake.config.values.windows import parse_moment
 from influx_lake.replication.requests.request import Kind, Request, Runner, State
-from influx_lake.serve.work.tables import Tables
+from influx_lake.serve.work.written_tables import Tables
 
 LOAD, REPLICATE = Kind.LOAD, Kind.REPLICATE
 

@@ -28,7 +28,7 @@ from influx_lake.spark.divided_file import DividedFile
 from influx_lake.spark.outcomes import unpacked
 from influx_lake.spark.parsing import ParsedFile, parsing
 from influx_lake.spark.part_tasks import slicing
-from influx_lake.spark.shipping import shipped
+from influx_lake.spark.serialization import shipped
 from influx_lake.spark.shuffled_points import Declared, ShuffledPoints, units_of
 from influx_lake.spark.unit_index import UnitIndexes
 

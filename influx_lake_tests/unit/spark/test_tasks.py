@@ -19,7 +19,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError, LakeError, UnforeseenError
 from influx_lake.iceberg.columns.timestamps import FineTimesMet
 from influx_lake.spark.outcomes import Outcome, spark_errors, unpacked
-from influx_lake.spark.shipping import received, shipped
+from influx_lake.spark.serialization import received, shipped
 from influx_lake.spark.slices import Spans, slices
 
 DAY = Window(datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))

@@ -35,7 +35,7 @@ def plan(names: Measurements = None, config: ConfigOption = None, as_json: JsonO
     unchanged.
     """
     from influx_lake.cli.session import open_session
-    from influx_lake.offload.facts import plan_facts
+    from influx_lake.offload.json_results import plan_facts
 
     with output(as_json) as out, open_session(config) as session:
         plans = [each for _, each in _plans(session, names)]
@@ -58,7 +58,7 @@ def run(
     """
     from influx_lake.cli.session import open_session
     from influx_lake.errors import LakeError
-    from influx_lake.offload.facts import plan_facts, result_facts
+    from influx_lake.offload.json_results import plan_facts, result_facts
     from influx_lake.offload.offload_run import Outcome
 
     with output(as_json) as out, open_session(config) as session:

@@ -13,11 +13,11 @@ import typer
 from influx_lake.cli.interruption import STOPPED
 from influx_lake.cli.options import ConfigOption, EndOption, JsonOption, OneMeasurement, StartOption, where
 from influx_lake.cli.output import Output, counted, output
-from influx_lake.restore.targets.packing import Packing
+from influx_lake.restore.targets.compression import Packing
 
 if TYPE_CHECKING:
     from influx_lake.config.values.windows import Window
-    from influx_lake.restore.delivery.pace import Rate
+    from influx_lake.restore.delivery.rate_limit import Rate
     from influx_lake.restore.outcome import Restored
     from influx_lake.restore.verification import VerifiedWindow
 
@@ -32,7 +32,7 @@ def _rate(text: str) -> Rate:
         BadParameter: It is not a rate.
     """
     from influx_lake.config.values.units import parse_number, parse_size
-    from influx_lake.restore.delivery.pace import Rate
+    from influx_lake.restore.delivery.rate_limit import Rate
 
     try:
         rate = Rate(points=parse_number(text)) if text[-1:].isdigit() else Rate(size=parse_size(text))
@@ -131,7 +131,7 @@ def restore(
     if snapshot is not None and tag is not None:
         raise typer.BadParameter("--snapshot names another one: give one of them", param_hint="--tag")
     from influx_lake.cli.session import open_session
-    from influx_lake.restore.delivery.pace import Rate
+    from influx_lake.restore.delivery.rate_limit import Rate
     from influx_lake.restore.destination import destination_of
     from influx_lake.restore.options import RestoreOptions
     from influx_lake.restore.restoring import dry_run as tried

@@ -32,8 +32,8 @@ def stream(
 ) -> None:
     """Add the points of Kafka topics to their tables as they arrive, until stopped."""
     from influx_lake.cli.session import open_session
-    from influx_lake.streaming.running import Running
     from influx_lake.streaming.stream import Stream
+    from influx_lake.streaming.stream_loop import Running
 
     with output(as_json) as out, open_session(config, command="influx-lake stream") as session:
         chosen = _chosen(session.lake, name)

@@ -115,7 +115,7 @@ def test_files_are_below_the_lake(tmp_path: Path) -> None:
 def test_every_secret_of_a_source_is_kept_closed() -> None:
     """A secret that interpolation does not know would be resolved at load, and shown in snapshots."""
     from influx_lake.config.connections import SOURCE_TYPES
-    from influx_lake.config.lake.closed_values import is_kept_closed
+    from influx_lake.config.lake.deferred_values import is_kept_closed
 
     secrets = {name for model in SOURCE_TYPES.values() for name in model.secret_options()}
     assert secrets

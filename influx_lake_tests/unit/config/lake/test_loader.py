@@ -12,7 +12,7 @@ import pytest
 from influx_lake.config import Lake, Secret, find_config, load_lake
 from influx_lake.config.measurements.guards import OnShrink
 from influx_lake.config.measurements.options import SchemaEvolution
-from influx_lake.config.redaction import known
+from influx_lake.config.redaction import redactor
 from influx_lake.config.tables.file_options import Compression
 from influx_lake.config.values.windows import Every
 from influx_lake.errors import ConfigurationError
@@ -157,7 +157,7 @@ def test_secrets_stay_closed_at_load(write_lake: LakeWriter, tmp_path: Path) -> 
             """
         )
     )
-    assert known._known == {}
+    assert redactor._known == {}
     with pytest.raises(ConfigurationError, match=r"catalog\.token: .*secrets/token cannot be read"):
         lake.catalog.properties()
     (tmp_path / "secrets").mkdir()

@@ -17,7 +17,7 @@ from influx_lake.iceberg.history.rollback import snapshot_at
 from influx_lake.iceberg.history.snapshot_view import as_of
 from influx_lake.iceberg.scan.reader import open_table, read_windows
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.lines.point_batch import PointBatch
 from influx_lake.restore.rows.layout import PointLayout
 from influx_lake.restore.rows.names import AS_STORED, DeclaredColumns
 from influx_lake.restore.rows.reverse_mapping import point_layout

@@ -10,10 +10,10 @@ import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from influx_lake.config.redaction.decodings import views_of
+from influx_lake.config.redaction.encodings import Span, Spellings
 from influx_lake.config.redaction.logs import guard_log_records
-from influx_lake.config.redaction.parts import secret_parts
-from influx_lake.config.redaction.spellings import Span, Spellings
-from influx_lake.config.redaction.views import views_of
+from influx_lake.config.redaction.secret_parts import secret_parts
 
 HIDDEN = "**********"
 

@@ -12,7 +12,7 @@ from influx_lake.config.lake.table_names import TableNames
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions, PartitionOptions
 from influx_lake.config.measurements.resolution import resolve_measurement
 from influx_lake.config.report.diagnostics import OptionMistake
-from influx_lake.config.transforms.choice import FieldOptions, TagOptions
+from influx_lake.config.transforms.column_selection import FieldOptions, TagOptions
 from influx_lake.config.transforms.options import Duplicates
 from influx_lake.config.values.patterns import is_pattern
 from influx_lake.config.values.source_schema import TIME

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from influx_lake.restore.delivery.batch import Batch
-from influx_lake.restore.delivery.refusals import Answer
+from influx_lake.restore.delivery.refused_points import Answer
 from influx_lake.restore.lines.dialect import GO
 
 _UNPARSED = "unable to parse '"
