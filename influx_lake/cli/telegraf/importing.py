@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from influx_lake.cli.telegraf import aggregators, columns, inputs, outputs, rows, starlark, strings, values
+from influx_lake.cli.telegraf import aggregators, inputs, outputs
 from influx_lake.cli.telegraf.document import Document, Plugin
 from influx_lake.cli.telegraf.filters import (
     COLUMN_OPTIONS,
@@ -17,6 +17,7 @@ from influx_lake.cli.telegraf.filters import (
     ColumnFilter,
     NameFilter,
 )
+from influx_lake.cli.telegraf.processors import columns, rows, starlark, strings, values
 from influx_lake.cli.telegraf.remarks import Remark, Remarks
 from influx_lake.cli.telegraf.shape import Shape
 from influx_lake.cli.telegraf.variables import lake_values, resolved
