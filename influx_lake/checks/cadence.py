@@ -31,12 +31,12 @@ class Silence:
     """An interval without points.
 
     Attributes:
-        who: The series: `host=a`; the whole measurement without `by`.
+        series: The series: `host=a`; the whole measurement without `by`.
         since: The last point before it, or the start of the window.
         until: The first point after it, or the end of the coverage.
     """
 
-    who: str
+    series: str
     since: datetime
     until: datetime
 
@@ -47,7 +47,7 @@ class Silence:
     def __str__(self) -> str:
         minutes = self.length.total_seconds() / 60
         start = utc_text(self.since.replace(microsecond=0))
-        return f"no points from {self.who} for {minutes:,.0f} min from {start}"
+        return f"no points from {self.series} for {minutes:,.0f} min from {start}"
 
 
 def silences(subject: Subject) -> list[Silence]:
@@ -85,11 +85,11 @@ def _check_columns(table: Table, by: tuple[str, ...]) -> None:
 
 def _silences_in(table: Table, window: Window, time: str, by: tuple[str, ...], limit: timedelta) -> list[Silence]:
     before = Window(window.start - limit, window.start)
-    heard = _Stretches(time, by, limit // MICROSECOND)
+    stretches = _Stretches(time, by, limit // MICROSECOND)
     for batch in read_windows(table, [Window(before.start, window.end)], time, [time, *by]):
-        heard.add(batch)
-    silent = heard.silences(window)
-    if not by and heard.is_empty():
+        stretches.add(batch)
+    silent = stretches.silences(window)
+    if not by and stretches.is_empty():
         return [Silence("the measurement", window.start, window.end)] if window.end - window.start > limit else []
     return silent
 
@@ -129,27 +129,27 @@ class _Stretches:
         if self.is_empty():
             return []
         order = [(name, "ascending") for name in (*self.by, _BUCKET)]
-        heard = self._together().sort_by(order).combine_chunks()
-        since, until, rows = self._between(heard, window)
+        stretches = self._together().sort_by(order).combine_chunks()
+        since, until, rows = self._between(stretches, window)
         long = pc.and_(pc.greater(pc.subtract(until, since), self.limit_us), pc.greater(until, window.start_us))
-        keys = heard.select(list(self.by)).take(rows).filter(long).to_pylist()
+        keys = stretches.select(list(self.by)).take(rows).filter(long).to_pylist()
         ends = zip(since.filter(long).to_pylist(), until.filter(long).to_pylist(), strict=True)
         return [
             Silence(_who(key), EPOCH + start * MICROSECOND, EPOCH + end * MICROSECOND)
             for key, (start, end) in zip(keys or [{}] * pc.sum(long).as_py(), ends, strict=True)
         ]
 
-    def _between(self, heard: pa.Table, window: Window) -> tuple[pa.Array, pa.Array, pa.Array]:
+    def _between(self, stretches: pa.Table, window: Window) -> tuple[pa.Array, pa.Array, pa.Array]:
         """The start, end and row of the silence after each stretch, until the series' next one or the window's end."""
-        first, last = (heard.column(name).combine_chunks() for name in (_FIRST, _LAST))
+        first, last = (stretches.column(name).combine_chunks() for name in (_FIRST, _LAST))
         end = pa.scalar(window.end_us, pa.int64())
         following = pa.concat_arrays([first.slice(1), pa.array([window.end_us], pa.int64())])
-        same = pa.array([True] * len(heard))
+        same = pa.array([True] * len(stretches))
         for name in self.by:
-            values = pc.dictionary_encode(heard.column(name).combine_chunks(), null_encoding="encode").indices
+            values = pc.dictionary_encode(stretches.column(name).combine_chunks(), null_encoding="encode").indices
             shifted = pa.concat_arrays([values.slice(1), pa.array([-1], values.type)])
             same = pc.and_(same, pc.equal(values, shifted))
-        return last, pc.if_else(same, following, end), pa.array(range(len(heard)), pa.int64())
+        return last, pc.if_else(same, following, end), pa.array(range(len(stretches)), pa.int64())
 
     def _together(self) -> pa.Table:
         merged = _merged(pa.concat_tables(self._waiting), self.by)

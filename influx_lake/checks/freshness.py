@@ -66,8 +66,8 @@ def newest_event(table: Table, window: Window, time_column: str) -> datetime | N
     tasks = list(table.scan(row_filter=in_windows([window], table, time_column)).plan_files())
     lasts = [bounds[1] for task in tasks if is_of_share(task.file) and (bounds := time_bounds(task.file, time_id))]
     if mixed := [task for task in tasks if not is_of_share(task.file)]:
-        only_time, wanted = table.schema().select(time_column), RowFilter.of([window], table, time_column)
-        rows = read_tasks(table, mixed, wanted, only_time)
+        only_time, columns = table.schema().select(time_column), RowFilter.of([window], table, time_column)
+        rows = read_tasks(table, mixed, columns, only_time)
         lasts += [pc.max(batch.column(0).cast(pa.int64())).as_py() for batch in rows]
     return min(EPOCH + max(lasts) * MICROSECOND, window.end) if lasts else None
 

@@ -38,13 +38,13 @@ def gaps(subject: Subject) -> Outcome:
             f" but {counted(len(coming), 'window')} that a run is loading: {listed(coming)}" if coming else ""
         )
         return Outcome(True, "no window is missing" + on_their_way + _cadence(subject) + _others(subject), figures)
-    said = []
+    messages = []
     if missing:
         are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
-        said.append(f"{counted(len(missing), 'window')} {are} missing: {listed(missing)}. Backfill {them}")
+        messages.append(f"{counted(len(missing), 'window')} {are} missing: {listed(missing)}. Backfill {them}")
     if silent:
-        said.append(listed(silent))
-    return Outcome(False, "; ".join(said) + _others(subject), figures)
+        messages.append(listed(silent))
+    return Outcome(False, "; ".join(messages) + _others(subject), figures)
 
 
 def missing_windows(subject: Subject) -> list[Window]:
@@ -78,7 +78,7 @@ def _table(silent: list[Silence]) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {
-                "who": each.who,
+                "who": each.series,
                 "from": utc_text(each.since),
                 "until": utc_text(each.until),
                 "minutes": round(each.length.total_seconds() / 60, 1),

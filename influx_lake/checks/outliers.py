@@ -28,12 +28,12 @@ _LEAST = 0.05
 @dataclass(frozen=True, slots=True)
 class _Outlier:
     window: Window
-    what: str
+    figure: str
     value: float
     usual: float
 
     def __str__(self) -> str:
-        return f"{self.window}: {self.what} {self.value:,.6g}, usually {self.usual:,.6g}"
+        return f"{self.window}: {self.figure} {self.value:,.6g}, usually {self.usual:,.6g}"
 
 
 def outliers(subject: Subject) -> Outcome:
@@ -81,19 +81,21 @@ def _outcome(
         few = f"; fewer than {FEWEST} windows are there to compare with" if not compared else ""
         return Outcome(True, f"{len(whole)} windows are like those before them{few}", figures)
     examples = [
-        {"window": str(each.window), "what": each.what, "value": each.value, "usual": each.usual} for each in found
+        {"window": str(each.window), "what": each.figure, "value": each.value, "usual": each.usual} for each in found
     ]
     figures["examples"] = pa.Table.from_pylist(examples[:SHOWN])
     return Outcome(False, f"unlike the windows before: {listed(found)}", figures)
 
 
-def _unusual(window: Window, what: str, value: float, others: Sequence[float], threshold: float) -> Iterator[_Outlier]:
+def _unusual(
+    window: Window, figure: str, value: float, others: Sequence[float], threshold: float
+) -> Iterator[_Outlier]:
     if len(others) < FEWEST:
         return
     middle = median(others)
     deviation = _NORMAL * median(abs(other - middle) for other in others)
     if abs(value - middle) > threshold * max(deviation, _LEAST * abs(middle)):
-        yield _Outlier(window, what, value, middle)
+        yield _Outlier(window, figure, value, middle)
 
 
 def _means(subject: Subject, window: Window, columns: Sequence[str]) -> dict[str, float]:

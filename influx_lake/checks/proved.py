@@ -41,17 +41,19 @@ def proved(subject: Subject) -> Outcome:
     }
     if oldest := min((each.at for each in found.proofs.ranges), default=None):
         figures["oldest_proof"] = oldest
-    told = f"{found.proved:,} of {counted(found.windows, 'window')} proved"
+    summary = f"{found.proved:,} of {counted(found.windows, 'window')} proved"
     if figures["offloaded_windows"]:
-        told += f", and {counted(len(loaded) - len(kept), 'window')} off-loaded"
+        summary += f", and {counted(len(loaded) - len(kept), 'window')} off-loaded"
     if waiting:
-        told += f"; {counted(len(waiting), 'window')} loaded lately, to be proved soon"
+        summary += f"; {counted(len(waiting), 'window')} loaded lately, to be proved soon"
     if not found.unproved:
-        return Outcome(True, told, figures)
+        return Outcome(True, summary, figures)
     rows = [{"time": str(each.window), "windows": each.windows, "why": each.why} for each in found.unproved[-SHOWN:]]
     where = listed(f"{each.window} ({each.why})" for each in (found.stale or found.unproved))
     remedy = f"Prove them: influx-lake verify {measurement.key} --values"
-    return Outcome(False, f"{told}; not proved: {where}. {remedy}", {**figures, "unproved": pa.Table.from_pylist(rows)})
+    return Outcome(
+        False, f"{summary}; not proved: {where}. {remedy}", {**figures, "unproved": pa.Table.from_pylist(rows)}
+    )
 
 
 def _loaded_lately(subject: Subject) -> set[Window]:

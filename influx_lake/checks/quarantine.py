@@ -24,8 +24,8 @@ def nothing_in_quarantine(subject: Subject) -> Outcome:
     rows = total_rows(table, table.current_snapshot()) if table else 0
     if table is None or not rows:
         return Outcome(True, "nothing is in quarantine", {"rows": 0})
-    wanted = RowFilter.of(None, table).expression(table)
-    scan = table.scan(row_filter=wanted, selected_fields=("reason",), limit=_REASONS_FROM_ROWS)
+    condition = RowFilter.of(None, table).expression(table)
+    scan = table.scan(row_filter=condition, selected_fields=("reason",), limit=_REASONS_FROM_ROWS)
     found = scan.to_arrow().column("reason").to_pylist()
     reasons = [{"reason": reason, "rows": count} for reason, count in Counter(found).most_common(SHOWN)]
     message = f"{rows:,} rows in {measurement.table_name}{QUARANTINE_SUFFIX}"

@@ -26,29 +26,42 @@ def schema_drift(subject: Subject) -> Outcome:
     declared = arrow_schema(subject.schema)
     schema = subject.table.schema()
     expected = arranged(shape_of(declared, subject.target, schema), declared, subject.target, schema).columns
-    there = {column.name: column.field_type for column in schema.fields}
-    missing = [column for column in expected if column.name not in there]
-    unfit = [column for column in expected if column.name in there and not holds(there[column.name], _kind(column))]
+    table_types = {column.name: column.field_type for column in schema.fields}
+    missing = [column for column in expected if column.name not in table_types]
+    unfit = [
+        column
+        for column in expected
+        if column.name in table_types and not holds(table_types[column.name], _kind(column))
+    ]
     # `value__string` beside `value` holds what does not fit there, as `on_type_conflict: new_column` has it.
-    unfit = [column for column in unfit if f"{column.name}__{str(_kind(column)).partition('(')[0]}" not in there]
+    unfit = [column for column in unfit if f"{column.name}__{str(_kind(column)).partition('(')[0]}" not in table_types]
     known = {column.name for column in expected} | {
         subject.measurement.time_column,
         subject.measurement.types.nanoseconds_column,
     }
-    left = sorted(name for name in there.keys() - known if name.rpartition("__")[0] not in known)
+    left = sorted(name for name in table_types.keys() - known if name.rpartition("__")[0] not in known)
     if share_of(subject.table) is not None:
         # In a shared table they may belong to another measurement.
         left = []
-    figures = {"columns": len(there), "missing": len(missing), "changed": len(unfit), "left_the_source": len(left)}
+    figures = {
+        "columns": len(table_types),
+        "missing": len(missing),
+        "changed": len(unfit),
+        "left_the_source": len(left),
+    }
     if not (missing or unfit or left):
-        return Outcome(True, f"{len(there)} columns, as in the source", figures)
+        return Outcome(True, f"{len(table_types)} columns, as in the source", figures)
     changes = [
         *({"column": column.name, "source": str(_kind(column)), "table": "missing"} for column in missing),
-        *({"column": each.name, "source": str(_kind(each)), "table": str(there[each.name])} for each in unfit),
-        *({"column": name, "source": "gone", "table": str(there[name])} for name in left),
+        *({"column": each.name, "source": str(_kind(each)), "table": str(table_types[each.name])} for each in unfit),
+        *({"column": name, "source": "gone", "table": str(table_types[name])} for name in left),
     ]
-    said = "; ".join(f"{each['column']} (source: {each['source']}, table: {each['table']})" for each in changes[:SHOWN])
-    return Outcome(False, f"columns differ: {said}", {**figures, "changes": pa.Table.from_pylist(changes[:SHOWN])})
+    differences = "; ".join(
+        f"{each['column']} (source: {each['source']}, table: {each['table']})" for each in changes[:SHOWN]
+    )
+    return Outcome(
+        False, f"columns differ: {differences}", {**figures, "changes": pa.Table.from_pylist(changes[:SHOWN])}
+    )
 
 
 def _kind(column: ShapedColumn) -> IcebergType:

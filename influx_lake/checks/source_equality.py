@@ -43,10 +43,10 @@ def outcome_of(counts: Sequence[Comparison]) -> Outcome:
     }
     kept = sum(each.kept_rows for each in counts)
     if not differing and kept:
-        said = (
+        message = (
             f"{counted(lake, 'row')} in {counted(len(counts), 'window')}: {kept:,} more than the source has, which stay"
         )
-        return Outcome(True, said, figures | {"kept_rows": kept})
+        return Outcome(True, message, figures | {"kept_rows": kept})
     if not differing:
         return Outcome(
             True, f"{counted(lake, 'row')} in {counted(len(counts), 'window')}, as the source has them", figures

@@ -44,7 +44,7 @@ class Subject:
         catalog: The catalog of its table.
         open_source: Opens its source.
         now: The present.
-        asked: The windows to check; empty for the newest loaded ones.
+        requested: The windows to check; empty for the newest loaded ones.
         known_means: Returns the means that earlier checks recorded, by window, newest first.
         pending: Returns the changes that sources reported and that are not loaded yet.
         is_coming: Whether a run is loading a window, or will.
@@ -54,7 +54,7 @@ class Subject:
     catalog: Catalog
     open_source: Callable[[], Source]
     now: datetime
-    asked: Sequence[Window] = ()
+    requested: Sequence[Window] = ()
     known_means: Callable[[], Means] = dict
     pending: Callable[[], Sequence[Change]] = tuple
     is_coming: Callable[[Window], bool] = lambda window: False
@@ -96,8 +96,8 @@ class Subject:
     @cached_property
     def windows(self) -> tuple[Window, ...]:
         """The windows to check, oldest first: the loaded parts of those asked for."""
-        asked = self.asked or self._newest()
-        return tuple(part for window in sorted(asked) for part in self._loaded(window))
+        requested = self.requested or self._newest()
+        return tuple(part for window in sorted(requested) for part in self._loaded(window))
 
     @property
     def span(self) -> str:

@@ -41,8 +41,8 @@ def values(subject: Subject) -> Outcome:
     examples = [example for tally in broken for example in tally.examples]
     figures["examples"] = pa.Table.from_pylist(_as_texts(examples[: SHOWN * 2]))
     is_error = any(tally.rule.severity is Severity.ERROR for tally in broken)
-    said = listed(f"{tally.rule.title} ({tally.rows:,} of {rows:,} rows)" for tally in broken)
-    return Outcome(False, f"rows break {said}", figures, Severity.ERROR if is_error else Severity.WARN)
+    message = listed(f"{tally.rule.title} ({tally.rows:,} of {rows:,} rows)" for tally in broken)
+    return Outcome(False, f"rows break {message}", figures, Severity.ERROR if is_error else Severity.WARN)
 
 
 def _judged_batches(subject: Subject, tallies: Sequence[RuleTally]) -> Iterator[pa.RecordBatch]:

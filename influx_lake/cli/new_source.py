@@ -61,7 +61,7 @@ class Keeper:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SourceOptions:
     """The options of `init` that describe a source.
 
     Attributes:

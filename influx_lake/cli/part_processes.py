@@ -46,19 +46,19 @@ class PartProcesses:
     run_id: str
 
     @contextmanager
-    def help(self, wanted: PartsWanted) -> Iterator[Iterator[Window]]:
+    def help(self, requested_parts: PartsWanted) -> Iterator[Iterator[Window]]:
         """See `Helpers`: all parts are written by the processes, but those that one failed to write."""
         # Not forked: the threads of Arrow and gRPC do not survive that.
         context = multiprocessing.get_context("spawn")
         workers: dict[Connection, SpawnProcess] = {}
         try:
-            for _ in range(min(self.count, len(wanted.parts))):
-                here, there = context.Pipe()
-                process = context.Process(target=_work, args=(self, wanted, there), daemon=True)
+            for _ in range(min(self.count, len(requested_parts.parts))):
+                own_end, worker_end = context.Pipe()
+                process = context.Process(target=_work, args=(self, requested_parts, worker_end), daemon=True)
                 process.start()
-                there.close()
-                workers[here] = process
-            yield _handed_out(workers, wanted)
+                worker_end.close()
+                workers[own_end] = process
+            yield _handed_out(workers, requested_parts)
         finally:
             for connection, process in workers.items():
                 connection.close()
@@ -69,9 +69,9 @@ class PartProcesses:
                     process.kill()
 
 
-def _handed_out(workers: dict[Connection, SpawnProcess], wanted: PartsWanted) -> Iterator[Window]:
+def _handed_out(workers: dict[Connection, SpawnProcess], requested_parts: PartsWanted) -> Iterator[Window]:
     """Give each process a part when it is free; what one fails to write is for the caller."""
-    left, at_work = deque(wanted.parts), dict[Connection, "Window | None"]()
+    left, at_work = deque(requested_parts.parts), dict[Connection, "Window | None"]()
     for connection in workers:
         at_work[connection] = None
     free = deque(workers)
@@ -113,7 +113,7 @@ def _lost(process: SpawnProcess, part: Window | None) -> Iterator[Window]:
         yield part
 
 
-def _work(how: PartProcesses, wanted: PartsWanted, tasks: Connection) -> None:
+def _work(how: PartProcesses, requested_parts: PartsWanted, tasks: Connection) -> None:
     """What such a process does: parts are received, and each is answered with what kept it from being written."""
     from influx_lake.cli.session import open_session
     from influx_lake.errors import LakeError
@@ -132,11 +132,11 @@ def _work(how: PartProcesses, wanted: PartsWanted, tasks: Connection) -> None:
             try:
                 session.write_part(
                     measurement,
-                    wanted.window,
+                    requested_parts.window,
                     part,
                     run_id=how.run_id,
                     source=how.source,
-                    with_nanoseconds=wanted.with_nanoseconds,
+                    with_nanoseconds=requested_parts.with_nanoseconds,
                 )
             except LakeError as error:
                 tasks.send(str(error))

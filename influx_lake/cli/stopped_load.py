@@ -20,7 +20,7 @@ _COMMANDS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RepeatedCommand:
     """The command that was stopped, to be repeated.
 
     Attributes:
@@ -42,7 +42,7 @@ class Again:
         return shlex.join(["influx-lake", "replicate", measurement.full_name, *words, *missing, *self.flags])
 
 
-def tell_where_it_stopped(out: Output, loaded: Loaded, again: Again) -> None:
+def report_stop(out: Output, loaded: Loaded, again: RepeatedCommand) -> None:
     """Print which windows are loaded and how to continue; the window under way is unchanged."""
     left = loaded.left
     failed = f", {len(loaded.failures):,} failed" if loaded.failures else ""

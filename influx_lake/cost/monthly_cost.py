@@ -50,13 +50,13 @@ def monthly(
         measurements: Its measurements.
         now: The present.
     """
-    asked, usage = prices.of_source(source), usage or SourceUsage()
+    price, usage = prices.of_source(source), usage or SourceUsage()
     of_source = None
-    if asked is not None and asked.storage_gb_month is not None and usage.bytes is not None:
-        of_source = asked.fixed_month + asked.storage_gb_month * usage.bytes / GB
+    if price is not None and price.storage_gb_month is not None and usage.bytes is not None:
+        of_source = price.fixed_month + price.storage_gb_month * usage.bytes / GB
     of_lake = None if lake_bytes is None else prices.of_lake.storage_gb_month * lake_bytes / GB
     rules = {each: each.offload.after for each in measurements if each.offload is not None}
     nothing = {each.full_name: Stored(each.full_name, "measurement") for each in measurements}
     saved = [each.saved for each in savings(source, measurements, rules, usage, nothing, now, prices)]
-    told = [each for each in saved if each is not None]
-    return Monthly(prices.currency, of_source, of_lake, sum(told, Decimal(0)) if told else None)
+    known = [each for each in saved if each is not None]
+    return Monthly(prices.currency, of_source, of_lake, sum(known, Decimal(0)) if known else None)

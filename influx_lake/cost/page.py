@@ -46,7 +46,7 @@ def cost_page(report: CostReport, title: str) -> str:
 
 
 def _paid(report: CostReport) -> Markup | None:
-    paid = {line.what: float(line.amount) for line in report.lines if line.amount is not None}
+    paid = {line.item: float(line.amount) for line in report.lines if line.amount is not None}
     if report.prices is None or not paid:
         return None
     currency = report.prices.currency

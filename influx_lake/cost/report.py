@@ -59,12 +59,12 @@ class Line:
     """An item of the monthly cost.
 
     Attributes:
-        what: What it pays for.
+        item: What it pays for.
         amount: The amount per month; None where it is unknown.
         how: How it was computed, or why it is unknown.
     """
 
-    what: str
+    item: str
     amount: Decimal | None
     how: str
 
@@ -110,15 +110,15 @@ class CostReport:
         ]
 
     def _of_source(self, prices: PriceTable, source: AtSource) -> list[Line]:
-        asked, what = prices.of_source(source.name), f"Source {source.name}"
-        if asked is None:
+        price, what = prices.of_source(source.name), f"Source {source.name}"
+        if price is None:
             return [Line(what, None, "the price table has none for it")]
         usage = source.usage or SourceUsage()
-        lines = [Line(f"{what}: fixed", asked.fixed_month, asked.origin)] if asked.fixed_month else []
-        if asked.storage_gb_month is not None:
-            lines.append(_line(f"{what}: storage", usage.bytes, asked.storage_gb_month, GB, "GB", asked.origin))
-        if asked.queries_1000 is not None:
-            lines.append(Line(f"{what}: queries", *self._queries(usage, asked.queries_1000, asked.origin)))
+        lines = [Line(f"{what}: fixed", price.fixed_month, price.origin)] if price.fixed_month else []
+        if price.storage_gb_month is not None:
+            lines.append(_line(f"{what}: storage", usage.bytes, price.storage_gb_month, GB, "GB", price.origin))
+        if price.queries_1000 is not None:
+            lines.append(Line(f"{what}: queries", *self._queries(usage, price.queries_1000, price.origin)))
         return lines
 
     def _queries(self, usage: SourceUsage, price: Decimal, origin: str) -> tuple[Decimal | None, str]:
@@ -132,14 +132,14 @@ class CostReport:
 
     def _of_lake(self, prices: PriceTable) -> list[Line]:
         total, kept = self.lake.total, self.lake.kept
-        asked = prices.of_lake
+        price = prices.of_lake
         all_bytes = total.bytes + kept.older_bytes + kept.metadata_bytes
-        lines = [_line(f"Lake: storage in {prices.lake}", all_bytes, asked.storage_gb_month, GB, "GB", asked.origin)]
+        lines = [_line(f"Lake: storage in {prices.lake}", all_bytes, price.storage_gb_month, GB, "GB", price.origin)]
         months = [month for month in kept.objects if month < month_of(self.now)]
-        if asked.put_1000 and months:
+        if price.put_1000 and months:
             month = max(months)
-            how = f"{kept.objects[month]:,} objects written in {month}, at least; {asked.origin}"
-            lines.append(Line("Lake: writing", asked.put_1000 * kept.objects[month] / 1000, how))
+            how = f"{kept.objects[month]:,} objects written in {month}, at least; {price.origin}"
+            lines.append(Line("Lake: writing", price.put_1000 * kept.objects[month] / 1000, how))
         return lines
 
     @property
@@ -224,14 +224,14 @@ def cost_report(
     rules = {each: rule for each in measurements if (rule := after or _offload_age(each)) is not None}
     sources, saved = [], list[Saving]()
     for name, of in of_source.items():
-        told, silence = None, None
+        usage, silence = None, None
         try:
-            told = ask(lake.source(name), [each.name for each in of])
+            usage = ask(lake.source(name), [each.name for each in of])
         except SourceError as error:
             silence = error
-        sources.append(AtSource(name, lake.source(name).label, told, silence))
-        if told is not None:
-            saved += savings(name, of, rules, told, by_name, now, prices)
+        sources.append(AtSource(name, lake.source(name).label, usage, silence))
+        if usage is not None:
+            saved += savings(name, of, rules, usage, by_name, now, prices)
     return CostReport(now, tuple(measurements), tuple(sources), stored, tuple(saved), prices)
 
 
@@ -255,7 +255,7 @@ def _money(value: Decimal | None) -> str | None:
 
 
 def _line_facts(line: Line) -> dict[str, Any]:
-    return {"what": line.what, "amount": _money(line.amount), "how": line.how}
+    return {"what": line.item, "amount": _money(line.amount), "how": line.how}
 
 
 def _source_facts(source: AtSource) -> dict[str, Any]:

@@ -100,19 +100,19 @@ def savings(
     if not ruled:
         return []
     by_name = {each: usage.measurements.get(each.name) for each in ruled}
-    if any(told is not None and told.parts is not None for told in by_name.values()):
+    if any(statistics is not None and statistics.parts is not None for statistics in by_name.values()):
         return [
             _saving(
                 source,
                 each.full_name,
                 rules[each],
                 now,
-                None if told is None else told.parts,
+                None if statistics is None else statistics.parts,
                 "it has no persisted files, or the server does not tell",
                 [stored[each.full_name]],
                 prices,
             )
-            for each, told in by_name.items()
+            for each, statistics in by_name.items()
         ]
     # A shard is dropped when no measurement needs its time: the longest age decides, and each measurement needs a rule.
     after, parts = max(rules[each] for each in ruled), usage.parts

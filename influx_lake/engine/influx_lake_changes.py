@@ -228,8 +228,8 @@ class InfluxLakeChanges:
         waiting = [self._taken()]
         while waiting:
             taken = waiting.pop()
-            told = ("measurement", "first", "last", "points")
-            changes = [dict(zip(told, (name, *each), strict=True)) for name, ranges in taken.items() for each in ranges]
+            keys = ("measurement", "first", "last", "points")
+            changes = [dict(zip(keys, (name, *each), strict=True)) for name, ranges in taken.items() for each in ranges]
             try:
                 self._ask("/v1/changes", {"database": self.database, "source": self.source or None, "changes": changes})
             except Exception as error:
@@ -303,8 +303,8 @@ class InfluxLakeChanges:
 
             handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.ca_file)))
         with urllib.request.build_opener(*handlers).open(request, timeout=self.TIMEOUT_SECONDS) as answer:
-            said = answer.read(self.MOST_ANSWER_BYTES)
-            return answer.status, json.loads(said) if said else None
+            body = answer.read(self.MOST_ANSWER_BYTES)
+            return answer.status, json.loads(body) if body else None
 
     def _token(self) -> str:
         import os
@@ -318,16 +318,16 @@ class InfluxLakeChanges:
         import json
 
         try:
-            asked = json.loads(body) if body else {}
+            request = json.loads(body) if body else {}
         except ValueError:
             return {"error": "the body is no JSON"}, 400
-        if not isinstance(asked, dict):
+        if not isinstance(request, dict):
             return {"error": "the body is no JSON object"}, 400
-        action = asked.get("action") or (query or {}).get("action") or "status"
+        action = request.get("action") or (query or {}).get("action") or "status"
         if action == "status":
             return self.status(), 200
         if action == "replicate":
-            return self.replicate({**(query or {}), **asked})
+            return self.replicate({**(query or {}), **request})
         return {"error": f"there is no action {action!r}: ask for status or replicate"}, 400
 
     def status(self) -> dict[str, Any]:
@@ -344,9 +344,9 @@ class InfluxLakeChanges:
                 **{name: state[name] for name in counted},
             }
 
-    def replicate(self, asked: dict[str, Any]) -> Answer:
+    def replicate(self, request: dict[str, Any]) -> Answer:
         """Have windows loaded again: by `influx-lake serve`, or by a row in the table of changes."""
-        name, bounds = asked.get("measurement"), [asked.get("start"), asked.get("end")]
+        name, bounds = request.get("measurement"), [request.get("start"), request.get("end")]
         if not isinstance(name, str) or not name:
             return {"error": "measurement is missing"}, 400
         try:
@@ -359,9 +359,9 @@ class InfluxLakeChanges:
             self.keep({name: [[first, end - 1, 0]]})
             self.write_table()
             return {"status": "noted", "measurement": name}, 202
-        wanted = {"measurements": [name], "start": asked["start"], "end": asked["end"]}
+        load = {"measurements": [name], "start": request["start"], "end": request["end"]}
         try:
-            status, answer = self._ask("/v1/windows", wanted)
+            status, answer = self._ask("/v1/windows", load)
         except Exception as error:
             code = getattr(error, "code", None)
             return {"error": self._said(error)}, code if isinstance(code, int) and 400 <= code < 500 else 502

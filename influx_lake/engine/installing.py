@@ -32,12 +32,12 @@ class Finding:
 
     Attributes:
         ok: Whether all is well.
-        said: The finding, in words.
+        message: The finding, in words.
         remedy: What to do about it.
     """
 
     ok: bool
-    said: str
+    message: str
     remedy: str | None = None
 
 
@@ -63,9 +63,9 @@ def install(server: EngineServer, triggers: Sequence[Trigger]) -> tuple[list[Ste
             raise
         # Also where nobody is known: a server that asks for no tokens takes files from administrators alone.
         refusal = error
-    there, steps = server.triggers(), []
+    installed, steps = server.triggers(), []
     for trigger in triggers:
-        known = there.get(trigger.name)
+        known = installed.get(trigger.name)
         if known is not None and is_as_wanted(known, trigger):
             steps.append(Step(trigger.name, "kept"))
             continue
@@ -82,8 +82,8 @@ def remove(server: EngineServer, triggers: Sequence[Trigger]) -> list[Step]:
     Raises:
         SourceError: The server refuses.
     """
-    there = server.triggers()
-    names = [trigger.name for trigger in triggers if trigger.name in there]
+    installed = server.triggers()
+    names = [trigger.name for trigger in triggers if trigger.name in installed]
     for name in names:
         server.delete(name)
     return [Step(name, "removed") for name in names]
@@ -100,14 +100,14 @@ def look(server: EngineServer, triggers: Sequence[Trigger]) -> Iterator[Finding]
     Raises:
         SourceError: The server cannot be asked.
     """
-    there = server.triggers()
+    installed = server.triggers()
     install_again = "Make them anew: influx-lake engine install"
-    if missing := [trigger.name for trigger in triggers if trigger.name not in there]:
+    if missing := [trigger.name for trigger in triggers if trigger.name not in installed]:
         yield Finding(False, f"triggers are missing: {', '.join(missing)}", "Make them: influx-lake engine install")
         return
     for trigger in triggers:
         # How it tells is for who installed it to say.
-        known = there[trigger.name]
+        known = installed[trigger.name]
         if known.disabled:
             yield Finding(False, f"the trigger {trigger.name} is switched off", install_again)
         elif (
@@ -134,9 +134,9 @@ def _of_status(status: Mapping[str, object]) -> Iterator[Finding]:
     flushed = status.get("flushed")
     points = f"{status.get('points'):,} points seen, the last {_ago(flushed)}" if flushed else "no points seen yet"
     if status.get("failures"):
-        said = f"{status.get('pending')} changes cannot be told, and wait: {status.get('error')}"
+        problem = f"{status.get('pending')} changes cannot be told, and wait: {status.get('error')}"
         yield Finding(
-            False, said, f"{status.get('tells')} has to be reached from the database, with a token that it takes"
+            False, problem, f"{status.get('tells')} has to be reached from the database, with a token that it takes"
         )
         return
     yield Finding(True, f"the plugin runs: {points}; {status.get('changes'):,} changes told to {status.get('tells')}")

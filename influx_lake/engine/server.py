@@ -139,12 +139,12 @@ class EngineServer:
         path = f"/api/v3/engine/{request_path(self._config.database)}?action=status"
         _, _, body = self._done(Request("GET", path))
         try:
-            said = json.loads(body)
+            status = json.loads(body)
         except ValueError:
-            said = None
-        if not isinstance(said, dict) or said.get("plugin") != PLUGIN.stem:
+            status = None
+        if not isinstance(status, dict) or status.get("plugin") != PLUGIN.stem:
             raise UnexpectedAnswer(f"{self._failures.where}: something else than the plugin answers at {path}")
-        return said
+        return status
 
     def close(self) -> None:
         self._http.close()

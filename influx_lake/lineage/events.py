@@ -180,8 +180,8 @@ class LoadLineage:
         run, job = parent_run.Run(_run_id(work.run_id)), parent_run.Job(self.namespace, self.parent)
         facets["parent"] = parent_run.ParentRunFacet(run, job)
         if error is not None:
-            told = str(error) if isinstance(error, LakeError) else f"{type(error).__name__}: {error}"
-            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(redact(told), "python")
+            message = str(error) if isinstance(error, LakeError) else f"{type(error).__name__}: {error}"
+            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(redact(message), "python")
         return facets
 
 

@@ -19,11 +19,11 @@ class OpenTime:
     """The time that a measurement's table does not cover.
 
     Attributes:
-        asked: The windows to query from the source, oldest first.
+        source_windows: The windows to query from the source, oldest first.
         left_out: Older windows that are not queried.
     """
 
-    asked: tuple[Window, ...] = ()
+    source_windows: tuple[Window, ...] = ()
     left_out: tuple[Window, ...] = ()
 
 

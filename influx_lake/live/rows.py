@@ -64,7 +64,7 @@ class LiveRows(ds.Dataset):  # type: ignore[misc]
 
     def scanner(self, columns: Any = None, filter: Any = None, **_: Any) -> ds.Scanner:  # noqa: A002
         """The scanner that a query reads."""
-        batches = self._batches(self._asked(filter))
+        batches = self._batches(self._windows_for(filter))
         return ds.Scanner.from_batches(batches, schema=self._schema, columns=columns, filter=filter)
 
     def to_batches(self, **options: Any) -> Iterator[pa.RecordBatch]:
@@ -81,7 +81,7 @@ class LiveRows(ds.Dataset):  # type: ignore[misc]
                 self.failures.append(error)
                 raise
 
-    def _asked(self, condition: Any) -> tuple[Window, ...]:
+    def _windows_for(self, condition: Any) -> tuple[Window, ...]:
         """The windows in which a filter can be true; Arrow simplifies it as for the fragments of a dataset."""
         if condition is None:
             return self.windows

@@ -99,7 +99,7 @@ def unloaded_rows(
         coverage = coverage.adding(each.window)
     time = open_time(measurement, coverage, now, between)
     _tell_left_out(measurement, time)
-    if not time.asked:
+    if not time.source_windows:
         return None
     try:
         with naming(measurement.name):
@@ -116,7 +116,7 @@ def unloaded_rows(
 
 def _rows_of(lake: Lake, measurement: Measurement, table: Table | None, time: OpenTime, now: datetime) -> UnloadedRows:
     context = LoadContext(_RUN, now)
-    names = {measurement.source_of(window) for window in time.asked}
+    names = {measurement.source_of(window) for window in time.source_windows}
     name = measurement.source if measurement.source in names else min(names)
     with closing(open_source(lake.source(name))) as source:
         schema = transformed(source, measurement, context).schema(measurement.name)
@@ -128,8 +128,8 @@ def _rows_of(lake: Lake, measurement: Measurement, table: Table | None, time: Op
     _, fields, ids = _row_layout(arrow_schema(schema), target, table)
     columns = pa.schema([field.with_metadata(None).with_nullable(True) for field in fields])
     part = _Part(lake, measurement, schema, target, columns, context, table)
-    hidden = () if measurement.write.mode is WriteMode.APPEND else time.asked
-    return UnloadedRows(measurement, LiveRows(columns, target.time_column, time.asked, part.read), hidden, ids)
+    hidden = () if measurement.write.mode is WriteMode.APPEND else time.source_windows
+    return UnloadedRows(measurement, LiveRows(columns, target.time_column, time.source_windows, part.read), hidden, ids)
 
 
 def _row_layout(rows: pa.Schema, target: TableTarget, table: Table | None) -> tuple[Shape, pa.Schema, dict[str, int]]:
@@ -138,9 +138,9 @@ def _row_layout(rows: pa.Schema, target: TableTarget, table: Table | None) -> tu
         shape = arranged(shape_of(rows, target), rows, target)
         return shape, shape.schema, {}
     staged = stage(actual(table), rows, target)
-    there = {field.field_id for field in table.metadata.schema().fields}
+    known = {field.field_id for field in table.metadata.schema().fields}
     fields = staged.table.schema().fields
-    ids = {field.name: field.field_id for field in fields if field.field_id in there}
+    ids = {field.name: field.field_id for field in fields if field.field_id in known}
     return staged.shape, schema_of_table(staged.table.schema()), ids
 
 
@@ -202,7 +202,7 @@ class _Part:
             return batch
         values = [pc.is_valid(batch.column(each.column)) for each in misfits]
         refused = [
-            each.reason for each, there in zip(misfits, values, strict=True) if each.refused and there.true_count
+            each.reason for each, present in zip(misfits, values, strict=True) if each.refused and present.true_count
         ]
         if refused:
             raise SchemaConflict(
@@ -230,9 +230,9 @@ def _of_one_source(measurement: Measurement, window: Window) -> Iterator[Window]
 
 def _filled(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
     """The rows with all columns of the table, missing ones null."""
-    there = set(batch.schema.names)
+    known = set(batch.schema.names)
     values = [
-        batch.column(field.name).cast(field.type) if field.name in there else pa.nulls(len(batch), field.type)
+        batch.column(field.name).cast(field.type) if field.name in known else pa.nulls(len(batch), field.type)
         for field in columns
     ]
     return pa.RecordBatch.from_arrays(values, schema=columns)

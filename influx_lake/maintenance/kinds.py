@@ -15,10 +15,10 @@ from influx_lake.iceberg.maintenance.rewrite_manifests import rewrite_manifests
 from influx_lake.iceberg.maintenance.statistics import statistics
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask
 
-Does: TypeAlias = Callable[[TableTask, Any], Maintained]
+Maintainer: TypeAlias = Callable[[TableTask, Any], Maintained]
 """Does one kind of maintenance to a table, with the options of the kind."""
 
-KINDS: Mapping[Kind, Does] = {
+KINDS: Mapping[Kind, Maintainer] = {
     Kind.COMPACT: compact,
     Kind.REWRITE_MANIFESTS: rewrite_manifests,
     Kind.RETENTION: retention,

@@ -46,9 +46,9 @@ class Outcome:
         """The result on one line, for people."""
         if self.done is None:
             return f"{self.table.name}, {self.kind}: {self.failure}"
-        told = [*([self.done.summary] if self.done.summary else ["nothing is due"]), *self.done.left]
+        parts = [*([self.done.summary] if self.done.summary else ["nothing is due"]), *self.done.left]
         would = "would be done: " if self.done.dry_run and self.done.is_something else ""
-        return f"{self.table.name}, {self.kind}: {would}{'; '.join(told)} ({self.seconds:.2f} s)"
+        return f"{self.table.name}, {self.kind}: {would}{'; '.join(parts)} ({self.seconds:.2f} s)"
 
 
 def maintain(

@@ -17,7 +17,7 @@ from influx_lake.iceberg.table_state.totals import BATCH_BOUNDS
 from influx_lake.metrics import families as of
 from influx_lake.metrics.families import Family, Kind
 from influx_lake.metrics.gauges import LakeFigures, TableFigures
-from influx_lake.metrics.journal import Compared, Kept, read_journal
+from influx_lake.metrics.journal import Compared, JournalContent, read_journal
 from influx_lake.replication.comparison.compare_windows import Verdict
 from influx_lake.replication.observing import OTHER_REASON
 from influx_lake.replication.streams.ledger import Ledger
@@ -83,7 +83,7 @@ class LakeCollector(Collector):
                 self._collected = time.monotonic(), tuple(_metric(each, values[each]) for each in of.FAMILIES)
             return self._collected[1]
 
-    def _values(self, kept: Kept) -> dict[Family, Samples]:
+    def _values(self, kept: JournalContent) -> dict[Family, Samples]:
         tables = list(self._figures.tables.values())
         found = {
             **_of_tables(tables),
@@ -195,7 +195,7 @@ _COUNTED = {
 _DURATION = "commit_duration_seconds"
 
 
-def _of_loads(kept: Kept, tables: Sequence[TableFigures]) -> dict[Family, Samples]:
+def _of_loads(kept: JournalContent, tables: Sequence[TableFigures]) -> dict[Family, Samples]:
     found: dict[Family, dict[tuple[str, ...], Sample]] = {family: {} for family in _COUNTED.values()}
     # Counters start at 0: for Prometheus, one that appears with 1 has not increased.
     for each in tables:

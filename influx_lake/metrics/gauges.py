@@ -171,19 +171,19 @@ class LakeFigures:
     def _read(self, table: MaintainedTable, now: datetime, counting: _WindowCounter) -> TableFigures:
         if self._catalog is None:
             self._catalog = self.open_catalog()
-        there = find_table(self._catalog, table.target.identifier)
+        table_now = find_table(self._catalog, table.target.identifier)
         is_own = table.rollup is None and not table.is_quarantine
         sharing = table.measurements if is_own else ()
-        measurements = tuple(_measured(each, there, now, counting) for each in sharing)
-        if there is None:
+        measurements = tuple(_measured(each, table_now, now, counting) for each in sharing)
+        if table_now is None:
             return TableFigures(table, measurements=measurements)
-        snapshot = there.current_snapshot()
-        said = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+        snapshot = table_now.current_snapshot()
+        summary = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
         return TableFigures(
             table,
-            totals_of(there.metadata),
-            {name: int(value) for name, value in said.items() if name.startswith("total-") and value.isdecimal()},
-            len(there.metadata.snapshots),
+            totals_of(table_now.metadata),
+            {name: int(value) for name, value in summary.items() if name.startswith("total-") and value.isdecimal()},
+            len(table_now.metadata.snapshots),
             datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
             measurements,
         )

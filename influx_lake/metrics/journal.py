@@ -62,7 +62,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class JournalContent:
     """The content of a journal.
 
     Attributes:
@@ -75,7 +75,7 @@ class Kept:
     comparisons: dict[str, list[Compared]]
 
 
-def read_journal(root: Path) -> Kept:
+def read_journal(root: Path) -> JournalContent:
     """Read the journal of a lake; it is empty where there is no file.
 
     Args:
@@ -84,7 +84,7 @@ def read_journal(root: Path) -> Kept:
     Raises:
         StorageError: It cannot be read.
     """
-    path, kept = root / FILE, Kept({}, {})
+    path, kept = root / FILE, JournalContent({}, {})
     if not path.is_file():
         return kept
     try:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 
-def to_measurement(lake: Lake, measurement: Measurement) -> str | None:
+def measurement_objection(lake: Lake, measurement: Measurement) -> str | None:
     """Why no window of a measurement may be off-loaded, according to lake.yaml; None where some may be."""
     return next(_of_declaration(lake, measurement), None)
 
@@ -65,7 +65,7 @@ def _place(lake: Lake, measurement: Measurement) -> tuple[str, str, str]:
 def _kept_out(measurement: Measurement) -> Iterator[str]:
     """The options of lake.yaml that keep rows or values of the source out of the lake."""
     transforms = measurement.transforms
-    told = {
+    options_in_use = {
         "where": transforms.where,
         "fields": transforms.fields.chooses,
         "tags": transforms.tags.chooses,
@@ -78,7 +78,7 @@ def _kept_out(measurement: Measurement) -> Iterator[str]:
         "erased": measurement.erased,
         "layout: long": measurement.layout,
     }
-    return (name for name, there in told.items() if there)
+    return (name for name, is_set in options_in_use.items() if is_set)
 
 
 @dataclass
@@ -99,7 +99,7 @@ class WindowObjections:
     why_unproved: Callable[[Window], str | None]
     now: datetime
 
-    def to_table(self) -> str | None:
+    def table_objection(self) -> str | None:
         """Why the table does not allow any window to be off-loaded; None where it does."""
         try:
             check_not_copied(self.table, self.measurement.table_name)
@@ -111,7 +111,7 @@ class WindowObjections:
             return "rows were erased from the table, which the source may have still: see `offload: {lossy: true}`"
         return None
 
-    def to(self, window: Window) -> str | None:
+    def window_objection(self, window: Window) -> str | None:
         """Why a window must not be off-loaded; None where it may be."""
         return next(self._all(window), None)
 

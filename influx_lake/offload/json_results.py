@@ -30,6 +30,6 @@ def plan_facts(plan: OffloadPlan) -> dict[str, Any]:
 def result_facts(results: Sequence[Result]) -> list[dict[str, Any]]:
     """The results of off-loading windows, ready for JSON."""
     return [
-        {"window": str(each.window), "outcome": str(each.outcome), "rows": each.rows, "said": each.said or None}
+        {"window": str(each.window), "outcome": str(each.outcome), "rows": each.rows, "said": each.remark or None}
         for each in results
     ]

@@ -24,7 +24,7 @@ from influx_lake.iceberg.proofs.record import Proof
 from influx_lake.iceberg.proofs.valid_proofs import current_proofs
 from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.offload.conditions import WindowObjections, to_measurement
+from influx_lake.offload.conditions import WindowObjections, measurement_objection
 from influx_lake.offload.planning import OffloadPlan
 from influx_lake.offload.records import declare, finish, tag_snapshot, withdraw
 from influx_lake.replication.changes.change import Change
@@ -76,13 +76,13 @@ class Result:
         window: The window.
         outcome: The outcome.
         rows: The window's row count in the lake.
-        said: Why it was not deleted, or another remark.
+        remark: Why it was not deleted, or another remark.
     """
 
     window: Window
     outcome: Outcome
     rows: int = 0
-    said: str = ""
+    remark: str = ""
 
 
 @dataclass
@@ -120,7 +120,7 @@ class Offloading:
         Raises:
             LakeError: The catalog, the table or the source fails; the next run continues what was begun.
         """
-        if (why := to_measurement(self.lake, self.measurement)) is not None:
+        if (why := measurement_objection(self.lake, self.measurement)) is not None:
             raise NotOffloadable(f"nothing is deleted: {why}", measurement=self.measurement.name)
         for window in plan.unfinished:
             with naming(self.measurement.name, window):
@@ -134,7 +134,7 @@ class Offloading:
         table = self._table()
         proof = _proof_of(table, window)
         if proof is None or (why := self._objection(table, window)) is not None:
-            return Result(window, Outcome.REFUSED, said="it is not proved any more" if proof is None else str(why))
+            return Result(window, Outcome.REFUSED, remark="it is not proved any more" if proof is None else str(why))
         entry = self._described(table, window, proof.key, proof.left_out)
         declare(self.catalog, self.measurement, entry)
         self.on_step(Step.DECLARED, window)
@@ -146,7 +146,7 @@ class Offloading:
             raise
         if why is not None:
             withdraw(self.catalog, self.measurement, window)
-            return Result(window, Outcome.REFUSED, said=why)
+            return Result(window, Outcome.REFUSED, remark=why)
         self.on_step(Step.PROVED, window)
         return self._deleted(window, entry)
 
@@ -155,10 +155,10 @@ class Offloading:
         table = self._table()
         entry = next((each for each in offloaded_from(table) if each.window == window and not each.is_done), None)
         if entry is None:
-            return Result(window, Outcome.REFUSED, said="nothing of it was begun")
+            return Result(window, Outcome.REFUSED, remark="nothing of it was begun")
         check_held(self.measurement, table, window)
-        there = self._rows_there(window)
-        if there == 0:
+        rows_left = self._rows_there(window)
+        if rows_left == 0:
             return self._finished(window, entry)
         if self._late(window).missing:
             self._load(window)
@@ -170,9 +170,9 @@ class Offloading:
         declare(self.catalog, self.measurement, entry, again=True)
         self.on_step(Step.DECLARED, window)
         found, after = self._late(window), self._rows_there(window)
-        if found.missing or not found.rows == after == there or self._has_new_points(window):
-            said = f"it has {found.rows:,}, then {after:,} rows, of which the lake lacks {found.missing:,}"
-            return self._unfinished(window, entry, f"the source changed while it was compared: {said}")
+        if found.missing or not found.rows == after == rows_left or self._has_new_points(window):
+            remark = f"it has {found.rows:,}, then {after:,} rows, of which the lake lacks {found.missing:,}"
+            return self._unfinished(window, entry, f"the source changed while it was compared: {remark}")
         self.on_step(Step.PROVED, window)
         return self._deleted(window, entry)
 
@@ -185,25 +185,27 @@ class Offloading:
                 raise
             return self._unfinished(window, entry, f"whether the source deleted it is not known: {error.message}")
         self.on_step(Step.DELETED, window)
-        there, told = self._rows_there(window), ""
+        rows_left, remark = self._rows_there(window), ""
         if self._has_new_points(window):
-            told = "the source reported new points while it deleted: whoever wrote them has to send them again"
-        if there == 0:
-            return self._finished(window, entry, told)
+            remark = "the source reported new points while it deleted: whoever wrote them has to send them again"
+        if rows_left == 0:
+            return self._finished(window, entry, remark)
         late = self._late(window)
-        if late.missing == there:
-            said = f"{counted(there, 'row')} arrived at the source since: load the window to have them in the lake"
-            return self._finished(window, entry, said)
-        return self._unfinished(window, entry, f"the source still has {counted(there, 'row')} of it")
+        if late.missing == rows_left:
+            reason = (
+                f"{counted(rows_left, 'row')} arrived at the source since: load the window to have them in the lake"
+            )
+            return self._finished(window, entry, reason)
+        return self._unfinished(window, entry, f"the source still has {counted(rows_left, 'row')} of it")
 
-    def _finished(self, window: Window, entry: Offloaded, said: str = "") -> Result:
+    def _finished(self, window: Window, entry: Offloaded, remark: str = "") -> Result:
         self.on_step(Step.SEEN_EMPTY, window)
         finish(self.catalog, self.measurement, replace(entry, is_done=True))
         self.on_step(Step.FINISHED, window)
-        return Result(window, Outcome.DELETED, entry.rows, said)
+        return Result(window, Outcome.DELETED, entry.rows, remark)
 
-    def _unfinished(self, window: Window, entry: Offloaded, said: str) -> Result:
-        return Result(window, Outcome.UNFINISHED, entry.rows, said)
+    def _unfinished(self, window: Window, entry: Offloaded, remark: str) -> Result:
+        return Result(window, Outcome.UNFINISHED, entry.rows, remark)
 
     def _described(self, table: Table, window: Window, key: tuple[str, ...], left_out: tuple[str, ...]) -> Offloaded:
         """The record of a window: its rows in the current snapshot, which gets a tag."""
@@ -259,7 +261,11 @@ class Offloading:
             return None if current_proofs(table).hold(of) else "it changed since"
 
         objections = WindowObjections(self.catalog, self.measurement, table, nothing, self.now)
-        return objections.to_table() or objections.to(window) or self.deletion.objection(self.measurement.name, window)
+        return (
+            objections.table_objection()
+            or objections.window_objection(window)
+            or self.deletion.objection(self.measurement.name, window)
+        )
 
     def _rows_there(self, window: Window) -> int:
         """The source's row count of a window: the larger of its count and the rows that it returns."""

@@ -13,7 +13,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
-from influx_lake.offload.conditions import WindowObjections, to_measurement
+from influx_lake.offload.conditions import WindowObjections, measurement_objection
 from influx_lake.replication.changes.change import Change
 from influx_lake.replication.proof.proof_status import Standing, standing
 from influx_lake.sources.deleting import Deletion
@@ -92,7 +92,7 @@ def plan_offload(
     Raises:
         LakeError: The table or the source cannot be read.
     """
-    if (why := to_measurement(lake, measurement)) is not None:
+    if (why := measurement_objection(lake, measurement)) is not None:
         return OffloadPlan(measurement, refused=(Refused(None, 0, why),))
     options = measurement.offload
     assert options is not None
@@ -103,9 +103,9 @@ def plan_offload(
     begun = tuple(each.window for each in entries if not each.is_done)
     done = tuple(each.window for each in entries if each.is_done)
     windows = [each for each in _old(measurement, now) if not any(entry.meets(each) for entry in entries)]
-    told = standing(measurement, table, windows, pending)
-    objections = WindowObjections(catalog, measurement, table, _why_unproved(told), now)
-    if (why := objections.to_table()) is not None:
+    status = standing(measurement, table, windows, pending)
+    objections = WindowObjections(catalog, measurement, table, _why_unproved(status), now)
+    if (why := objections.table_objection()) is not None:
         return OffloadPlan(measurement, refused=(Refused(None, 0, why),), done=done)
     counts = count_by_window(table, windows, measurement.time_column)
     chosen, refused, waiting, rows = list[tuple[Window, int]](), list[tuple[Window, str]](), 0, 0
@@ -117,7 +117,7 @@ def plan_offload(
             # Left to the next runs: each window costs a query to the server.
             waiting += 1
             continue
-        why = objections.to(window) or deletion.objection(measurement.name, window)
+        why = objections.window_objection(window) or deletion.objection(measurement.name, window)
         if why is not None:
             refused.append((window, why))
             continue
@@ -140,9 +140,9 @@ def _old(measurement: Measurement, now: datetime) -> Iterator[Window]:
     return (window for window in measurement.scheme.windows(start, until) if window.end <= until)
 
 
-def _why_unproved(told: Standing) -> Callable[[Window], str | None]:
+def _why_unproved(status: Standing) -> Callable[[Window], str | None]:
     def why(window: Window) -> str | None:
-        parts = (each for each in told.unproved if each.window.contains(window))
+        parts = (each for each in status.unproved if each.window.contains(window))
         return next((each.why for each in parts), None)
 
     return why

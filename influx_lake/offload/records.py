@@ -56,14 +56,14 @@ def tag_snapshot(catalog: Catalog, measurement: Measurement, snapshot: Snapshot,
     until, slack = age + kept // _MILLISECOND, _SLACK // _MILLISECOND
 
     def plan(table: Table, again: bool) -> RefChange | None:  # noqa: ARG001 - what is there tells
-        there = table.metadata.refs.get(name)
+        ref = table.metadata.refs.get(name)
         # The windows of a run share the tag: its age is not extended for each.
-        if there is not None and (there.max_ref_age_ms is None or there.max_ref_age_ms >= until - slack):
+        if ref is not None and (ref.max_ref_age_ms is None or ref.max_ref_age_ms >= until - slack):
             return None
         if table.metadata.snapshot_by_id(snapshot.snapshot_id) is None:
             raise NotOffloadable(f"snapshot {snapshot.snapshot_id}, which was to be tagged, expired meanwhile")
         update = set_ref(name, snapshot.snapshot_id, tag=True, max_age_ms=until)
-        return RefChange((update,), tuple(ref_requirement(name, there.snapshot_id if there else None, table)))
+        return RefChange((update,), tuple(ref_requirement(name, ref.snapshot_id if ref else None, table)))
 
     commit_refs(catalog, measurement.identifier, plan, f"tag {measurement.table_name}")
     return name
@@ -84,9 +84,9 @@ def declare(catalog: Catalog, measurement: Measurement, entry: Offloaded, *, aga
     """
 
     def change(table: Table) -> list[Offloaded]:
-        there = list(offloaded_from(table))
-        mine = [each for each in there if each.window == entry.window and not each.is_done]
-        others = [each for each in there if each not in mine]
+        recorded = list(offloaded_from(table))
+        mine = [each for each in recorded if each.window == entry.window and not each.is_done]
+        others = [each for each in recorded if each not in mine]
         if (mine and not again and mine != [entry]) or any(each.meets(entry.window) for each in others):
             raise NotOffloadable("it is deleted already, or another run deletes it")
         since = changed_since(table, entry.snapshot_id, time_id_of(table, table_state(table)))

@@ -25,7 +25,7 @@ from influx_lake.restore.targets.server import ServerTarget, endpoint_of
 from influx_lake.restore.verification import ReadBack
 from influx_lake.sources import open_reliable_source
 
-Taken = Callable[[Batch, tuple[Refused, ...]], None]
+OnAcknowledged = Callable[[Batch, tuple[Refused, ...]], None]
 """Called with each acknowledged batch, and the points of it that were refused."""
 
 
@@ -100,7 +100,7 @@ class Destination(Protocol):
         """Whether points that were written of a window are gone."""
         ...
 
-    def sink(self, name: str, journal: Journal, options: RestoreOptions, taken: Taken) -> Sink:
+    def sink(self, name: str, journal: Journal, options: RestoreOptions, taken: OnAcknowledged) -> Sink:
         """Open a sink for a measurement."""
         ...
 
@@ -146,7 +146,7 @@ class ServerDestination:
     def lacks(self, name: str, window: Window, options: RestoreOptions) -> bool:  # noqa: ARG002 - asked of files
         return False
 
-    def sink(self, name: str, journal: Journal, options: RestoreOptions, taken: Taken) -> Sink:
+    def sink(self, name: str, journal: Journal, options: RestoreOptions, taken: OnAcknowledged) -> Sink:
         target = ServerTarget(endpoint_of(self.config, name))
         retry, pace = self.config.retry, Pace(options.rate)
         return Sender(target.send, retry, journal, pace, options.concurrency, taken, target.close)
@@ -192,7 +192,7 @@ class FolderDestination:
     def lacks(self, name: str, window: Window, options: RestoreOptions) -> bool:
         return not file_of(self.folder, options.packing, name, window).exists()
 
-    def sink(self, name: str, journal: Journal, options: RestoreOptions, taken: Taken) -> Sink:
+    def sink(self, name: str, journal: Journal, options: RestoreOptions, taken: OnAcknowledged) -> Sink:
         return FolderTarget(self.folder, options.packing, name, self.database, journal, Pace(options.rate), taken)
 
     def source(self, name: str, windows: Sequence[Window], options: RestoreOptions) -> ReadBack:

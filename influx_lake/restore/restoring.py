@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 
-Told = Callable[[Window, int], None]
+OnProgress = Callable[[Window, int], None]
 """Called with the number of points of a window that were acknowledged."""
 
 
@@ -45,7 +45,7 @@ def restore(
     to: Destination,
     options: RestoreOptions,
     declared: DeclaredColumns,
-    on_taken: Told = lambda window, points: None,
+    on_acknowledged: OnProgress = lambda window, points: None,
 ) -> Restored:
     """Restore windows of a measurement, and verify the target.
 
@@ -58,7 +58,7 @@ def restore(
         to: The destination.
         options: The options.
         declared: The columns of the measurement's source, where the table does not tell them.
-        on_taken: Called as points are acknowledged.
+        on_acknowledged: Called as points are acknowledged.
 
     Raises:
         ConfigurationError: An option cannot be fulfilled.
@@ -78,7 +78,7 @@ def restore(
             "snapshot": str(points.snapshot_id),
             "points": fingerprint(points.layout),
         }
-        done = _Restore(lake, measurement, points, to, name, options, on_taken)
+        done = _Restore(lake, measurement, points, to, name, options, on_acknowledged)
         with closing(Journal(path, about, anew=options.again)) as journal:
             return done.run(journal)
 
@@ -122,7 +122,7 @@ class _Restore:
     to: Destination
     name: str
     options: RestoreOptions
-    on_taken: Told
+    on_acknowledged: OnProgress
 
     def run(self, journal: Journal) -> Restored:
         found = _result(self.measurement, self.points, self.to, self.name)
@@ -136,7 +136,7 @@ class _Restore:
         def taken(batch: Batch, refused: tuple[Refused, ...]) -> None:
             found.points += len(batch) + len(batch.refused) - len(refused)
             found.size += len(batch.body)
-            self.on_taken(batch.window, batch.end - batch.begin)
+            self.on_acknowledged(batch.window, batch.end - batch.begin)
 
         sink = self.to.sink(self.name, journal, self.options, taken)
         try:
@@ -164,12 +164,12 @@ class _Restore:
         return True
 
     def _pending(self, window: Window, journal: Journal) -> Iterator[tuple[int, PointBatch]]:
-        there = None if self.to.lacks(self.name, window, self.options) else journal.acknowledged(window)
+        acknowledged = None if self.to.lacks(self.name, window, self.options) else journal.acknowledged(window)
         for first, points in self.points.points(window):
-            if there is None:
+            if acknowledged is None:
                 yield first, points
                 continue
-            for begin, end in there.pending(first, len(points)):
+            for begin, end in acknowledged.pending(first, len(points)):
                 yield begin, points.slice(begin - first, end - begin)
 
     def _conclude(self, found: Restored, journal: Journal) -> None:
@@ -245,6 +245,6 @@ def _writer(name: str, to: Destination, dialect: Dialect) -> LineWriter:
 def _journal_name(measurement: Measurement, to: Destination, name: str, options: RestoreOptions) -> str:
     """The file name of a journal, unique for origin, destination and name."""
     moment = options.snapshot
-    said = utc_text(moment) if isinstance(moment, datetime) else str(moment)
-    told = "\n".join((measurement.full_name, to.identity, name, said, str(options.as_stored)))
-    return f"{safe_table_name(measurement.full_name)}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.jsonl"
+    point_in_time = utc_text(moment) if isinstance(moment, datetime) else str(moment)
+    identity = "\n".join((measurement.full_name, to.identity, name, point_in_time, str(options.as_stored)))
+    return f"{safe_table_name(measurement.full_name)}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.jsonl"

@@ -154,11 +154,13 @@ def _points(batch: pa.RecordBatch, schema: MeasurementSchema) -> PointBatch:
 def _differences(ours: _Side, theirs: _Side) -> Iterator[str]:
     if ours.unknown_tags:
         yield f"the target has no tag {', '.join(map(repr, sorted(ours.unknown_tags)))}"
-    here, there = ours.digests, theirs.digests
-    differing = [name for name in sorted({*here, *there}) if here.get(name) != there.get(name)]
+    lake_digests, target_digests = ours.digests, theirs.digests
+    differing = [
+        name for name in sorted({*lake_digests, *target_digests}) if lake_digests.get(name) != target_digests.get(name)
+    ]
     for name in differing:
         kind, _, field = name.partition(" ")
-        values, found = (side.get(name, Digest()).values for side in (here, there))
+        values, found = (side.get(name, Digest()).values for side in (lake_digests, target_digests))
         if values != found:
             yield f"the field {field!r} ({kind}) has {values:,} values in the lake and {found:,} in the target"
         else:

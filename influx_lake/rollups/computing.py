@@ -56,14 +56,14 @@ class Points:
 
     def reader(self, columns: RollupColumns) -> pa.RecordBatchReader:
         """A single-use reader of the rows."""
-        wanted = input_schema(columns, self.schema)
-        return pa.RecordBatchReader.from_batches(wanted, self._batches(columns, wanted))
+        input_columns = input_schema(columns, self.schema)
+        return pa.RecordBatchReader.from_batches(input_columns, self._batches(columns, input_columns))
 
-    def _batches(self, columns: RollupColumns, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _batches(self, columns: RollupColumns, input_columns: pa.Schema) -> Iterator[pa.RecordBatch]:
         try:
             for batch in self.batches:
                 self.rows += len(batch)
-                yield as_input(batch, columns, wanted)
+                yield as_input(batch, columns, input_columns)
         except BaseException as error:
             self.failure = error
             raise

@@ -146,11 +146,11 @@ def rollup_target(measurement: Measurement, rollup: Rollup, columns: RollupColum
 def _points(table: Table, window: Window, columns: RollupColumns) -> Points:
     """Read the rows of a window that the roll-up is computed from, file by file."""
     projection = table.schema().select(*dict.fromkeys((columns.time, columns.order, *columns.inputs)))
-    wanted = RowFilter.of([window], table, columns.time)
+    row_filter = RowFilter.of([window], table, columns.time)
     schema = arrow_schema(projection)
     with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
-        tasks = list(table.scan(row_filter=wanted.expression(table)).plan_files())
-    batches = read_tasks(table, tasks, wanted, projection)
+        tasks = list(table.scan(row_filter=row_filter.expression(table)).plan_files())
+    batches = read_tasks(table, tasks, row_filter, projection)
     at_most = sum(task.file.record_count for task in tasks)
     return Points(schema, (conform(batch, schema) for batch in batches), at_most)
 

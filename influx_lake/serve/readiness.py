@@ -59,9 +59,9 @@ class Readiness:
 
     def _ask(self) -> list[Answer]:
         with self._service.session() as session:
-            asked = {self._threads.submit(_fault_of, ask): name for name, ask in self._questions(session).items()}
-            answered = wait(asked, PATIENCE_SECONDS).done
-            return [Answer(name, _told(future, future in answered)) for future, name in asked.items()]
+            futures = {self._threads.submit(_fault_of, ask): name for name, ask in self._questions(session).items()}
+            answered = wait(futures, PATIENCE_SECONDS).done
+            return [Answer(name, _told(future, future in answered)) for future, name in futures.items()]
 
     def _questions(self, session: Session) -> dict[str, Callable[[], object]]:
         lake = session.lake

@@ -153,7 +153,7 @@ def _columns(
     others = renamed(table)
     found = []
     for field in table.schema().fields:
-        said = _options(measurement, field.name)
+        transforms = _options(measurement, field.name)
         there = f"{others[field.name]} in the table" if field.name in others else None
         origin = [_origin(measurement, field.name), there]
         found.append(
@@ -161,10 +161,10 @@ def _columns(
                 name=field.name,
                 type=str(field.field_type),
                 role=_role(field.name, measurement.time_column, state.tags),
-                description=said.description or (None if field.doc == said.doc else field.doc),
-                unit=said.unit,
+                description=transforms.description or (None if field.doc == transforms.doc else field.doc),
+                unit=transforms.unit,
                 origin="; ".join(filter(None, origin)) or None,
-                samples=tuple(values.get(field.name, ())) if said.samples else None,
+                samples=tuple(values.get(field.name, ())) if transforms.samples else None,
             )
         )
     return tuple(found)
@@ -188,12 +188,12 @@ def _origin(measurement: Measurement, column: str) -> str | None:
         return f"the same in every row: {options.constants[column]}"
     source = next((source for source, name in options.rename.items() if name == column), None)
     kind = measurement.types.types.get(column) or (source and measurement.types.types.get(source))
-    said = [
+    transforms = [
         f"{source} in the source" if source else None,
         "values mapped" if column in options.map else None,
         f"cast to {kind}" if kind else None,
     ]
-    return ", ".join(filter(None, said)) or None
+    return ", ".join(filter(None, transforms)) or None
 
 
 def _days(state: TableState) -> tuple[dict[date, Day], bool]:

@@ -40,12 +40,12 @@ def samples_of(table: Table, time_column: str, newest: datetime | None, columns:
     if newest is None or not columns:
         return {}
     check_readable(table)
-    wanted = RowFilter.of([Window(newest - _LOOK_BACK, newest)], table, time_column)
-    scan = table.scan(row_filter=wanted.expression(table), selected_fields=tuple(columns))
+    row_filter = RowFilter.of([Window(newest - _LOOK_BACK, newest)], table, time_column)
+    scan = table.scan(row_filter=row_filter.expression(table), selected_fields=tuple(columns))
     with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
         tasks = sorted(scan.plan_files(), key=lambda task: task.file.file_path)
     found: dict[str, dict[str, None]] = {name: {} for name in columns}
-    for batch in islice(read_tasks(table, tasks[:_MOST_FILES], wanted, scan.projection()), _MOST_BATCHES):
+    for batch in islice(read_tasks(table, tasks[:_MOST_FILES], row_filter, scan.projection()), _MOST_BATCHES):
         for name in columns:
             values = found[name]
             for value in _distinct(batch.column(name)):

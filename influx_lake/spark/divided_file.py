@@ -14,7 +14,7 @@ from influx_lake.sources.points.left_out import too_bad
 from influx_lake.sources.points.staged_file import FACTS
 from influx_lake.sources.points.staging import FileTask
 from influx_lake.spark.outcomes import Outcome
-from influx_lake.spark.parsing import ParsedFile, Wanted
+from influx_lake.spark.parsing import FileToParse, ParsedFile
 from influx_lake.spark.unit_index import UnitIndex, joined
 
 
@@ -38,7 +38,7 @@ class DividedFile:
     max_bad_lines: int
     parts: list[FilePart]
     _read: dict[int, tuple[int, Outcome]] = field(default_factory=dict)
-    _whose: dict[int, int] = field(default_factory=dict)
+    _order_by_number: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, task: FileTask, bad_file: Path, max_bad_lines: int, most_bytes: int) -> DividedFile:
@@ -51,7 +51,7 @@ class DividedFile:
         parts = [FilePart(begin, end) for begin, end in pairwise(bounds)]
         return cls(task, bad_file, max_bad_lines, [replace(parts[0], start=Place()), *parts[1:]])
 
-    def wanted(self, numbers: Iterator[int]) -> list[Wanted]:
+    def to_parse(self, numbers: Iterator[int]) -> list[FileToParse]:
         """The parts to parse now; none where all were parsed from the right place.
 
         Args:
@@ -60,21 +60,21 @@ class DividedFile:
         found = []
         for order, part in self._unread():
             number = next(numbers)
-            self._whose[number] = order
-            found.append(Wanted(number, self.task, self.bad_file, part, order))
+            self._order_by_number[number] = order
+            found.append(FileToParse(number, self.task, self.bad_file, part, order))
         return found
 
     def add_outcomes(self, outcomes: Mapping[int, Outcome]) -> None:
         """Add outcomes of its parts, by number; numbers of other files are passed over."""
-        for number in outcomes.keys() & self._whose.keys():
-            self._read[self._whose[number]] = number, outcomes[number]
+        for number in outcomes.keys() & self._order_by_number.keys():
+            self._read[self._order_by_number[number]] = number, outcomes[number]
 
     def numbers(self) -> list[int]:
         """The numbers of the parts that make up the file."""
         return [self._read[order][0] for order, _ in self._places()]
 
     def outcome(self) -> Outcome:
-        """The outcome of the whole file, once no part is wanted; its value is a `ParsedFile`."""
+        """The outcome of the whole file, once no part is left to parse; its value is a `ParsedFile`."""
         outcomes = [self._read[order][1] for order, _ in self._places()]
         if len(outcomes) == 1:
             return outcomes[0]
@@ -97,11 +97,11 @@ class DividedFile:
         if not self._read:
             yield from enumerate(self.parts)
             return
-        told = set[str]()
+        known_facts = set[str]()
         for order, place in self._places():
             outcome = self._read[order][1]
             start = _parsed(outcome).start
-            if start is None or not _is_same(start, place, by_line=_tells_lines(outcome, told)):
+            if start is None or not _is_same(start, place, by_line=_names_lines(outcome, known_facts)):
                 yield order, replace(self.parts[order], start=place)
 
     def _places(self) -> Iterator[tuple[int, Place]]:
@@ -134,28 +134,28 @@ def _is_same(one: Place, other: Place, *, by_line: bool) -> bool:
     return same and (one.lines == other.lines or not by_line)
 
 
-def _tells_lines(outcome: Outcome, told: set[str]) -> bool:
+def _names_lines(outcome: Outcome, known_facts: set[str]) -> bool:
     """Whether the outcome of a part names lines by their numbers.
 
     Args:
         outcome: The outcome.
-        told: The facts that are kept for the first line of a file only, and were met in parts before.
+        known_facts: The facts that are kept for the first line of a file only, and were met in parts before.
     """
     index = _parsed(outcome).index
     if index is None:
         return True
     facts: dict[str, Any] = json.loads(index.files[FACTS])
-    first = "first_empty" not in told and facts.get("first_empty") is not None
+    first = "first_empty" not in known_facts and facts.get("first_empty") is not None
     if first:
-        told.add("first_empty")
+        known_facts.add("first_empty")
     return first or facts["bad"] > 0
 
 
-def groups_of(wanted: Sequence[Wanted], most: int) -> list[list[Wanted]]:
+def groups_of(parts: Sequence[FileToParse], most: int) -> list[list[FileToParse]]:
     """Files and parts in groups of about the same size, each in their order."""
-    groups: list[list[Wanted]] = [[] for _ in range(min(most, len(wanted)))]
+    groups: list[list[FileToParse]] = [[] for _ in range(min(most, len(parts)))]
     sizes = [0] * len(groups)
-    for each in sorted(wanted, key=lambda one: one.size, reverse=True):
+    for each in sorted(parts, key=lambda one: one.size, reverse=True):
         smallest = sizes.index(min(sizes))
         groups[smallest].append(each)
         # A file costs something, however small it is.

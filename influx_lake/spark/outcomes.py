@@ -41,9 +41,9 @@ class Outcome:
         Readers and writers retry transient failures themselves, so what fails here would fail on any executor. Spark
         retries the tasks of lost executors.
         """
-        outcome, heard = cls(), _Warnings()
+        outcome, warnings = cls(), _Warnings()
         logger = logging.getLogger(_OURS)
-        logger.addHandler(heard)
+        logger.addHandler(warnings)
         try:
             outcome.value = work()
         except (LakeError, FineTimesMet) as error:
@@ -52,8 +52,8 @@ class Outcome:
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             outcome.error = _fields_of(UnforeseenError(text, remedy=UnforeseenError.WHERE))
         finally:
-            logger.removeHandler(heard)
-        outcome.remarks = heard.remarks
+            logger.removeHandler(warnings)
+        outcome.remarks = warnings.remarks
         return outcome
 
     def packed(self) -> bytes:
@@ -108,14 +108,14 @@ def spark_errors(doing: str) -> Iterator[None]:
         raise _engine_error(doing, _message_of(error)) from None
 
 
-def _engine_error(doing: str, said: str) -> EngineError:
+def _engine_error(doing: str, text: str) -> EngineError:
     remedy = (
         "See its own log and those of its executors; where executors were killed, give them more memory "
         "(`spark: {conf: {spark.executor.memoryOverhead: ...}}`) or smaller tasks (`rows_per_task`)"
     )
-    if "No module named" in said:
+    if "No module named" in text:
         remedy = "Give executors the packages of the driver: `python`, `archives` or `py_files` of the section `spark`"
-    return EngineError(f"Spark could not {doing}: {said}; the table is unchanged", remedy=remedy)
+    return EngineError(f"Spark could not {doing}: {text}; the table is unchanged", remedy=remedy)
 
 
 def _message_of(error: Exception) -> str:

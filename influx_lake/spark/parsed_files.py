@@ -16,7 +16,7 @@ from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.points.staging import FileTask
 from influx_lake.spark.divided_file import DividedFile, groups_of
 from influx_lake.spark.outcomes import Outcome, spark_errors, tell, unpacked
-from influx_lake.spark.parsing import PARSED_DDL, FilesConfig, ParsedFile, Wanted, parsing
+from influx_lake.spark.parsing import PARSED_DDL, FilesConfig, FileToParse, ParsedFile, parsing
 from influx_lake.spark.serialization import shipped
 from influx_lake.spark.session import SparkSource
 from influx_lake.spark.unit_index import UnitIndexes
@@ -74,15 +74,15 @@ class ParsedFiles:
         self._made = 0
         self._lock = threading.RLock()
 
-    def prepare(self, wanted: Sequence[tuple[str, FileTask]], *, values: bool) -> None:
+    def prepare(self, tasks: Sequence[tuple[str, FileTask]], *, values: bool) -> None:
         """Parse the files that were not parsed yet, in one Spark job; see `UnitStore`.
 
         Raises:
             EngineError: Spark failed.
         """
         with self._lock:
-            self._tasks.update(wanted)
-            new = [identity for identity, _ in wanted if not self._is_there(identity, values=values)]
+            self._tasks.update(tasks)
+            new = [identity for identity, _ in tasks if not self._is_there(identity, values=values)]
             if new:
                 self._indexes.clean()
                 few = sum(max(0, self._tasks[identity].file.size) for identity in new) <= _FEW_BYTES
@@ -143,11 +143,11 @@ class ParsedFiles:
     def _key(self, identity: str) -> str:
         return f"{identity}\0{self._tasks[identity].reach}"
 
-    def _parse(self, wanted: list[str], *, values: bool) -> None:
+    def _parse(self, tasks: list[str], *, values: bool) -> None:
         most = self._spark.bytes_per_task()
-        files = {identity: self._divided(identity, most) for identity in wanted}
+        files = {identity: self._divided(identity, most) for identity in tasks}
         numbers, frames = count(), list[Any]()
-        while parts := [part for each in files.values() for part in each.wanted(numbers)]:
+        while parts := [part for each in files.values() for part in each.to_parse(numbers)]:
             rows, outcomes = self._parse_parts(parts, values=values)
             frames.append(rows)
             for each in files.values():
@@ -173,7 +173,7 @@ class ParsedFiles:
         bad_file = self._indexes.bad_file(self._key(identity))
         return DividedFile.of(self._tasks[identity], bad_file, self._config.max_bad_lines, most_bytes)
 
-    def _parse_parts(self, parts: Sequence[Wanted], *, values: bool) -> tuple[Any, dict[int, Outcome]]:
+    def _parse_parts(self, parts: Sequence[FileToParse], *, values: bool) -> tuple[Any, dict[int, Outcome]]:
         """The rows of files and parts, and the outcome of each, by its number."""
         groups = [shipped(group) for group in groups_of(parts, self._spark.parallelism() * _TASKS_PER_CORE)]
         work = parsing(shipped(self._config), groups, values=values)
@@ -181,8 +181,8 @@ class ParsedFiles:
             rows = _numbers(self._spark, len(groups)).mapInArrow(work, PARSED_DDL)
             if values:
                 rows = _persisted(rows)
-            told = rows.filter("piece is null").select("file", "content").collect()
-        return rows, {row["file"]: unpacked(bytes(row["content"])) for row in told}
+            outcomes = rows.filter("piece is null").select("file", "content").collect()
+        return rows, {row["file"]: unpacked(bytes(row["content"])) for row in outcomes}
 
 
 def _persisted(rows: Any) -> Any:

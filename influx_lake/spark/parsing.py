@@ -41,7 +41,7 @@ PARSED_DDL = "file int, measurement string, first bigint, last bigint, piece big
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FileToParse:
     """A file, or a part of one, to parse.
 
     Attributes:
@@ -88,7 +88,7 @@ def parsing(
 
     Args:
         config: The source, shipped.
-        groups: The files of each task: lists of `Wanted`, shipped.
+        groups: The files of each task: lists of `FileToParse`, shipped.
         values: Whether to yield pieces besides the indexes.
     """
 
@@ -102,7 +102,7 @@ def parsing(
     return parse
 
 
-def _parsed(config: FilesConfig, wanted: Wanted, *, values: bool) -> Iterator[pa.RecordBatch]:
+def _parsed(config: FilesConfig, wanted: FileToParse, *, values: bool) -> Iterator[pa.RecordBatch]:
     with tempfile.TemporaryDirectory(prefix="influx-lake-spark-") as folder:
         unit_folder, bad_file = Path(folder) / "unit", Path(folder) / "bad" / "lines.jsonl"
         unit_folder.mkdir()
@@ -160,13 +160,13 @@ def _parsed_unit(
     return unit, end if part.end < END else replace(end, offset=END)
 
 
-def _with_paths_of_driver(outcome: Outcome, here: Path, there: Path) -> Outcome:
+def _with_paths_of_driver(outcome: Outcome, executor_path: Path, driver_path: Path) -> Outcome:
     """The outcome with the driver's path of bad records in the error."""
     assert outcome.error is not None
     module, name, arguments, state = outcome.error
 
     def replaced(value: Any) -> Any:
-        return value.replace(str(here), str(there)) if isinstance(value, str) else value
+        return value.replace(str(executor_path), str(driver_path)) if isinstance(value, str) else value
 
     state = {key: replaced(value) for key, value in state.items()}
     return replace(outcome, error=(module, name, tuple(map(replaced, arguments)), state))

@@ -43,10 +43,10 @@ class Routing:
         return found
 
     @property
-    def wanted(self) -> Wanted:
+    def name_filter(self) -> NameFilter:
         """A predicate for names that may be measurements."""
         listed = frozenset(each.name for each in self.lake.measurements if each.stream == self.stream)
-        return Wanted(listed, tuple(each.text for each in self._patterns))
+        return NameFilter(listed, tuple(each.text for each in self._patterns))
 
     def _found(self, names: list[str]) -> dict[str, tuple[Measurement, ...]]:
         sources = {each.source for each in self._patterns}
@@ -64,7 +64,7 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class NameFilter:
     """A predicate for names that may be measurements of a lake; small, since it is sent to executors.
 
     Attributes:

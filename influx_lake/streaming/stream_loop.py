@@ -53,11 +53,11 @@ class Running:
                 that were being added.
         """
         config = self.stream.config
-        wanted = self.stream.routing.wanted if config.unmatched == "dead_letter" else None
+        name_filter = self.stream.routing.name_filter if config.unmatched == "dead_letter" else None
         brokers = Brokers(config)
         brokers.partitions()
         with spark_session(self.stream.lake.spark, f"influx-lake stream {self.stream.name}") as session:
-            topics = SparkTopics(session, config, brokers, wanted)
+            topics = SparkTopics(session, config, brokers, name_filter)
             self._progressed, wait = time.monotonic(), 1.0
             while not self.stopping.is_set():
                 before = self._progressed

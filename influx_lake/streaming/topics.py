@@ -19,7 +19,7 @@ from influx_lake.config.connections import KafkaConfig
 from influx_lake.sources.messages.brokers import Brokers, protocol
 from influx_lake.sources.messages.message import DEAD_LETTERS, Messages, Offsets, as_rows
 from influx_lake.sources.messages.message_parser import ParsedMessages, Read, parse_messages, unpack
-from influx_lake.streaming.routing import Wanted
+from influx_lake.streaming.routing import NameFilter
 from influx_lake.streaming.spark_session import spark_errors
 from influx_lake.streaming.steps import Step
 
@@ -50,13 +50,13 @@ class SparkTopics:
         session: The Spark session.
         config: The source.
         brokers: Queries the topics' partitions and offsets.
-        wanted: A predicate for measurements, where messages of others are dead letters; None: they are not.
+        name_filter: A predicate for measurements, where messages of others are dead letters; None: they are not.
     """
 
     session: SparkSession
     config: KafkaConfig
     brokers: Brokers
-    wanted: Wanted | None = None
+    name_filter: NameFilter | None = None
     _adding: threading.Lock = field(default_factory=threading.Lock)
 
     def partitions(self) -> Mapping[str, Sequence[int]]:
@@ -180,10 +180,10 @@ class SparkTopics:
             idle(_read(query, last_added))
 
     def _add(self, frame: DataFrame, add: Callable[[Step], None]) -> None:
-        config, wanted = self._bare, self.wanted
+        config, name_filter = self._bare, self.name_filter
 
         def taken(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            return take_batches(config, wanted, batches)
+            return take_batches(config, name_filter, batches)
 
         rows = frame.selectExpr(*_COLUMNS).mapInArrow(taken, _TAKEN_IN_SPARK).collect()
         with tempfile.TemporaryDirectory(prefix="influx-lake-messages-") as folder:
@@ -223,17 +223,17 @@ _IDLE_SECONDS = 60.0
 
 
 def take_batches(
-    config: KafkaConfig, wanted: Wanted | None, batches: Iterator[pa.RecordBatch]
+    config: KafkaConfig, name_filter: NameFilter | None, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """Parse the messages of a task.
 
     Args:
         config: The source.
-        wanted: A predicate for measurements, where others are dead letters.
+        name_filter: A predicate for measurements, where others are dead letters.
         batches: The messages: topic, partition, offset, time in milliseconds, value.
     """
     messages = (found for batch in batches for found in _messages(batch))
-    yield from _rows(parse_messages(config, messages, wanted))
+    yield from _rows(parse_messages(config, messages, name_filter))
 
 
 def step_of(rows: Sequence[Mapping[str, Any]], folder: Path) -> Step:

@@ -87,8 +87,8 @@ class LongSource:
             if names == layout.names:
                 yield SingleUseRows(layout, made)
             else:
-                asked = pa.schema([layout.field(name) for name in names])
-                yield SingleUseRows(asked, (batch.select(names) for batch in made))
+                selected = pa.schema([layout.field(name) for name in names])
+                yield SingleUseRows(selected, (batch.select(names) for batch in made))
 
     def count(self, measurement: str, window: Window) -> int:
         return self.counts(measurement, [window])[0]
@@ -126,10 +126,10 @@ class LongSource:
 
     def _stored(self, batches: Iterator[pa.RecordBatch], layout: pa.Schema) -> Iterator[pa.RecordBatch]:
         """The rows without erased ones."""
-        wanted = self._measurement.wanted_values
-        if wanted is None:
+        condition = self._measurement.wanted_values
+        if condition is None:
             return batches
-        filter_ = Filter(Computation([Expression(ERASED, wanted)], layout, self._measurement.name))
+        filter_ = Filter(Computation([Expression(ERASED, condition)], layout, self._measurement.name))
         return (left for batch in batches for left in filter_.apply([batch]) if len(left))
 
     def _read_count(self, schema: MeasurementSchema, window: Window) -> int:

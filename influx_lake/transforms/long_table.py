@@ -121,18 +121,20 @@ class LongTable:
                 values = values.dictionary_decode()
             if values.null_count == len(values):
                 continue
-            there = whole
+            present = whole
             if values.null_count:
                 places = pa.array(np.flatnonzero(np.asarray(values.is_valid())))
-                there = {name: column.take(places) for name, column in whole.items()}
+                present = {name: column.take(places) for name, column in whole.items()}
                 values = values.drop_null()
-            there = {
-                **there,
+            present = {
+                **present,
                 MEASUREMENT: _repeated(self.measurement, len(values)),
                 METRIC: _repeated(value.metric, len(values)),
                 value.into: _converted(values, value),
             }
-            columns = [there[each.name] if each.name in there else pa.nulls(len(values), each.type) for each in layout]
+            columns = [
+                present[each.name] if each.name in present else pa.nulls(len(values), each.type) for each in layout
+            ]
             yield pa.RecordBatch.from_arrays(columns, schema=layout)
 
     def _sources(self, into: str) -> tuple[str, ...]:
@@ -251,14 +253,14 @@ def _repeated(text: str, count: int) -> pa.DictionaryArray:
 def _maps(batch: pa.RecordBatch, tags: Sequence[str]) -> pa.Array:
     """The tags of each row, as maps."""
     encoded = [_encoded(batch.column(name)) for name in tags]
-    there = np.column_stack([np.asarray(each.is_valid()) for each in encoded]) if tags else _none(batch, bool)
+    present = np.column_stack([np.asarray(each.is_valid()) for each in encoded]) if tags else _none(batch, bool)
     begins = np.cumsum([0, *(len(each.dictionary) for each in encoded)])[:-1]
     places = [np.asarray(each.indices.fill_null(0)) + begin for each, begin in zip(encoded, begins, strict=True)]
     values = pa.concat_arrays([each.dictionary for each in encoded]) if tags else pa.array([], pa.string())
-    items = values.take(pa.array((np.column_stack(places) if tags else _none(batch, np.int64))[there]))
-    names = np.broadcast_to(np.arange(len(tags)), there.shape)[there]
+    items = values.take(pa.array((np.column_stack(places) if tags else _none(batch, np.int64))[present]))
+    names = np.broadcast_to(np.arange(len(tags)), present.shape)[present]
     keys = pa.array(tags, pa.string()).take(pa.array(names))
-    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
+    offsets = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
     return pa.MapArray.from_arrays(pa.array(offsets), keys, items, type=TAGS_TYPE)
 
 

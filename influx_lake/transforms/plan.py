@@ -23,7 +23,7 @@ from influx_lake.transforms.columns import arrow_field, kind_changed, renamed
 from influx_lake.transforms.expressions import Computation, Compute, Expression, Filter, resolved_name
 from influx_lake.transforms.provenance import LoadContext, constant_text, fixed_text, metadata_column, metadata_values
 from influx_lake.transforms.pushdown import condition_of
-from influx_lake.transforms.steps import AddColumns, Arrange, Conversion, Made, Make, Step
+from influx_lake.transforms.steps import AddColumns, Arrange, Conversion, DerivedColumn, Make, Step
 from influx_lake.transforms.value_map import ValueMap, check_mappable
 
 WHERE = "where"
@@ -37,7 +37,7 @@ class Plan:
 
     Attributes:
         measurement: The measurement.
-        asked: The columns that are read from the source.
+        source_schema: The columns that are read from the source.
         schema: The columns of the table.
         made: The columns that are made of one column of the source each.
         added: The constants and metadata columns.
@@ -47,9 +47,9 @@ class Plan:
     """
 
     measurement: Measurement
-    asked: MeasurementSchema
+    source_schema: MeasurementSchema
     schema: MeasurementSchema
-    made: tuple[Made, ...]
+    made: tuple[DerivedColumn, ...]
     added: tuple[Column, ...]
     computed: tuple[Column, ...]
     filters: tuple[Expression, ...]
@@ -89,7 +89,7 @@ class Plan:
         """The strings of columns that are the same in all rows of a window and at every load, by column."""
         options, types = self.measurement.transforms, self.measurement.types.types
         found = {name: text for name, text in options.constants.items() if name not in types}
-        for name, kind in _metadata_names(self.measurement, self.asked).items():
+        for name, kind in _metadata_names(self.measurement, self.source_schema).items():
             if (text := fixed_text(kind, self.measurement, window)) is not None:
                 found[name] = text
         return found
@@ -99,11 +99,11 @@ class Plan:
         if column.name in options.constants:
             kind, make = _constant(column.name, options.constants[column.name], self.measurement)
         else:
-            metadata = _metadata_names(self.measurement, self.asked)[column.name]
+            metadata = _metadata_names(self.measurement, self.source_schema)[column.name]
             kind, make = metadata_values(metadata, self.measurement, window, load)
         return arrow_field(column).with_type(kind), make
 
-    def _recast(self, casts: Sequence[Column], rows: pa.Schema) -> list[Made]:
+    def _recast(self, casts: Sequence[Column], rows: pa.Schema) -> list[DerivedColumn]:
         conversions = {column.name: _cast(column.name, column.name, self.measurement) for column in casts}
         return [
             _made(each.name, each, [conversion] if (conversion := conversions.get(each.name)) else []) for each in rows
@@ -207,10 +207,10 @@ def _cast(source: str, name: str, measurement: Measurement, table_columns: Set[s
     return Cast(name, kind, option_for(source, name, options.formats, table_columns), options.on_cast_error)
 
 
-def _made(source: str, output: pa.Field, conversions: Sequence[Conversion]) -> Made:
+def _made(source: str, output: pa.Field, conversions: Sequence[Conversion]) -> DerivedColumn:
     cast = next((each for each in conversions if isinstance(each, Cast)), None)
     is_aside = cast is not None and cast.on_error is OnCastError.QUARANTINE
-    return Made(source, output, tuple(conversions), cast.reason if cast is not None and is_aside else None)
+    return DerivedColumn(source, output, tuple(conversions), cast.reason if cast is not None and is_aside else None)
 
 
 def _metadata_names(measurement: Measurement, declared: MeasurementSchema) -> dict[str, Metadata]:

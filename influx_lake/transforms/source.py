@@ -110,8 +110,8 @@ class TransformedSource:
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
         plan = self._plan_of(schema)
-        asked, filtered = self._asked(plan)
-        with self._source.read(asked, window) as rows:
+        source_schema, filtered = self._source_query(plan)
+        with self._source.read(source_schema, window) as rows:
             steps = plan.steps(rows.schema, window, self._load, filtered=filtered)
             made: Iterator[pa.RecordBatch] = (batch for group in _groups(rows) for batch in _apply(steps, group))
             layout = steps[-1].schema
@@ -127,9 +127,9 @@ class TransformedSource:
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
         """The number of rows that the table gets for each window."""
         plan = self.plan(measurement)
-        asked, filtered = self._asked(plan)
+        source_schema, filtered = self._source_query(plan)
         if (not plan.filters or filtered) and not self._merges:
-            return selected_counts(self._source, asked, windows)
+            return selected_counts(self._source, source_schema, windows)
         return [self._read_count(plan.schema, window) for window in windows]
 
     def profiles(
@@ -137,22 +137,22 @@ class TransformedSource:
     ) -> list[Profile]:
         """The profile of each window: by the source where no values change, else by reading the rows."""
         plan = self._plan_of(schema)
-        asked, filtered = self._asked(plan)
+        source_schema, filtered = self._source_query(plan)
         names, fixed = plan.plain, [plan.fixed(window) for window in windows]
         is_plain = all(column.name in names or column.name in fixed[0] for column in schema.columns)
         if not is_plain or self._merges or (plan.filters and not filtered):
             return read_profiles(self, schema, windows, scales)
-        wanted = {names[column.name]: column.name for column in schema.columns if column.name in names}
-        fewer = asked.select([column.name for column in asked.columns if column.name in wanted])
-        if fewer.needs_a_field and fewer.fields != asked.fields:
+        table_names = {names[column.name]: column.name for column in schema.columns if column.name in names}
+        fewer = source_schema.select([column.name for column in source_schema.columns if column.name in table_names])
+        if fewer.needs_a_field and fewer.fields != source_schema.fields:
             # Without these fields the source would return fewer rows.
-            fewer = asked
+            fewer = source_schema
         scaled = {names[name]: scale for name, scale in scales.items() if name in names}
         found = profiles_of(self._source, fewer, windows, scaled)
         return [
-            {wanted[name]: each for name, each in profile.items() if name in wanted}
+            {table_names[name]: each for name, each in profile.items() if name in table_names}
             | {
-                column.name: _profile_of_text(texts[column.name], profile[asked.time].count)
+                column.name: _profile_of_text(texts[column.name], profile[source_schema.time].count)
                 for column in schema.columns
                 if column.name in texts
             }
@@ -175,17 +175,17 @@ class TransformedSource:
 
     def _plan_of(self, schema: MeasurementSchema) -> Plan:
         """The plan for given columns: with exactly these, else the latest with all of them."""
-        wanted = set(schema.columns)
+        columns = set(schema.columns)
         with self._lock:
-            plans = [plan for plan in self._plans.values() if wanted <= set(plan.schema.columns)]
+            plans = [plan for plan in self._plans.values() if columns <= set(plan.schema.columns)]
         exact = next((plan for plan in plans if plan.schema.columns == schema.columns), None)
         return exact or next(reversed(plans), None) or self.plan(schema.measurement)
 
-    def _asked(self, plan: Plan) -> tuple[MeasurementSchema, bool]:
+    def _source_query(self, plan: Plan) -> tuple[MeasurementSchema, bool]:
         """The columns and condition for the source, and whether it applies the row filter."""
-        if plan.condition is None or not takes(self._source, plan.asked, plan.condition):
-            return plan.asked, False
-        return replace(plan.asked, where=plan.condition), True
+        if plan.condition is None or not takes(self._source, plan.source_schema, plan.condition):
+            return plan.source_schema, False
+        return replace(plan.source_schema, where=plan.condition), True
 
     @property
     def _merges(self) -> bool:

@@ -44,7 +44,7 @@ class Conversion(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class DerivedColumn:
     """A column that is made of one input column.
 
     Attributes:
@@ -79,7 +79,7 @@ class Arrange:
         incoming: The schema of the input.
     """
 
-    columns: Sequence[Made]
+    columns: Sequence[DerivedColumn]
     incoming: pa.Schema
     schema: pa.Schema = field(init=False)
 

@@ -22,24 +22,24 @@ _UNITS = {
 _WITH_ZONE = r"[T ]\d{2}:?\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
-def check_format(column: str, here: pa.DataType, there: pa.DataType, form: Format | None) -> bool:
+def check_format(column: str, source: pa.DataType, target: pa.DataType, form: Format | None) -> bool:
     """Whether values are parsed by a format, or strings as ISO 8601; else they are cast.
 
     Raises:
         SchemaConflict: The format does not apply to the type.
     """
-    is_time = pa.types.is_timestamp(there) or pa.types.is_date(there)
-    if form is None and not (is_time and pa.types.is_string(here)):
-        if is_time and pa.types.is_integer(here):
+    is_time = pa.types.is_timestamp(target) or pa.types.is_date(target)
+    if form is None and not (is_time and pa.types.is_string(source)):
+        if is_time and pa.types.is_integer(source):
             raise SchemaConflict(
                 f"column {column!r} is an integer, and `types` makes it a time without a unit",
                 remedy=f"Set the unit: formats: {{{column}: unix}}, or unix_ms, unix_us, unix_ns",
             )
         return False
-    if pa.types.is_string(here) or (isinstance(form, UnixTime) and pa.types.is_integer(here)):
+    if pa.types.is_string(source) or (isinstance(form, UnixTime) and pa.types.is_integer(source)):
         return True
     raise SchemaConflict(
-        f"column {column!r} is {here}, and this format is for strings",
+        f"column {column!r} is {source}, and this format is for strings",
         remedy=f"Remove {column!r} from `formats`",
     )
 
@@ -105,9 +105,9 @@ def _iso_8601(values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_date(kind):
         return values.cast(kind)
     zoned, nothing = pc.match_substring_regex(values, _WITH_ZONE), pa.scalar(None, pa.string())
-    there = pc.if_else(zoned, values, nothing).cast(pa.timestamp("us", "UTC"))
+    target = pc.if_else(zoned, values, nothing).cast(pa.timestamp("us", "UTC"))
     bare = pc.if_else(zoned, nothing, values).cast(pa.timestamp("us"))
-    return pc.coalesce(there, pc.assume_timezone(bare, "UTC")).cast(kind)
+    return pc.coalesce(target, pc.assume_timezone(bare, "UTC")).cast(kind)
 
 
 def _as_time(values: pa.Array, kind: pa.DataType) -> pa.Array:

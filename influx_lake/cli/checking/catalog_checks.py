@@ -53,7 +53,7 @@ def _check_table(session: Session, maintained: MaintainedTable, tables: list[Tab
     from influx_lake.replication.table_columns import check_or_tell
 
     identifier, name = maintained.target.identifier, maintained.name
-    there: list[Table] = []
+    existing: list[Table] = []
     owners: dict[str, None] = {}
 
     def load() -> str:
@@ -64,7 +64,7 @@ def _check_table(session: Session, maintained: MaintainedTable, tables: list[Tab
             table = find_table(session.catalog, identifier, target.share)
             if table is None:
                 return ""
-            there.append(table)
+            existing.append(table)
             check_readable(table)
             check_writable(table, name)
             check_not_copied(table, name)
@@ -75,15 +75,15 @@ def _check_table(session: Session, maintained: MaintainedTable, tables: list[Tab
         return ""
 
     loaded = attempt("table", f"table {name}", load)
-    if there:
-        tables.append(there[0])
-        told = {**_told_of(there[0]), "owner": ", ".join(owners) or None}
+    if existing:
+        tables.append(existing[0])
+        details = {**_told_of(existing[0]), "owner": ", ".join(owners) or None}
         detail = loaded.detail or (
-            f"format version {told['format_version']}, partitioned by {told['spec'] or 'nothing'}, of "
-            f"{told['owner'] or 'nobody of ours'}, at {told['location']}"
+            f"format version {details['format_version']}, partitioned by {details['spec'] or 'nothing'}, of "
+            f"{details['owner'] or 'nobody of ours'}, at {details['location']}"
         )
-        loaded = replace(loaded, detail=redact(detail), found=told)
-    if there or not loaded.ok:
+        loaded = replace(loaded, detail=redact(detail), found=details)
+    if existing or not loaded.ok:
         yield loaded
 
 
@@ -116,10 +116,10 @@ def _check_engines(session: Session, maintained: list[MaintainedTable]) -> Itera
                 engine.run("SELECT 1")
                 return "answers"
 
-            asked = attempt("engine", f"engine {name}", ask)
-            if not asked.ok and (action := refused_action(asked.detail)):
-                asked = replace(asked, remedy=f"Allow the IAM action {action}, on the workgroup of engines.{name}")
-            yield asked
+            check = attempt("engine", f"engine {name}", ask)
+            if not check.ok and (action := refused_action(check.detail)):
+                check = replace(check, remedy=f"Allow the IAM action {action}, on the workgroup of engines.{name}")
+            yield check
 
 
 def _told_of(table: Table) -> dict[str, str | int | None]:

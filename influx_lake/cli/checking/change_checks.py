@@ -43,16 +43,16 @@ def _of_plugin(lake: Lake, name: str, config: InfluxDB3Config, subject: str) -> 
         triggers = triggers_of(lake, name, config.database, Telling())
         heard = _heard_of(lake, name) is not None
         try:
-            there = server.triggers()
+            installed = server.triggers()
         except NoProcessingEngine:
             yield _heard(lake, name, subject) if heard else _without_engine(subject)
             return
-        if heard and not any(trigger.name in there for trigger in triggers):
+        if heard and not any(trigger.name in installed for trigger in triggers):
             # Another source reports for this one.
             yield _heard(lake, name, subject)
             return
         for found in look(server, triggers):
-            yield Check("changes", subject, found.ok, redact(found.said), found.remedy)
+            yield Check("changes", subject, found.ok, redact(found.message), found.remedy)
 
 
 def _without_engine(subject: str) -> Check:
@@ -65,10 +65,10 @@ def _heard(lake: Lake, name: str, subject: str) -> Check:
     how = "See that `influx-lake serve` runs, and that the database sends to it: docs/engine.md"
     if heard is None:
         return Check("changes", subject, False, "nothing was told yet", how)
-    said = f"told last at {utc_text(from_nanoseconds(heard).replace(microsecond=0))}"
+    status = f"told last at {utc_text(from_nanoseconds(heard).replace(microsecond=0))}"
     # A database that gets no writes is silent too.
     silent = time.time_ns() - heard > _SILENT
-    return Check("changes", subject, True, said, how if silent else None, warning=silent)
+    return Check("changes", subject, True, status, how if silent else None, warning=silent)
 
 
 def _heard_of(lake: Lake, name: str) -> int | None:

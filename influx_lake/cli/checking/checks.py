@@ -46,11 +46,11 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
         parts = [counted(len(found), "measurement"), *filter(None, [listing.left_out(named)])]
         return f"{source.identity}: {server.product} {server.version}, {', '.join(parts)}"
 
-    asked = attempt("source", f"source {name}", ask)
-    if not asked.ok:
-        yield replace(asked, remedy=_with_sandbox(asked.remedy, session, name))
+    check = attempt("source", f"source {name}", ask)
+    if not check.ok:
+        yield replace(check, remedy=_with_sandbox(check.remedy, session, name))
         return
-    yield asked
+    yield check
     yield from check_telling(session.lake, name)
     yield from check_files(session, name)
     yield from _check_measurements(session, name, found)
@@ -64,8 +64,10 @@ def _check_measurements(session: Session, source: str, found: list[str]) -> Iter
     for name in dict.fromkeys([*known, *named]):
         subject = f"measurement {name}"
         if name not in there and name in known and _is_offloaded(session, known[name]):
-            told = f"has no point at the source any more: it was off-loaded, and table {known[name].table_name} has it"
-            yield Check("measurement", subject, True, told)
+            message = (
+                f"has no point at the source any more: it was off-loaded, and table {known[name].table_name} has it"
+            )
+            yield Check("measurement", subject, True, message)
         elif name not in there:
             yield _missing(subject, lake.source(source).database, found)
         elif name in known:

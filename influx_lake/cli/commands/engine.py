@@ -104,11 +104,11 @@ def check(
     with output(as_json) as out, _opened(config, database, source, telling) as (name, server, triggers, _):
         findings = list(look(server, triggers))
         for each in findings:
-            out.line(f"{'✓' if each.ok else '✗'} {each.said}")
+            out.line(f"{'✓' if each.ok else '✗'} {each.message}")
             if each.remedy:
                 out.line(f"    → {each.remedy}")
         ok = all(each.ok for each in findings)
-        facts = [{"ok": each.ok, "detail": each.said, "remedy": each.remedy} for each in findings]
+        facts = [{"ok": each.ok, "detail": each.message, "remedy": each.remedy} for each in findings]
         out.result({"source": name, "ok": ok, "checks": facts})
         return 0 if ok else 1
 

@@ -89,7 +89,7 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Write a lake.yaml for the measurements of a database, or of files; or from a Telegraf configuration."""
-    from influx_lake.cli.new_source import Keeper, Wanted
+    from influx_lake.cli.new_source import Keeper, SourceOptions
     from influx_lake.config.lake.lake_file import LakeFile, stated_name, write_lake_file
     from influx_lake.config.measurements.first_points import too_early
     from influx_lake.config.values.windows import Every
@@ -110,7 +110,7 @@ def init(
             return
         if source_only:
             raise ConfigurationError("--source-only is for --from-telegraf", remedy="Leave it out")
-        wanted = Wanted(
+        wanted = SourceOptions(
             kind=kind,
             database=database,
             paths=path or [],

@@ -74,7 +74,7 @@ def replicate(
     from influx_lake.cli.loading import Loaded, load
     from influx_lake.cli.part_processes import PartProcesses
     from influx_lake.cli.session import open_session
-    from influx_lake.cli.stopped_load import Again, tell_where_it_stopped
+    from influx_lake.cli.stopped_load import RepeatedCommand, report_stop
     from influx_lake.config.values.units import format_duration
 
     if changed and (missing_only or every is not None):
@@ -125,11 +125,11 @@ def replicate(
                 for flag, given in (("--replace", replace), ("--changed", changed), ("--keep-going", keep_going))
                 if given
             ]
-            again = Again(options, flags, only_missing=only_missing)
+            again = RepeatedCommand(options, flags, only_missing=only_missing)
             with uninterrupted():
                 left = [plan_facts(each, windows) for each, windows in loaded.left]
                 out.result({**_content(loaded), "stopped": True, "left": left})
-                tell_where_it_stopped(out, loaded, again)
+                report_stop(out, loaded, again)
             raise
         return _conclude(out, loaded, branch)
 

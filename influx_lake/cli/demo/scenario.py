@@ -108,8 +108,8 @@ class Demonstration:
         """Add to the lake what the sandbox has from this or an earlier demonstration, each from its first point on."""
         self._workspace.forget_declared()
         with open_session(self._workspace.config) as session:
-            there = session.source(_SOURCE).measurements()
-            new = [name for name in there if name not in session.lake.named(_SOURCE)]
+            measurements = session.source(_SOURCE).measurements()
+            new = [name for name in measurements if name not in session.lake.named(_SOURCE)]
         self._workspace.declare({name: _hours(client, name) for name in new})
         with open_session(self._workspace.config) as session:
             discover_measurements(session.lake, session.source)

@@ -78,11 +78,11 @@ def columns_of(source: Source, measurement: Measurement) -> Columns:
     of_source = {column.name: column for column in declared.columns}
     lines = []
     for column in shape.columns:
-        come = made.get(column.source)
-        names = come.sources if come is not None else (column.source,)
+        read_column = made.get(column.source)
+        names = read_column.sources if read_column is not None else (column.source,)
         sources = tuple(of_source[name] for name in names if name in of_source)
-        notes = tuple(_notes(come, target, measurement))
-        transform = _transform(come, sources, measurement, made) if come is not None else ""
+        notes = tuple(_notes(read_column, target, measurement))
+        transform = _transform(read_column, sources, measurement, made) if read_column is not None else ""
         lines.append(ColumnLine(sources, transform, column.name, str(iceberg_type(column.type)), notes))
     used = {source.name for line in lines for source in line.sources}
     lines += [
@@ -100,7 +100,9 @@ def shaped(measurement: Measurement, schema: MeasurementSchema) -> tuple[TableTa
     return target, arranged(shape_of(rows, target), rows, target)
 
 
-def _transform(column: Column, sources: tuple[Column, ...], measurement: Measurement, there: Collection[str]) -> str:
+def _transform(
+    column: Column, sources: tuple[Column, ...], measurement: Measurement, table_columns: Collection[str]
+) -> str:
     options, types = measurement.transforms, measurement.types.types
     if column.name in options.computed:
         return _with_cast(options.computed[column.name], column, types.get(column.name))
@@ -115,12 +117,12 @@ def _transform(column: Column, sources: tuple[Column, ...], measurement: Measure
         steps.append("renamed")
     if column.name in options.map:
         steps.append("mapped: " + ", ".join(f"{old} → {new}" for old, new in options.map[column.name].items()))
-    asked = option_for(source.name, column.name, types, there)
-    return _with_cast(", ".join(steps), column, asked)
+    cast_type = option_for(source.name, column.name, types, table_columns)
+    return _with_cast(", ".join(steps), column, cast_type)
 
 
-def _with_cast(text: str, column: Column, asked: str | None) -> str:
-    return text if asked is None else f"{text}{', ' if text else ''}cast to {column.iceberg_type or asked}"
+def _with_cast(text: str, column: Column, cast_type: str | None) -> str:
+    return text if cast_type is None else f"{text}{', ' if text else ''}cast to {column.iceberg_type or cast_type}"
 
 
 def _notes(column: Column | None, target: TableTarget, measurement: Measurement) -> Iterator[str]:

@@ -85,16 +85,16 @@ def _parts(window: Window) -> Iterator[Window]:
 class _Rows:
     """The rows read so far, unshaped: a time with nanoseconds changes the shape of all of them."""
 
-    def __init__(self, target: TableTarget, wanted: int) -> None:
+    def __init__(self, target: TableTarget, count: int) -> None:
         self.quarantined = 0
         self._target = target
-        self._wanted = wanted
+        self._count = count
         self._layout: pa.Schema | None = None
         self._batches: list[pa.RecordBatch] = []
 
     @property
     def is_full(self) -> bool:
-        return sum(len(batch) for batch in self._batches) >= self._wanted
+        return sum(len(batch) for batch in self._batches) >= self._count
 
     def start(self, layout: pa.Schema) -> None:
         self._layout = layout
@@ -114,7 +114,7 @@ class _Rows:
             unfit = reduce(pc.or_, values)
             self.quarantined += unfit.true_count
             batch = batch.filter(pc.invert(unfit))
-        left = self._wanted - sum(len(each) for each in self._batches)
+        left = self._count - sum(len(each) for each in self._batches)
         if len(batch):
             self._batches.append(batch.slice(0, left))
 

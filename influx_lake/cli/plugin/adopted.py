@@ -158,8 +158,8 @@ class AdoptedTable:
             )
         if self.into is not None and not self.dry_run and self._outcomes:
             new = ".".join((*measurement.namespace, self.into))
-            said = f"{new} has what was loaded, {name} is as it was"
-            out.line(f"Next: set `table: {self.into}` for {measurement.key} in lake.yaml; {said}")
+            text = f"{new} has what was loaded, {name} is as it was"
+            out.line(f"Next: set `table: {self.into}` for {measurement.key} in lake.yaml; {text}")
 
     def facts(self) -> dict[str, Any]:
         """The report as JSON."""
@@ -204,11 +204,13 @@ def findings(adoption: Adoption) -> Iterator[Finding]:
     for name in repair.only_there:
         yield Finding(name, "is not in the source", "is null in rows that are loaded")
     if adoption.is_unpartitioned and not new:
-        asked = adoption.target.partition is not None
+        has_partition_spec = adoption.target.partition is not None
         yield Finding(
             "",
             "the table has no partition fields",
-            "loads give it those of iceberg_partition" if asked else "`iceberg_partition: [day(time)]` gives it some",
+            "loads give it those of iceberg_partition"
+            if has_partition_spec
+            else "`iceberg_partition: [day(time)]` gives it some",
         )
 
 

@@ -182,9 +182,9 @@ def _check_names(trigger: Trigger) -> None:
         try:
             TypeAdapter[str](kind).validate_python(name)
         except ValidationError as error:
-            said = error.errors()[0]["msg"].removeprefix("Value error, ")
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise ConfigurationError(
-                f"{trigger.origin}: {of}: {name!r} {said}",
+                f"{trigger.origin}: {of}: {name!r} {message}",
                 remedy="Give the trigger a namespace and a table_name that a lake.yaml takes, or write the measurement "
                 "into the lake.yaml by hand, with a `table`: its rows are loaded anew",
             ) from None
@@ -241,10 +241,10 @@ def _key(trigger: Trigger, taken: Mapping[str, Any]) -> str:
     name = trigger.measurement
     if name not in taken and not is_pattern(name):
         return name
-    wanted = safe_table_name("_".join(trigger.identifier))
-    number, key = 2, wanted
+    table_name = safe_table_name("_".join(trigger.identifier))
+    number, key = 2, table_name
     while key in taken:
-        number, key = number + 1, f"{wanted}_{number}"
+        number, key = number + 1, f"{table_name}_{number}"
     return key
 
 

@@ -35,9 +35,9 @@ def _expanded(glob: str) -> list[str]:
     return [text for choice in braces[1].split(",") for text in _expanded(before + choice + after)]
 
 
-def matches(name: str, wanted: Iterable[str]) -> bool:
+def matches(name: str, accepted: Iterable[str]) -> bool:
     """Whether some patterns match a name; where the name is a pattern, whether they contain it."""
-    return any(pattern == name or NamePattern(pattern).matches(name) for pattern in wanted)
+    return any(pattern == name or NamePattern(pattern).matches(name) for pattern in accepted)
 
 
 def one_name(name: str) -> str:

@@ -105,7 +105,7 @@ def apply_filter(shape: Shape, columns: ColumnFilter, plugin: Plugin, remarks: R
     for kind, (include, exclude) in (("field", columns.fields), ("tag", columns.tags)):
         if include is None and not exclude:
             continue
-        with remarks.told(plugin, f"{kind}include"):
+        with remarks.leaving_out(plugin, f"{kind}include"):
             shape.choose(kind, include, exclude)
         if kind == "tag":
             remarks.note(plugin, "points that only such a tag told apart are all kept (duplicates: keep)", "tagexclude")

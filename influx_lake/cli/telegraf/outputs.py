@@ -64,11 +64,11 @@ def sources_of(document: Document, remarks: Remarks) -> list[Output]:
 def _name(plugin: Plugin, database: str, others: list[Output]) -> str:
     if not others:
         return "default"
-    wanted = _NOT_IN_NAME.sub("_", str(plugin.options.get("alias") or resolved(database))).strip("_") or "influxdb"
+    preferred = _NOT_IN_NAME.sub("_", str(plugin.options.get("alias") or resolved(database))).strip("_") or "influxdb"
     taken = {output.name for output in others}
-    name, number = wanted, 2
+    name, number = preferred, 2
     while name in taken:
-        name, number = f"{wanted}_{number}", number + 1
+        name, number = f"{preferred}_{number}", number + 1
     return name
 
 

@@ -64,7 +64,7 @@ class Remarks:
         self._left_out[Remark(file, 1, what, why)] = None
 
     @contextmanager
-    def told(self, plugin: Plugin, *place: str | int) -> Iterator[None]:
+    def leaving_out(self, plugin: Plugin, *place: str | int) -> Iterator[None]:
         """A context in which `NotCarriedOver` becomes a remark."""
         try:
             yield

@@ -98,8 +98,8 @@ class LandingZoneConfig(RecordOptions, PointFilesConfig):
         if self.format != "csv" and (self.header or self.delimiter != ","):
             message = "header and delimiter are options of CSV: write format: csv, or leave them out"
             raise contradiction(message, "header" if self.header else "delimiter")
-        wanted = [self.timestamp, *([] if "{measurement}" in self.path else [self.measurement_column])]
-        if self.header and (missing := [name for name in wanted if name not in self.header]):
+        required = [self.timestamp, *([] if "{measurement}" in self.path else [self.measurement_column])]
+        if self.header and (missing := [name for name in required if name not in self.header]):
             message = f"has no column {missing[0]!r}: name the column of the time, and of the measurement"
             raise contradiction(message, "header")
         return self

@@ -48,23 +48,23 @@ class TableNames:
     def claim(self, measurement: Measurement) -> Clash | None:
         """Assign a measurement its tables, or return the clash."""
         for identifier, writer in measurement.tables:
-            wanted = _AssignedTable(measurement, writer, ".".join(identifier))
-            if clash := self._clash(wanted):
+            claimed = _AssignedTable(measurement, writer, ".".join(identifier))
+            if clash := self._clash(claimed):
                 return clash
-            owners = self._taken.setdefault(wanted.name, [])
-            if not any(owner.is_same(wanted) for owner in owners):
-                owners.append(wanted)
+            owners = self._taken.setdefault(claimed.name, [])
+            if not any(owner.is_same(claimed) for owner in owners):
+                owners.append(claimed)
         return None
 
-    def _clash(self, wanted: _AssignedTable) -> Clash | None:
-        for owner in self._taken.get(wanted.name, ()):
-            if not owner.is_same(wanted) and (clash := _conflict(owner, wanted)):
+    def _clash(self, claimed: _AssignedTable) -> Clash | None:
+        for owner in self._taken.get(claimed.name, ()):
+            if not owner.is_same(claimed) and (clash := _conflict(owner, claimed)):
                 return clash
-        base = wanted.name.removesuffix(QUARANTINE_SUFFIX)
-        if base != wanted.name and (kept := self._taken.get(base)):
-            return Clash(kept[0].measurement, _quarantine(kept[0], wanted))
-        if keeper := self._taken.get(wanted.name + QUARANTINE_SUFFIX):
-            return Clash(keeper[0].measurement, _quarantine(wanted, keeper[0]))
+        base = claimed.name.removesuffix(QUARANTINE_SUFFIX)
+        if base != claimed.name and (kept := self._taken.get(base)):
+            return Clash(kept[0].measurement, _quarantine(kept[0], claimed))
+        if keeper := self._taken.get(claimed.name + QUARANTINE_SUFFIX):
+            return Clash(keeper[0].measurement, _quarantine(claimed, keeper[0]))
         return None
 
 
@@ -107,16 +107,16 @@ class _AssignedTable:
         return (mine.source, mine.name, mine.key, self.writer) == (its.source, its.name, its.key, other.writer)
 
 
-def _conflict(owner: _AssignedTable, wanted: _AssignedTable) -> Clash | None:
+def _conflict(owner: _AssignedTable, claimed: _AssignedTable) -> Clash | None:
     """Why two measurements cannot have the same table; None where they may share it."""
-    one, other = owner.measurement, wanted.measurement
-    if owner.table != wanted.table:
-        return Clash(one, _alike(owner, wanted))
-    if owner.may_be_shared and wanted.may_be_shared:
+    one, other = owner.measurement, claimed.measurement
+    if owner.table != claimed.table:
+        return Clash(one, _alike(owner, claimed))
+    if owner.may_be_shared and claimed.may_be_shared:
         disagreement = next(_disagreements(one, other), None)
         return None if disagreement is None else Clash(one, *disagreement)
-    reason = f"{owner.writer} and {wanted.writer} would both be the table {owner.table}"
-    if {owner.writer, wanted.writer} == {one.key, other.key}:
+    reason = f"{owner.writer} and {claimed.writer} would both be the table {owner.table}"
+    if {owner.writer, claimed.writer} == {one.key, other.key}:
         return Clash(one, reason, f"{_APART}, or let them share it: `metadata_columns: [measurement]` in both")
     return Clash(one, reason)
 

@@ -49,10 +49,10 @@ class Lookup:
     """`${store:what}`: a value in a file or secret store."""
 
     store: str
-    what: Template
+    key: Template
 
     def pieces(self, root: Path) -> Iterator[tuple[str, bool]]:
-        yield look_up(self.store, self.what.resolve(root), root), True
+        yield look_up(self.store, self.key.resolve(root), root), True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Template:
         """The variables without default that are not set."""
         for part in self.parts:
             if isinstance(part, Lookup):
-                yield from part.what.missing_variables()
+                yield from part.key.missing_variables()
             elif isinstance(part, Variable):
                 if part.default is None and not os.environ.get(part.name):
                     yield part.name
@@ -167,7 +167,7 @@ class _Parser:
         elif store and store[1] in self._stores:
             self._at = store.end()
             reference = Lookup(store[1], self._template(depth + 1))
-            if not reference.what.parts:
+            if not reference.key.parts:
                 raise ReferenceMistake(f"${{{store[1]}:}} does not say what to look up")
         elif store:
             raise ReferenceMistake(

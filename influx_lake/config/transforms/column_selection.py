@@ -41,8 +41,8 @@ class ChoiceOptions(BaseModel):
 
     def chosen(self, names: Sequence[str]) -> list[str]:
         """The selected names, in order."""
-        wanted = [name for name in names if self.include is None or _matches(name, self.include)]
-        return [name for name in wanted if not _matches(name, self.exclude)]
+        included = [name for name in names if self.include is None or _matches(name, self.include)]
+        return [name for name in included if not _matches(name, self.exclude)]
 
 
 def _some_field(include: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -70,11 +70,11 @@ class Athena(QueryEngine):
                 "vacuum_min_snapshots_to_keep": expire.keep_last,
             }
             done = f"VACUUM {name}"
-        there = work.table.metadata.properties
+        properties = work.table.metadata.properties
         setting = ", ".join(
             f"{text_literal(option)} = '{value}'"
             for option, value in options.items()
-            if there.get(option) != str(value)
+            if properties.get(option) != str(value)
         )
         return (*([f"ALTER TABLE {name} SET TBLPROPERTIES ({setting})"] if setting else []), done)
 

@@ -24,10 +24,10 @@ def engine_failure(engine: Engine, error: Exception, statement: str) -> EngineEr
     """The error for an exception of an engine's client during a statement."""
     name = engine.capitalize()
     # Spark's messages end with a stack trace.
-    said = redact(str(error)).split("\n\tat ")[0].split("\nJVM stacktrace")[0].strip()[:_LONGEST]
-    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    message = redact(str(error)).split("\n\tat ")[0].split("\nJVM stacktrace")[0].strip()[:_LONGEST]
+    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
     chain = {kind.__name__ for kind in type(error).__mro__}
-    if chain & set(_UNREACHABLE) or "StatusCode.UNAVAILABLE" in said:
+    if chain & set(_UNREACHABLE) or "StatusCode.UNAVAILABLE" in message:
         return EngineUnavailable(
             f"{name} cannot be reached: {text}", remedy=f"See engines.{engine} in lake.yaml, and whether it runs"
         )

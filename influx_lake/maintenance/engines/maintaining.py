@@ -197,8 +197,8 @@ class _Run:
             from pyiceberg.table.update import SetPropertiesUpdate
 
             wanted = {**properties, **_engine_expiry(table).properties}
-            there = table.metadata.properties
-            updates = {name: text for name, text in wanted.items() if text and there.get(name) != text}
+            stated = table.metadata.properties
+            updates = {name: text for name, text in wanted.items() if text and stated.get(name) != text}
             return (SetPropertiesUpdate(updates=updates),) if updates else ()
 
         commit_metadata(self.task.catalog, self.task.target, "keep what is known of", plan)

@@ -145,7 +145,7 @@ def _subject(
         catalog=catalog_of(context, names),
         open_source=lambda: stack.enter_context(source.open()),
         now=datetime.now(UTC),
-        asked=_windows_of_run(context, measurement),
+        requested=_windows_of_run(context, measurement),
         known_means=lambda: _known_means(context.instance, asset_key(measurement)),
         pending=pending,
         is_coming=_coming(context.instance, measurement),

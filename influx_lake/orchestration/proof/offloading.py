@@ -91,13 +91,15 @@ def _offload(context: dg.OpExecutionContext, lake: Lake, measurements: list[Meas
                     )
                     for result in offloading.run(plan):
                         results.append(result)
-                        context.log.info(f"{measurement.key} {result.window} {result.outcome}: {result.said or 'done'}")
+                        context.log.info(
+                            f"{measurement.key} {result.window} {result.outcome}: {result.remark or 'done'}"
+                        )
         except LakeError as error:
             failed.append(error.about(measurement.name))
             context.log.warning(str(as_failure(failed[-1]).description))
             continue
         left = [each for each in results if each.outcome is not Outcome.DELETED]
-        bad += [f"{measurement.key} {each.window} {each.outcome}: {each.said}" for each in left]
+        bad += [f"{measurement.key} {each.window} {each.outcome}: {each.remark}" for each in left]
         if results:
             context.log_event(_observation(measurement, results))
     if failed:

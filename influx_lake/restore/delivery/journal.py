@@ -112,11 +112,11 @@ class Journal:
 
     def acknowledge(self, batch: Batch, refused: tuple[Refused, ...]) -> None:
         """Record that the target has a batch, but for the refused points."""
-        said: dict[str, Any] = {"window": str(batch.window), "begin": batch.begin, "end": batch.end}
+        record: dict[str, Any] = {"window": str(batch.window), "begin": batch.begin, "end": batch.end}
         if refused:
-            said["refused"] = [[each.place, each.reason, each.line] for each in refused]
+            record["refused"] = [[each.place, each.reason, each.line] for each in refused]
         with self._lock:
-            self._note(said, self._write(said))
+            self._note(record, self._write(record))
 
     def has(self, window: Window) -> bool:
         """Whether the restore has begun with a window, so that points in the target may be its own."""
@@ -134,8 +134,8 @@ class Journal:
         for _, place in sorted(self._refusing.get(str(window), {}).items()):
             with self._lock:
                 self._file.seek(place)
-                said = json.loads(self._file.readline())
-            yield from (Refused(*each) for each in said["refused"])
+                record = json.loads(self._file.readline())
+            yield from (Refused(*each) for each in record["refused"])
 
     def close(self) -> None:
         """Close the file and keep it."""
@@ -160,30 +160,30 @@ class Journal:
     def _read(self, about: dict[str, Any]) -> bool:
         """Read the complete records, and truncate the file after them."""
         end = 0
-        for place, said in _records(self._file):
-            if not place and said.get(_FIRST) != json.loads(json.dumps(about)):
+        for place, record in _records(self._file):
+            if not place and record.get(_FIRST) != json.loads(json.dumps(about)):
                 return False
-            if _BEGUN in said:
-                self._begun |= {*said[_BEGUN]}
+            if _BEGUN in record:
+                self._begun |= {*record[_BEGUN]}
             elif place:
-                self._note(said, place)
+                self._note(record, place)
             end = self._file.tell()
         self._file.truncate(end)
         return end > 0
 
-    def _note(self, said: Mapping[str, Any], place: int) -> None:
-        stretches = self._done.setdefault(said["window"], [])
-        begin, end = said["begin"], said["end"]
+    def _note(self, record: Mapping[str, Any], place: int) -> None:
+        stretches = self._done.setdefault(record["window"], [])
+        begin, end = record["begin"], record["end"]
         if stretches and stretches[-1][1] == begin:
             begin = stretches.pop()[0]
         stretches.append((begin, end))
-        if said.get("refused"):
-            self._refusing.setdefault(said["window"], {})[said["begin"]] = place
+        if record.get("refused"):
+            self._refusing.setdefault(record["window"], {})[record["begin"]] = place
 
-    def _write(self, said: Mapping[str, Any]) -> int:
+    def _write(self, record: Mapping[str, Any]) -> int:
         try:
             place = self._file.seek(0, os.SEEK_END)
-            self._file.write(json.dumps(said, separators=(",", ":")).encode() + b"\n")
+            self._file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
             self._file.flush()
         except OSError as error:
             raise StorageError(
@@ -200,9 +200,9 @@ def _records(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
         place = file.tell()
         line = file.readline()
         try:
-            said = json.loads(line) if line.endswith(b"\n") else None
+            record = json.loads(line) if line.endswith(b"\n") else None
         except ValueError:
             return
-        if not isinstance(said, dict):
+        if not isinstance(record, dict):
             return
-        yield place, said
+        yield place, record

@@ -55,7 +55,7 @@ def deliver(batch: Batch, send: Send) -> list[Refused]:
         if answer is None:
             continue
         if len(answer.named) == len(lines):
-            refused += [lines.refusing(number, said) for number, said in answer.named.items()]
+            refused += [lines.refusing(number, reason) for number, reason in answer.named.items()]
         elif len(lines) == 1:
             refused.append(lines.refusing(0, answer.reason))
         elif answer.all_refused:

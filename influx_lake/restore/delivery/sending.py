@@ -31,7 +31,7 @@ class Sender:
         journal: The journal of acknowledged points.
         pace: The rate limit.
         concurrency: The most batches under way at once.
-        on_taken: Called with each acknowledged batch, and the points of it that were refused.
+        on_acknowledged: Called with each acknowledged batch, and the points of it that were refused.
         on_close: Closes the connections.
     """
 
@@ -40,7 +40,7 @@ class Sender:
     journal: Journal
     pace: Pace
     concurrency: int
-    on_taken: Callable[[Batch, tuple[Refused, ...]], None] = lambda batch, refused: None
+    on_acknowledged: Callable[[Batch, tuple[Refused, ...]], None] = lambda batch, refused: None
     on_close: Callable[[], None] = lambda: None
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _under_way: set[Future[None]] = field(default_factory=set, init=False)
@@ -96,7 +96,7 @@ class Sender:
             raise
         refused = tuple(sorted(refused, key=lambda each: each.place))
         self.journal.acknowledge(batch, refused)
-        self.on_taken(batch, refused)
+        self.on_acknowledged(batch, refused)
 
     def _sent(self, batch: Batch) -> Answer | None:
         backoff, answered = Backoff(self.retry, sleep=self._sleep), self._answered

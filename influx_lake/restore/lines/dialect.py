@@ -45,11 +45,11 @@ class Grammar:
     def faults(self, texts: pa.Array) -> pa.Array | None:
         """Why each string cannot be written, null where it can; None where all can."""
         found: pa.Array | None = None
-        for pattern, said in self.unwritable:
+        for pattern, reason in self.unwritable:
             wrong = pc.fill_null(pc.match_substring_regex(texts, pattern), fill_value=False)
             if pc.any(wrong).as_py():
                 known = pa.nulls(len(texts), pa.string()) if found is None else found
-                found = pc.if_else(wrong, pa.scalar(said), known)
+                found = pc.if_else(wrong, pa.scalar(reason), known)
         return found
 
     def misreads(self, texts: pa.Array) -> pa.Array | None:
@@ -72,8 +72,8 @@ class Grammar:
 def _fault(grammar: Grammar, text: str) -> str | None:
     # Names are the same in every batch of points.
     faults = grammar.faults(pa.array([text]))
-    said: str | None = None if faults is None else faults[0].as_py()
-    return said
+    reason: str | None = None if faults is None else faults[0].as_py()
+    return reason
 
 
 @dataclass(frozen=True, slots=True)

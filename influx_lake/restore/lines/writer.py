@@ -67,14 +67,14 @@ class LineWriter:
                 parts.append(self._tag(name, values, faults))
         parts.append(pa.scalar(" "))
         present = [(name, values) for name, values in points.fields if values.null_count < len(values)]
-        there = _check_fields(present, faults)
+        has_field = _check_fields(present, faults)
         self._check_breaks(points, present, faults)
         written = [self._field(name, values, faults) for name, values in present]
         if written and all(not values.null_count for _, values in present):
             for number, pieces in enumerate(written):
                 parts += [*([pa.scalar(",")] if number else []), *pieces]
         elif written:
-            parts.append(_joined(written, there))
+            parts.append(_joined(written, has_field))
         parts += [pa.scalar(" "), points.times.cast(pa.string()), pa.scalar("\n")]
         texts = pc.binary_join_element_wise(*parts, pa.scalar(""), null_handling="skip")
         return Lines(texts, faults.found)
@@ -97,8 +97,8 @@ class LineWriter:
             values = values.cast(pa.float64())
             finite = pc.is_finite(values)
             if pc.any(pc.invert(finite)).as_py():
-                said = pc.if_else(finite, _NOTHING, values.cast(pa.string()))
-                faults.add(said, f"the field {name!r} is no number: ")
+                reasons = pc.if_else(finite, _NOTHING, values.cast(pa.string()))
+                faults.add(reasons, f"the field {name!r} is no number: ")
             return [pa.scalar(key), values.cast(pa.string())]
         if pa.types.is_boolean(kind):
             return [pa.scalar(key), _BOOLEANS.take(values.cast(pa.int8()))]
@@ -129,14 +129,14 @@ class LineWriter:
             texts = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
             if pa.types.is_string(texts.type):
                 broken = pc.and_(pc.match_substring(texts, "\n"), reduce(pc.or_, misread))
-                said = pc.if_else(broken, pa.scalar(_LOST_COUNT), _NOTHING)
-                faults.add(said, f"the field {name!r} ")
+                reasons = pc.if_else(broken, pa.scalar(_LOST_COUNT), _NOTHING)
+                faults.add(reasons, f"the field {name!r} ")
 
     def _check_name(self, kind: str, name: str, grammar: Grammar, values: pa.Array, faults: _Faults) -> None:
-        said = grammar.fault(name)
-        if said is not None:
-            there = values.is_valid()
-            faults.add(pc.if_else(there, pa.scalar(said), _NOTHING), f"the name of the {kind} {name!r} ")
+        reason = grammar.fault(name)
+        if reason is not None:
+            present_mask = values.is_valid()
+            faults.add(pc.if_else(present_mask, pa.scalar(reason), _NOTHING), f"the name of the {kind} {name!r} ")
 
 
 class _Faults:
@@ -146,15 +146,15 @@ class _Faults:
         self.found: dict[int, str] = {}
         self._count = count
 
-    def add(self, said: pa.Array, subject: str = "") -> None:
+    def add(self, reasons: pa.Array, subject: str = "") -> None:
         """Add a reason for each point, null for none."""
-        for place in np.flatnonzero(np.asarray(said.is_valid())):
-            self.found.setdefault(int(place), subject + said[int(place)].as_py())
+        for place in np.flatnonzero(np.asarray(reasons.is_valid())):
+            self.found.setdefault(int(place), subject + reasons[int(place)].as_py())
 
-    def add_all(self, said: str) -> None:
+    def add_all(self, reason: str) -> None:
         """Add the same reason for every point."""
         for place in range(self._count):
-            self.found.setdefault(place, said)
+            self.found.setdefault(place, reason)
 
 
 def _check_fields(present: list[tuple[str, pa.Array]], faults: _Faults) -> pa.Array | None:
@@ -168,30 +168,30 @@ def _check_fields(present: list[tuple[str, pa.Array]], faults: _Faults) -> pa.Ar
         return None
     first: dict[str, pa.Array] = {}
     for name, values in present:
-        there = values.is_valid()
+        has_field = values.is_valid()
         if name in first:
-            twice = pc.if_else(pc.and_(first[name], there), pa.scalar("has values of two types"), _NOTHING)
+            twice = pc.if_else(pc.and_(first[name], has_field), pa.scalar("has values of two types"), _NOTHING)
             faults.add(twice, f"the field {name!r} ")
-            there = pc.or_(first[name], there)
-        first[name] = there
+            has_field = pc.or_(first[name], has_field)
+        first[name] = has_field
     if any(not values.null_count for _, values in present):
         return None
-    there = reduce(pc.or_, first.values())
-    if pc.all(there).as_py():
+    has_field = reduce(pc.or_, first.values())
+    if pc.all(has_field).as_py():
         return None
-    faults.add(pc.if_else(there, _NOTHING, pa.scalar(_NO_FIELD)))
-    return there
+    faults.add(pc.if_else(has_field, _NOTHING, pa.scalar(_NO_FIELD)))
+    return has_field
 
 
-def _joined(written: list[list[pa.Array | pa.Scalar]], there: pa.Array | None) -> pa.Array:
+def _joined(written: list[list[pa.Array | pa.Scalar]], has_field: pa.Array | None) -> pa.Array:
     """The fields of each point, separated by commas.
 
     Args:
         written: The formatted parts of each field.
-        there: Masks of the points that have each field; None: all.
+        has_field: Masks of the points that have each field; None: all.
     """
     fields = [pc.binary_join_element_wise(*pieces, pa.scalar("")) for pieces in written]
-    if there is not None:
+    if has_field is not None:
         # Given arrays only, Arrow 26 drops the rows that are null in all of them.
-        fields[0] = pc.if_else(there, fields[0], pa.scalar(""))
+        fields[0] = pc.if_else(has_field, fields[0], pa.scalar(""))
     return pc.binary_join_element_wise(*fields, pa.scalar(","), null_handling="skip")

@@ -142,10 +142,10 @@ def _undo(column: pa.Field, source: str, names: SourceNames) -> Undo | None:
     measurement, kind, name = names.measurement, column.type, column.name
     if names.as_stored:
         return _as_stored(kind)
-    asked = option_for(source, name, measurement.types.types, set[str]())
-    if asked is not None:
-        why = f"which type the field {source!r} had before `types` made it {asked} is not kept in the table"
-        return _uncast(name, asked, names.declared.column(source, why).type)
+    cast_type = option_for(source, name, measurement.types.types, set[str]())
+    if cast_type is not None:
+        why = f"which type the field {source!r} had before `types` made it {cast_type} is not kept in the table"
+        return _uncast(name, cast_type, names.declared.column(source, why).type)
     if pa.types.is_int64(kind) and measurement.types.unsigned is Unsigned.LONG:
         why = f"whether the field {source!r} was unsigned before `unsigned: long` is not kept in the table"
         return _to(name, ARROW_TYPES[names.declared.column(source, why).type])
@@ -185,13 +185,13 @@ def _to(name: str, kind: pa.DataType) -> Undo:
     return undo
 
 
-def _uncast(name: str, asked: str, kind: ColumnType) -> Undo:
+def _uncast(name: str, cast_type: str, kind: ColumnType) -> Undo:
     """Undo a cast, and check it: the result, cast again, has to be the same."""
-    cast, source = Cast(name, asked), ARROW_TYPES[kind]
+    cast, source = Cast(name, cast_type), ARROW_TYPES[kind]
     made = cast.type_of(source)
     if kind is ColumnType.STRING and not pa.types.is_string(made):
         raise ConfigurationError(
-            f"the field {name!r} was text before `types` made it {asked}: how it was written cannot be told",
+            f"the field {name!r} was text before `types` made it {cast_type}: how it was written cannot be told",
             remedy=AS_STORED,
         )
 
@@ -202,7 +202,7 @@ def _uncast(name: str, asked: str, kind: ColumnType) -> Undo:
         again, _ = cast.apply(back)
         if not _bits(again.cast(values.type)).equals(_bits(values)):
             raise DataRefused(
-                f"column {name!r} holds values that cannot have been {kind} before `types` made them {asked}",
+                f"column {name!r} holds values that cannot have been {kind} before `types` made them {cast_type}",
                 remedy=AS_STORED,
             )
         return back

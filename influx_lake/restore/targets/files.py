@@ -46,7 +46,7 @@ class FolderTarget:
         database: The database in the files' headers, for `influx -import`.
         journal: The journal of acknowledged points.
         pace: The rate limit.
-        on_taken: Called with each batch written.
+        on_acknowledged: Called with each batch written.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class FolderTarget:
     database: str
     journal: Journal
     pace: Pace
-    on_taken: Callable[[Batch, tuple[Refused, ...]], None] = lambda batch, refused: None
+    on_acknowledged: Callable[[Batch, tuple[Refused, ...]], None] = lambda batch, refused: None
     _file: _PackedFile | None = field(default=None, init=False)
     _refused: list[Refused] = field(default_factory=list, init=False)
     _end: int = field(default=0, init=False)
@@ -80,7 +80,7 @@ class FolderTarget:
             self._file.write(batch.body)
         self._refused += batch.refused
         self._end = batch.end
-        self.on_taken(batch, batch.refused)
+        self.on_acknowledged(batch, batch.refused)
 
     def finish(self, window: Window) -> None:
         """Complete the file of a window and rename it into place."""

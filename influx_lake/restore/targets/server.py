@@ -122,15 +122,15 @@ class ServerTarget:
         endpoint = self._endpoint
         failures = WriteFailures(endpoint.config, endpoint.where, endpoint.measurement)
         packed = _packed(batch.body)
-        status, headers, said = self._sent(packed, failures)
+        status, headers, response = self._sent(packed, failures)
         if status in _NO_SUCH_PATH and endpoint.other_path is not None and self._path != endpoint.other_path:
             self._path = endpoint.other_path
-            status, headers, said = self._sent(packed, failures)
+            status, headers, response = self._sent(packed, failures)
         if status in _TAKEN:
             return None
         if status in _ABOUT_POINTS:
-            return answer_of(status, said, batch)
-        raise failures.of_status(status, said, headers).about(window=batch.window)
+            return answer_of(status, response, batch)
+        raise failures.of_status(status, response, headers).about(window=batch.window)
 
     def close(self) -> None:
         """Close the connections."""

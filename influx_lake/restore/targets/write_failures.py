@@ -52,9 +52,9 @@ class WriteFailures(HttpFailures):
     def __init__(self, config: ServerConfig, where: str, measurement: str) -> None:
         super().__init__(config, where, measurement=measurement, errors=WriteErrors(where))
 
-    def of_status(self, status: int, said: bytes, headers: Mapping[str, str]) -> SourceError:
+    def of_status(self, status: int, body: bytes, headers: Mapping[str, str]) -> SourceError:
         """The error for a status that is not about single points."""
-        message = redact(message_of(said) or f"HTTP status {status}")
+        message = redact(message_of(body) or f"HTTP status {status}")
         if status in (401, 403):
             return self.name(
                 AuthenticationFailed(

@@ -20,19 +20,19 @@ _CONFLICT = re.compile(r'input field "(.*?)" on measurement "', re.DOTALL)
 _TOO_LARGE = 413
 
 
-def answer_of(status: int, said: bytes, batch: Batch) -> Answer:
+def answer_of(status: int, body: bytes, batch: Batch) -> Answer:
     """Parse a response with status 400, 413 or 422.
 
     Args:
         status: The status.
-        said: The response's body.
+        body: The response's body.
         batch: The lines that were sent.
     """
     try:
-        document = json.loads(said)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         document = None
-    reason = _reason(document) or said.decode(errors="replace").strip() or f"HTTP status {status}"
+    reason = _reason(document) or body.decode(errors="replace").strip() or f"HTTP status {status}"
     if status == _TOO_LARGE:
         return Answer(reason, too_large=True)
     if isinstance(document, dict) and "data" in document:
@@ -60,9 +60,9 @@ def _numbered(data: Any, count: int) -> dict[int, str]:
     for each in entries:
         if not isinstance(each, dict):
             continue
-        number, said = each.get("line_number"), each.get("error_message")
-        if isinstance(number, int) and isinstance(said, str) and 1 <= number <= count:
-            found.setdefault(number - 1, said)
+        number, body = each.get("line_number"), each.get("error_message")
+        if isinstance(number, int) and isinstance(body, str) and 1 <= number <= count:
+            found.setdefault(number - 1, body)
     return found
 
 
@@ -77,8 +77,8 @@ def _unparsed(reason: str, batch: Batch) -> dict[int, str]:
         while at >= 0 and piece[:at] not in numbers:
             at = piece.find("': ", at + 1)
         if at >= 0:
-            said = _undropped(piece[at + 3 :]).strip()
-            found |= dict.fromkeys(numbers[piece[:at]], f"unable to parse: {said}")
+            body = _undropped(piece[at + 3 :]).strip()
+            found |= dict.fromkeys(numbers[piece[:at]], f"unable to parse: {body}")
     return found
 
 

@@ -124,17 +124,17 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         super().shutdown()
 
     def do_get(self, _context: flight.ServerCallContext, ticket: flight.Ticket) -> flight.FlightDataStream:
-        wanted = Ticket.parse(ticket.ticket)
-        answer = self._plan(wanted)
+        parsed = Ticket.parse(ticket.ticket)
+        answer = self._plan(parsed)
         feed = Feed(answer.batches(), answer.schema, self._keep_alive, lambda: self._faults.batch_delay)
         self._feeds.add(feed)
         return flight.GeneratorStream(answer.schema, self._stream(feed))
 
-    def _plan(self, wanted: Ticket) -> Answer | influxql.Listing:
+    def _plan(self, parsed: Ticket) -> Answer | influxql.Listing:
         try:
-            if wanted.language == "influxql":
-                return influxql.answer(self._store, wanted.database, wanted.query)
-            return plan(self._store.database(wanted.database), wanted.query, wanted.params, self._faults)
+            if parsed.language == "influxql":
+                return influxql.answer(self._store, parsed.database, parsed.query)
+            return plan(self._store.database(parsed.database), parsed.query, parsed.params, self._faults)
         except DatabaseNotFound as problem:
             raise flight.FlightInternalError(f"Cannot retrieve database: External error: {problem}") from problem
         except influxql.NotSupported as problem:

@@ -22,7 +22,7 @@ def influxdb_schema(tables: Iterable[Table]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def queries(asked: Iterable[AskedQuery]) -> pa.Table:
+def queries(log: Iterable[AskedQuery]) -> pa.Table:
     """`system.queries`: the recorded queries of the database. Durations are not measured."""
     # A copy, as queries may be added concurrently.
     rows = [
@@ -36,7 +36,7 @@ def queries(asked: Iterable[AskedQuery]) -> pa.Table:
             "running": False,
             "cancelled": False,
         }
-        for number, query in enumerate(tuple(asked))
+        for number, query in enumerate(tuple(log))
     ]
     durations = ("plan", "permit", "execute", "end2end", "compute")
     schema = pa.schema(

@@ -96,11 +96,11 @@ class _Draft:
         return None
 
     def shape(self, kinds: dict[str, Kind]) -> _Shape:
-        wanted = list(kinds.items())
+        kinds_by_column = list(kinds.items())
         for shape in self.shapes:
-            if list(shape.kinds.items()) == wanted:
+            if list(shape.kinds.items()) == kinds_by_column:
                 return shape
-        pattern = ",".join(f"{re.escape(_key_text(name))}={_VALUE_PATTERNS[kind]}" for name, kind in wanted)
+        pattern = ",".join(f"{re.escape(_key_text(name))}={_VALUE_PATTERNS[kind]}" for name, kind in kinds_by_column)
         self.shapes.insert(0, _Shape(kinds, re.compile(f" *{pattern}{_TIME_PATTERN}")))
         return self.shapes[0]
 

@@ -19,7 +19,7 @@ from influx_lake.serve.problems import Problem, answer_of
 from influx_lake.serve.routes.dependencies import IdempotencyKey, Served
 from influx_lake.serve.routes.views import Body, Name
 from influx_lake.serve.routes.waiting import RESPONSES, Wait, ended, later
-from influx_lake.serve.work.replicating import batch_size, check_asked, target_table
+from influx_lake.serve.work.replicating import batch_size, check_request, target_table
 from influx_lake.serve.work.replicating import summary as summary_of
 
 router = APIRouter(tags=["replicate"])
@@ -115,7 +115,7 @@ async def replicate(
     start = asked["backfill_start"]
     if start and parse_moment(start) >= parse_moment(asked["backfill_end"]):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "backfill_start is not before backfill_end")
-    declared = await run_in_threadpool(check_asked, service.lake, asked)
+    declared = await run_in_threadpool(check_request, service.lake, asked)
     asked["target_table"] = target_table(asked, declared)
     # Validated and not needed any more: credentials are not kept.
     asked["catalog_configs"] = {}

@@ -14,7 +14,7 @@ from influx_lake.serve.problems import answer_of
 from influx_lake.serve.routes.dependencies import IdempotencyKey, Served
 from influx_lake.serve.routes.views import Body, Compare, Moment, Name
 from influx_lake.serve.routes.waiting import RESPONSES, Wait, ended, later
-from influx_lake.serve.work.planning import check_asked
+from influx_lake.serve.work.planning import check_request
 
 router = APIRouter(prefix="/v1/verify", tags=["verify"])
 
@@ -53,7 +53,7 @@ async def verify(
 ) -> Any:
     """Compare windows with their sources. Nothing is changed."""
     asked = body.model_dump(mode="json")
-    await run_in_threadpool(check_asked, service.lake, asked)
+    await run_in_threadpool(check_request, service.lake, asked)
     request = await run_in_threadpool(service.accept, Kind.VERIFY, asked, key, own=True)
     if wait:
         request = await ended(service, request, client)

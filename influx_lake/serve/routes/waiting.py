@@ -10,7 +10,7 @@ from fastapi import Query, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from influx_lake.replication.requests.request import Request as Asked
+from influx_lake.replication.requests.request import Request as LoadRequest
 from influx_lake.serve.problems import documented
 from influx_lake.serve.routes.views import RequestView, location_of
 from influx_lake.serve.service import Service
@@ -33,22 +33,22 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 """The OpenAPI description of what a path that waits answers besides its result."""
 
 
-async def ended(service: Service, asked: Asked, client: Request) -> Asked:
+async def ended(service: Service, request: LoadRequest, client: Request) -> LoadRequest:
     """Wait until a request has ended. It continues when the client disconnects or the service stops.
 
     Returns:
         The request as it is then.
     """
-    while not asked.state.is_final:
+    while not request.state.is_final:
         if service.is_stopping or await client.is_disconnected():
             break
         await asyncio.sleep(_POLL_SECONDS)
-        found: Asked | None = await run_in_threadpool(service.journal.find, asked.id)
-        asked = found or asked
-    return asked
+        found: LoadRequest | None = await run_in_threadpool(service.journal.find, request.id)
+        request = found or request
+    return request
 
 
-def later(asked: Asked) -> JSONResponse:
+def later(request: LoadRequest) -> JSONResponse:
     """The response 202 of a request that continues, with its location."""
-    view = RequestView.of(asked).model_dump(mode="json")
-    return JSONResponse(view, HTTPStatus.ACCEPTED, {"Location": location_of(asked)})
+    view = RequestView.of(request).model_dump(mode="json")
+    return JSONResponse(view, HTTPStatus.ACCEPTED, {"Location": location_of(request)})

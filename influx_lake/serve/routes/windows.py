@@ -34,7 +34,7 @@ from influx_lake.serve.routes.views import (
 )
 from influx_lake.serve.routes.waiting import FOLLOWED
 from influx_lake.serve.service import Service
-from influx_lake.serve.work.planning import check_asked
+from influx_lake.serve.work.planning import check_request
 
 router = APIRouter(prefix=PATH, tags=["windows"])
 
@@ -77,7 +77,7 @@ class AskedWindows(Body):
 def load(body: AskedWindows, service: Served, response: Response, key: IdempotencyKey = None) -> RequestView:
     """Request the load of windows. The response comes at once, with the path to follow it."""
     asked = body.model_dump(mode="json")
-    check_asked(service.lake, asked)
+    check_request(service.lake, asked)
     # A run of an asset always uses the mode of lake.yaml.
     request = service.accept(Kind.LOAD, asked, key, own=body.replace)
     response.headers["Location"] = location_of(request)
@@ -158,20 +158,20 @@ def events(
 
 
 async def _stream(service: Service, request: str, last: int) -> AsyncIterator[str]:
-    told = monotonic()
+    last_event = monotonic()
     while True:
         # The state is read before the events, so that none is missed.
         found = await run_in_threadpool(service.journal.find, request)
         new = await run_in_threadpool(service.journal.events, request, last)
         for event in new:
             yield _written(event)
-            last, told = event.number, monotonic()
+            last, last_event = event.number, monotonic()
         if not new:
             if found is None or found.state.is_final or service.is_stopping:
                 return
-            if monotonic() - told >= _HEARTBEAT_SECONDS:
+            if monotonic() - last_event >= _HEARTBEAT_SECONDS:
                 yield ": still there\n\n"
-                told = monotonic()
+                last_event = monotonic()
             await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -56,8 +56,8 @@ class _ChangedRange:
 
     def key(self, failures: int) -> str:
         """An idempotency key made from the changes, so that a restarted service finds its request again."""
-        said = f"{self.table} {self.span} {self.noted} {failures}"
-        return f"changed {hashlib.sha256(said.encode()).hexdigest()}"
+        identity = f"{self.table} {self.span} {self.noted} {failures}"
+        return f"changed {hashlib.sha256(identity.encode()).hexdigest()}"
 
     @property
     def body(self) -> dict[str, Any]:
@@ -75,18 +75,18 @@ class _ChangeRequest:
     """A request that was made for changed windows.
 
     Attributes:
-        wanted: Its windows.
+        changed: Its windows.
         request: Its id.
         failures: How many requests for them failed in a row before.
     """
 
-    wanted: _ChangedRange
+    changed: _ChangedRange
     request: str
     failures: int
 
-    def shares_time_with(self, wanted: _ChangedRange) -> bool:
-        own, other = self.wanted.span, wanted.span
-        return self.wanted.table == wanted.table and own.overlaps(other)
+    def shares_time_with(self, changed: _ChangedRange) -> bool:
+        own, other = self.changed.span, changed.span
+        return self.changed.table == changed.table and own.overlaps(other)
 
 
 class ChangedWindows:
@@ -98,7 +98,7 @@ class ChangedWindows:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._asked: list[_ChangeRequest] = []
+        self._requests: list[_ChangeRequest] = []
 
     def look(self) -> None:
         """Read the tables of changes and request the loads that are due.
@@ -117,9 +117,9 @@ class ChangedWindows:
         found = changed_windows(lake, pending, now)
         if found.forgotten:
             journal.forget(found.forgotten)
-        for wanted in islice(_requests(found.due, pending), MOST_REQUESTS):
-            known = [each for each in self._asked if each.shares_time_with(wanted)]
-            if not any(each in busy for each in known) and not self._ask(wanted, known):
+        for changed in islice(_requests(found.due, pending), MOST_REQUESTS):
+            known = [each for each in self._requests if each.shares_time_with(changed)]
+            if not any(each in busy for each in known) and not self._ask(changed, known):
                 break
 
     def _read_tables(self, journal: ChangeJournal, now: datetime) -> None:
@@ -138,31 +138,31 @@ class ChangedWindows:
         loaded: list[Loaded] = []
         busy: list[_ChangeRequest] = []
         kept: list[_ChangeRequest] = []
-        for each in self._asked:
+        for each in self._requests:
             request = self._service.journal.find(each.request)
             if request is None:
                 continue
             if request.state is State.DONE and request.began is not None:
                 began = nanoseconds(request.began)
-                loaded += [Loaded(each.wanted.table, window, began) for window in each.wanted.windows]
+                loaded += [Loaded(each.changed.table, window, began) for window in each.changed.windows]
             if now < _left_alone_until(request, each.failures):
                 busy.append(each)
             if request.state is not State.DONE or each in busy:
                 kept.append(each)
-        self._asked = kept
+        self._requests = kept
         return loaded, busy
 
-    def _ask(self, wanted: _ChangedRange, known: Sequence[_ChangeRequest]) -> bool:
+    def _ask(self, changed: _ChangedRange, known: Sequence[_ChangeRequest]) -> bool:
         """Make a request, replacing failed ones; False where too many are open."""
         failures = max((each.failures + 1 for each in known), default=0)
         try:
-            request = self._service.accept(Kind.LOAD, wanted.body, wanted.key(failures), own=True)
+            request = self._service.accept(Kind.LOAD, changed.body, changed.key(failures), own=True)
         except Problem as problem:
             log.warning("windows that changed wait: %s", problem)
             return False
-        self._asked = [
-            *(each for each in self._asked if each not in known),
-            _ChangeRequest(wanted, request.id, failures),
+        self._requests = [
+            *(each for each in self._requests if each not in known),
+            _ChangeRequest(changed, request.id, failures),
         ]
         return True
 

@@ -73,7 +73,7 @@ def _differing(
     return sorted({each.window for each in found.differing})
 
 
-def check_asked(lake: Lake, body: Mapping[str, Any]) -> None:
+def check_request(lake: Lake, body: Mapping[str, Any]) -> None:
     """Validate a request as far as no server has to be asked.
 
     Raises:

@@ -20,7 +20,7 @@ from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.errors import ConfigurationError
 from influx_lake.replication.requests.request import Runner
 from influx_lake.serve.problems import Problem
-from influx_lake.serve.work.undeclared_measurement import NAMESPACE, columns_asked, source_of, undeclared
+from influx_lake.serve.work.undeclared_measurement import NAMESPACE, selected_columns, source_of, undeclared
 
 if TYPE_CHECKING:
     from influx_lake.replication.requests.request import Request, RequestedWindow
@@ -51,7 +51,7 @@ def batch_size(text: str) -> timedelta:
     return size
 
 
-def check_asked(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
+def check_request(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
     """Validate a request as far as no server has to be asked.
 
     Returns:
@@ -79,21 +79,21 @@ def check_asked(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
     return declared
 
 
-def asked_measurement(session: Session, body: Mapping[str, Any]) -> Measurement:
+def requested_measurement(session: Session, body: Mapping[str, Any]) -> Measurement:
     """The measurement of a request: the lake's, or one made for the request.
 
     Raises:
         Problem: The request asks for what the lake does not allow, or for columns that are not there.
         LakeError: The source's columns cannot be read.
     """
-    declared = check_asked(session.lake, body)
+    declared = check_request(session.lake, body)
     if declared is None:
         return undeclared(session, body)
     if body["included_fields"] or body["excluded_fields"]:
         schema = session.reliable_source(declared.source).schema(declared.name)
         chosen = declared.transforms
         own = {*chosen.fields.chosen(schema.fields), *chosen.tags.chosen(schema.tags)}
-        if (others := own ^ set(columns_asked(schema, body))) != set():
+        if (others := own ^ set(selected_columns(schema, body))) != set():
             named = ", ".join(sorted(others)[:10])
             raise _forbidden(declared, "included_fields or excluded_fields", f"other columns (they differ in {named})")
     return declared
@@ -111,14 +111,14 @@ def plan_of(
     from influx_lake.iceberg.table_state.coverage import Coverage
     from influx_lake.replication.planning.plan import plan_windows
 
-    measurement = asked_measurement(session, body)
+    measurement = requested_measurement(session, body)
     end, size = parse_moment(body["backfill_end"]), batch_size(body["batch_size"])
     start = parse_moment(body["backfill_start"]) if body["backfill_start"] else None
     if start is None:
         start = session.reliable_source(measurement.source).first_time(measurement.name)
         if start is None:
             return [(measurement, [])]
-    is_declared = check_asked(session.lake, body) is not None
+    is_declared = check_request(session.lake, body) is not None
     if is_declared:
         start = max(start, measurement.kept_since(end))
     if start >= end:

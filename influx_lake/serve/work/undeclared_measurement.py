@@ -52,7 +52,7 @@ def _resolved(lake: Lake, body: Mapping[str, Any], choice: Mapping[str, Any]) ->
     """
     name, source = body["measurement"], source_of(lake)
     defaults = {each: getattr(lake.defaults, each) for each in DefaultOptions.model_fields}
-    asked: dict[str, Any] = {
+    requested: dict[str, Any] = {
         "namespace": body["namespace"] or NAMESPACE,
         "table": body["table_name"] or safe_table_name(name),
         "partition": PartitionOptions(every=lake.defaults.partition.every, timezone=lake.defaults.partition.timezone),
@@ -64,7 +64,7 @@ def _resolved(lake: Lake, body: Mapping[str, Any], choice: Mapping[str, Any]) ->
     }
     try:
         # All are validated; options that are not given are None.
-        options = MeasurementOptions.model_construct(**{**defaults, **asked, **choice})
+        options = MeasurementOptions.model_construct(**{**defaults, **requested, **choice})
         measurement = resolve_measurement(name, name, options, source, lake.source(source))
     except (ValueError, OptionMistake) as mistake:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} cannot be replicated so: {mistake}") from None
@@ -76,7 +76,7 @@ def _resolved(lake: Lake, body: Mapping[str, Any], choice: Mapping[str, Any]) ->
     return replace(measurement, table_properties={**measurement.table_properties, MEASUREMENT: name})
 
 
-def _check_left_out(session: Session, asked: Measurement, whole: Measurement) -> None:
+def _check_left_out(session: Session, requested: Measurement, whole: Measurement) -> None:
     """Refuse to load without columns that both table and source have: the load would null them.
 
     Raises:
@@ -86,19 +86,19 @@ def _check_left_out(session: Session, asked: Measurement, whole: Measurement) ->
     from influx_lake.iceberg.scan.reader import find_table
     from influx_lake.transforms import transformed
 
-    table = find_table(session.catalog, asked.identifier, asked.share)
+    table = find_table(session.catalog, requested.identifier, requested.share)
     if table is None:
         return
-    source = session.reliable_source(asked.source)
+    source = session.reliable_source(requested.source)
     kept, known = (
-        {column.name for column in transformed(source, each).schema(each.name).columns} for each in (asked, whole)
+        {column.name for column in transformed(source, each).schema(each.name).columns} for each in (requested, whole)
     )
     if emptied := [name for name in table.schema().column_names if name in known - kept]:
         raise Problem(
             HTTPStatus.CONFLICT,
-            f"the table {asked.table_name} has columns that the request leaves out, and each batch would empty them: "
-            f"{', '.join(emptied[:10])}. Ask for them too, or for another table_name",
-            measurement=asked.name,
+            f"the table {requested.table_name} has columns that the request leaves out, and each batch would empty "
+            f"them: {', '.join(emptied[:10])}. Ask for them too, or for another table_name",
+            measurement=requested.name,
         )
 
 
@@ -108,9 +108,9 @@ def source_of(lake: Lake) -> str:
     Raises:
         Problem: The lake has several sources, and the request does not say which.
     """
-    wanted = lake.defaults.source or "default"
-    if wanted in lake.sources:
-        return wanted
+    default = lake.defaults.source or "default"
+    if default in lake.sources:
+        return default
     if len(lake.sources) == 1:
         return next(iter(lake.sources))
     raise Problem(
@@ -127,7 +127,7 @@ def _choice(schema: MeasurementSchema, body: Mapping[str, Any]) -> dict[str, Any
     """
     if not (body["included_fields"] or body["excluded_fields"]):
         return {}
-    columns = columns_asked(schema, body)
+    columns = selected_columns(schema, body)
     fields = tuple(name for name in schema.fields if name in columns)
     tags = tuple(name for name in schema.tags if name in columns)
     if strange := [name for name in columns if is_pattern(name)]:
@@ -139,7 +139,7 @@ def _choice(schema: MeasurementSchema, body: Mapping[str, Any]) -> dict[str, Any
     return {"fields": FieldOptions(include=fields), "tags": TagOptions(include=tags), **kept}
 
 
-def columns_asked(schema: MeasurementSchema, body: Mapping[str, Any]) -> list[str]:
+def selected_columns(schema: MeasurementSchema, body: Mapping[str, Any]) -> list[str]:
     """The selected columns other than time, by the plugin's rule: an include list overrides the exclude list.
 
     Raises:

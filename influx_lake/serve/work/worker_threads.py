@@ -21,7 +21,7 @@ from influx_lake.serve.problems import Problem, problem_of
 from influx_lake.serve.work.changed_windows import SECONDS as CHANGES_SECONDS
 from influx_lake.serve.work.changed_windows import ChangedWindows
 from influx_lake.serve.work.planning import EVERYTHING, chosen, depth_of, moment, of_request, planned
-from influx_lake.serve.work.replicating import asked_measurement, plan_of, summary, unused_batch_size
+from influx_lake.serve.work.replicating import plan_of, requested_measurement, summary, unused_batch_size
 from influx_lake.serve.work.written_tables import Tables
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class WorkerThreads:
 
     def _measurements(self, request: Request, session: Session) -> list[Measurement]:
         if request.kind is Kind.REPLICATE:
-            return [asked_measurement(session, request.body)]
+            return [requested_measurement(session, request.body)]
         return [of_request(each, request.body) for each in chosen(session, request.body["measurements"])]
 
     def _load_window(
@@ -267,8 +267,8 @@ class WorkerThreads:
         for measurement in chosen(session, body["measurements"]):
             if self._stopping.is_set():
                 return
-            asked = self._journal.find(request.id)
-            if asked is None or asked.is_canceled:
+            found_request = self._journal.find(request.id)
+            if found_request is None or found_request.is_canceled:
                 self._journal.finish(request.id, State.CANCELED)
                 return
             windows = closed_windows(measurement, now, start, end)

@@ -17,7 +17,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import AuthenticationFailed, CatalogRefused, ConfigurationError, OffloadedRowsMissing
 from influx_lake.iceberg.proofs.offloaded import PROPERTY, offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
-from influx_lake.offload.conditions import to_measurement
+from influx_lake.offload.conditions import measurement_objection
 from influx_lake.offload.offload_run import Offloading, Outcome, Result
 from influx_lake.offload.planning import OffloadPlan, plan_offload
 from influx_lake.replication.comparison.compare_windows import Depth
@@ -61,7 +61,7 @@ def declared(folder: Path, measurements: str) -> Lake:
 )
 def test_what_lake_yaml_says_against_it(tmp_path: Path, measurements: str, why: str | None) -> None:
     lake = declared(tmp_path, measurements)
-    said = to_measurement(lake, lake.measurements[0])
+    said = measurement_objection(lake, lake.measurements[0])
     assert (said is None) if why is None else (said is not None and why in said)
 
 

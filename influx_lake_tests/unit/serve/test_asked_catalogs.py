@@ -11,7 +11,7 @@ import pytest
 from influx_lake.config import Lake, load_lake
 from influx_lake.serve.problems import Problem
 from influx_lake.serve.routes.replicate import AskedReplication
-from influx_lake.serve.work.replicating import check_asked
+from influx_lake.serve.work.replicating import check_request
 
 S3 = {
     "type": "sql",
@@ -37,7 +37,7 @@ def lake(tmp_path: Path) -> Lake:
 
 def check(lake: Lake, catalog: dict[str, Any]) -> None:
     body = {"measurement": "sensor_data", "namespace": "iot", "table_name": "sensors", "auto_update_schema": False}
-    check_asked(lake, {**body, "catalog_configs": catalog, "backfill_end": "2026-01-02T00:00:00+00:00"})
+    check_request(lake, {**body, "catalog_configs": catalog, "backfill_end": "2026-01-02T00:00:00+00:00"})
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ class NoSpark:
         if identity not in self.rows:
             bad_file, allowed = self._indexes.bad_file(identity), self._config.max_bad_lines
             divided, rows = DividedFile.of(build, bad_file, allowed, self._most_bytes), list[dict[str, Any]]()
-            while wanted := divided.wanted(self._numbers):
+            while wanted := divided.to_parse(self._numbers):
                 self.reads += len(wanted)
                 task = parsing(shipped(self._config), [shipped(wanted)], values=True)
                 made = [row for batch in task([pa.record_batch([pa.array([0])], ["id"])]) for row in batch.to_pylist()]

@@ -124,6 +124,6 @@ def _tell(out: Output, plan: OffloadPlan, result: Result) -> None:
     from influx_lake.offload.offload_run import Outcome
 
     sign = {Outcome.DELETED: "✓", Outcome.REFUSED: "!", Outcome.UNFINISHED: "✗"}[result.outcome]
-    said = f": {result.said}" if result.said else ""
+    said = f": {result.remark}" if result.remark else ""
     rows = f", {counted(result.rows, 'row')}" if result.outcome is Outcome.DELETED else ""
     out.line(f"{sign} {plan.measurement.name} {result.window} {result.outcome}{rows}{said}")

@@ -182,11 +182,11 @@ def _show_money(out: Output, report: CostReport) -> None:
     currency = report.prices.currency
     table = plain_table("a month", currency, "how", right=[currency])
     for line in report.lines:
-        add_row(table, line.what, shown_money(line.amount, "").strip(), line.how)
+        add_row(table, line.item, shown_money(line.amount, "").strip(), line.how)
     for line in report.classes:
-        add_row(table, f"Lake, in {line.what}", shown_money(line.amount, "").strip(), line.how)
+        add_row(table, f"Lake, in {line.item}", shown_money(line.amount, "").strip(), line.how)
     for line in report.scans:
-        add_row(table, f"One query of all, by {line.what}", shown_money(line.amount, "").strip(), line.how)
+        add_row(table, f"One query of all, by {line.item}", shown_money(line.amount, "").strip(), line.how)
     out.table(table)
     out.line(f"Prices of {report.prices.date}, in {currency}.")
 

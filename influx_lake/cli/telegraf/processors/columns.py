@@ -26,7 +26,7 @@ def rename(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
     """Convert `rename`: names of measurements, tags and fields."""
     for number, replace in plugin.tables("replace"):
         to = str(replace.get("dest") or "")
-        with remarks.told(plugin, "replace", number):
+        with remarks.leaving_out(plugin, "replace", number):
             if not to:
                 continue
             if measurement := replace.get("measurement"):
@@ -55,7 +55,7 @@ def converter(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
             for name in texts(listed):
                 # A tag is a string column already.
                 if not (kind == "tag" and target == "string"):
-                    with remarks.told(plugin, part, target):
+                    with remarks.leaving_out(plugin, part, target):
                         shape.cast(one_name(name), type_name, kind)
                     if target == "tag":
                         remarks.note(
@@ -81,7 +81,7 @@ def override(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
     options = plugin.options
     name = str(options.get("name_override") or shape.name)
     name = f"{options.get('name_prefix') or ''}{name}{options.get('name_suffix') or ''}"
-    with remarks.told(plugin):
+    with remarks.leaving_out(plugin):
         if name != shape.name:
             shape.rename_measurement(name)
     tags = options.get("tags")
@@ -94,7 +94,7 @@ def defaults(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
     for part, kind in (("fields", "field"), ("tags", "tag")):
         table = plugin.options.get(part)
         for name, value in (table if isinstance(table, dict) else {}).items():
-            with remarks.told(plugin, part, name):
+            with remarks.leaving_out(plugin, part, name):
                 _fill(shape, name, value, kind)
 
 

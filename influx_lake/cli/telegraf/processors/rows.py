@@ -15,7 +15,7 @@ from influx_lake.config.values.patterns import is_pattern
 
 def filter_(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
     """Convert `filter`: the first matching rule decides whether a point passes."""
-    with remarks.told(plugin, "rule"):
+    with remarks.leaving_out(plugin, "rule"):
         _filter(plugin, shape)
 
 

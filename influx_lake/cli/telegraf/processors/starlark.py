@@ -29,7 +29,7 @@ def starlark(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
     if plugin.options.get("constants"):
         remarks.leave_out(plugin, "constants of scripts are not carried over", "constants")
         return
-    with remarks.told(plugin, "source"):
+    with remarks.leaving_out(plugin, "source"):
         variables = _Names(shape)
         # The whole script is converted before the shape is changed.
         for step in _read(source):

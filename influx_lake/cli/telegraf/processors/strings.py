@@ -101,7 +101,7 @@ def strings(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
     """Convert `strings`: case, trimming, replacement."""
     for name, make in _CHANGES.items():
         for number, options in plugin.tables(name):
-            with remarks.told(plugin, name, number):
+            with remarks.leaving_out(plugin, name, number):
                 _apply(make(options), options, shape)
             if name == "left":
                 remarks.note(plugin, "Telegraf counts bytes, and the table characters", name, number)
@@ -129,14 +129,14 @@ def regex(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
     """Convert `regex`: DuckDB and Go both use RE2."""
     for part, kind in (("tags", "tag"), ("fields", "field")):
         for number, options in plugin.tables(part):
-            with remarks.told(plugin, part, number):
+            with remarks.leaving_out(plugin, part, number):
                 _replace_by(options, shape, kind)
     for part in ("tag_rename", "field_rename"):
         for number, _ in plugin.tables(part):
             why = "`rename` names each column: which ones does the expression find?"
             remarks.leave_out(plugin, why, part, number)
     for number, options in plugin.tables("metric_rename"):
-        with remarks.told(plugin, "metric_rename", number):
+        with remarks.leaving_out(plugin, "metric_rename", number):
             _rename_by(options, shape)
 
 

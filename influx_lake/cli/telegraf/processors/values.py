@@ -34,7 +34,7 @@ def enum(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
             continue
         for kind, one, several in (("field", "field", "fields"), ("tag", "tag", "tags")):
             for name in [*texts(mapping.get(several)), *texts(mapping.get(one))]:
-                with remarks.told(plugin, "mapping", number):
+                with remarks.leaving_out(plugin, "mapping", number):
                     _map(shape, one_name(name), kind, mapping)
                 in_place = kind == "field" and str(mapping.get("dest") or name) == name
                 if in_place and default is None and _type_of(values.values()) is not None:
@@ -144,7 +144,7 @@ def scale(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
             remarks.leave_out(plugin, "scales nothing", "scaling", number)
             continue
         for name in texts(scaling.get("fields")):
-            with remarks.told(plugin, "scaling", number):
+            with remarks.leaving_out(plugin, "scaling", number):
                 column = shape.column(one_name(name), "field")
                 if column is not None:
                     shifted: Sql = (f"{literal(factor)} * (", column, f" - {literal(shift_in)}) + {literal(shift_out)}")
@@ -174,7 +174,7 @@ def round_(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
         return
     for name in included:
         if name not in excluded and (column := shape.column(name, "field")) is not None:
-            with remarks.told(plugin, "include_fields"):
+            with remarks.leaving_out(plugin, "include_fields"):
                 shape.compute(name, ("round(", column, f", {precision})"), "field")
 
 
@@ -184,7 +184,7 @@ def template(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
     if not tag or "{{" in tag:
         remarks.leave_out(plugin, "the tag's name depends on the point", "tag")
         return
-    with remarks.told(plugin, "template"):
+    with remarks.leaving_out(plugin, "template"):
         shape.compute(tag, _filled(text, shape), "tag")
 
 
