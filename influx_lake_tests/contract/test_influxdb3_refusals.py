@@ -112,7 +112,7 @@ def test_a_measurement_that_is_gone(database: Database, source: InfluxDB3Source)
     assert [type(error) for error in asked(source, "leaving")] == [MeasurementNotFound] * 3
 
 
-def test_a_column_that_is_not_there(database: Database, source: InfluxDB3Source) -> None:
+def test_a_column_that_does_not_exist(database: Database, source: InfluxDB3Source) -> None:
     database.write(POINT)
     imagined = MeasurementSchema("here", (TIME, Column("w", Role.FIELD, ColumnType.FLOAT)))
     with pytest.raises(QueryRejected, match="w") as caught, source.read(imagined, DAY):

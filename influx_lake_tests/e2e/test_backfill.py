@@ -73,7 +73,7 @@ def test_the_roll_up_follows_its_measurement(site: DagsterSite) -> None:
     assert counts_by_day(site, "cpu_hourly").keys() == set(DAYS[:2])
 
 
-def test_a_refused_token_is_told_and_not_shown(site: DagsterSite, sandbox: Sandbox) -> None:
+def test_a_refused_token_is_reported_and_not_shown(site: DagsterSite, sandbox: Sandbox) -> None:
     assert sandbox.token is not None
     sandbox.faults.unauthenticated = True
     try:

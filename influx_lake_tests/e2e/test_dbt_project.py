@@ -90,7 +90,7 @@ def expected(day: int) -> tuple[float, float, float]:
     return mean, float(hours[-1]), mean / 2
 
 
-def test_dbt_makes_the_days_that_are_asked_for(folder: Path) -> None:
+def test_dbt_makes_the_days_that_are_requested(folder: Path) -> None:
     build = ["dbt", "build", "--event-time-start", "2026-01-01", "--event-time-end", "2026-01-03"]
     ran(folder, *build)
     assert days_of(folder) == {"2026-01-01": expected(0), "2026-01-02": expected(1)}

@@ -61,7 +61,7 @@ def test_a_lake_is_scaffolded_checked_listed_and_launched(project: DgProject) ->
     assert [each["rows"] for each in status["measurements"]] == [2]
 
 
-def test_mistakes_are_told_with_their_lines(project: DgProject) -> None:
+def test_mistakes_are_reported_with_their_lines(project: DgProject) -> None:
     folder = project.defs / "wrong"
     refused = project.dg("scaffold", "defs", TYPE, "wrong", "--type", "influxdb4", fails=True)
     assert "did you mean influxdb3" in refused

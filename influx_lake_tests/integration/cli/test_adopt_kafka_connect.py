@@ -93,7 +93,7 @@ def test_what_came_twice_and_what_is_missing_is_put_right(lake: CliLake) -> None
     assert lake.tell("verify", "cpu", *END, "--values").code == 0
 
 
-def test_what_it_adds_later_is_told_and_put_right(lake: CliLake) -> None:
+def test_what_it_adds_later_is_reported_and_put_right(lake: CliLake) -> None:
     sink(lake, 0, range(30))
     assert lake.tell("adopt", "cpu", *END).code == 0
     sink(lake, 30, range(3))

@@ -51,7 +51,7 @@ def test_what_is_proved_and_what_is_not_as_json_and_as_a_page(lake: CliLake) -> 
     assert "<script" not in page.read_text()
 
 
-def test_windows_that_changed_are_told_with_the_reason(lake: CliLake) -> None:
+def test_windows_that_changed_are_reported_with_the_reason(lake: CliLake) -> None:
     lake.box.write("telemetry", f"cpu,host=late value=1i {FIRST_DAY_NS + DAY_NS + 1}")
     lake.tell("replicate", "cpu", "--start", "2026-01-02", "--end", "2026-01-03")
     [cpu] = lake.tell("certify", "-m", "cpu", *RANGE, "--json").object["measurements"]

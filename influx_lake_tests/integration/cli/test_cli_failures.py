@@ -126,7 +126,7 @@ def test_the_warehouse_is_a_file(lake: CliLake) -> None:
     assert lake.catalog.list_namespaces() == [("telemetry",)]
 
 
-def test_the_first_failure_ends_it_unless_told_otherwise(lake: CliLake) -> None:
+def test_the_first_failure_ends_it_unless_configured_otherwise(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("cpu: {{}}", "gone: {{}}\n  cpu: {{}}"))
     range_ = ("--start", "2026-01-01", "--end", "2026-01-03")
     result = lake.tell("replicate", "gone", "cpu", *range_)
@@ -201,7 +201,7 @@ def test_a_stopped_load_says_what_is_done_and_how_to_go_on(
     assert lake.tell("verify", "cpu", "--start", "2026-01-01", "--end", "2026-01-04").code == 0
 
 
-def test_a_range_before_the_first_partition_is_told_of(lake: CliLake) -> None:
+def test_a_range_before_the_first_partition_is_reported(lake: CliLake) -> None:
     early = ("--start", "2025-06-01", "--end", "2025-06-03")
     for command in ("replicate", "plan", "verify"):
         result = lake.tell(command, "cpu", *early)

@@ -212,7 +212,7 @@ def test_a_file_of_line_protocol_becomes_tables(demo: Demo) -> None:
     }
 
 
-def test_no_token_is_told_or_kept_in_the_lake(demo: Demo) -> None:
+def test_no_token_is_reported_or_kept_in_the_lake(demo: Demo) -> None:
     assert demo.token not in json.dumps(demo.told) + "".join(demo.stderr)
     for path in (demo.folder / ".lake").rglob("*"):
         if path.is_file() and SANDBOX_FOLDER.name not in path.parts:

@@ -145,13 +145,13 @@ def test_a_window_without_rows_says_so(lake: CliLake) -> None:
         (["schema", "disk"], "has no measurement disk"),
     ],
 )
-def test_mistakes_are_told(lake: CliLake, arguments: list[str], said: str) -> None:
+def test_mistakes_are_reported(lake: CliLake, arguments: list[str], said: str) -> None:
     result = lake.tell(*arguments)
     assert result.code == 2
     assert said in result.err
 
 
-def test_an_expression_that_cannot_be_computed_is_told(lake: CliLake) -> None:
+def test_an_expression_that_cannot_be_computed_is_reported(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("100 - idle", "100 - busy"))
     for command in ("schema", "preview"):
         result = lake.tell(command, "cpu")

@@ -96,7 +96,7 @@ def test_one_kind_of_one_measurement(lake: CliLake) -> None:
     assert lake.tell("maintain", "--only", "vacuum").code == 2
 
 
-def test_what_fails_of_one_table_is_told_and_the_others_are_done(lake: CliLake) -> None:
+def test_what_fails_of_one_table_is_reported_and_the_others_are_done(lake: CliLake) -> None:
     lake.catalog.create_table("telemetry.cpu_hourly", lake.catalog.load_table("telemetry.cpu").schema())
 
     result = lake.tell("maintain", "--only", "compact", "--json")

@@ -254,7 +254,7 @@ def test_what_is_no_regular_file_is_written_through(ask: Any, tmp_path: Path) ->
     assert pipe.is_fifo()
 
 
-def test_a_store_that_refuses_is_told_as_such(lake: QueriedLake, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_refuses_is_reported_as_such(lake: QueriedLake, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Denied(fsspec.AbstractFileSystem):  # type: ignore[misc]
         protocol = "denied"
         cachable = False
@@ -328,7 +328,7 @@ def test_nothing_else_is_read_or_written(lake: QueriedLake, ask: Any) -> None:
 
 
 @pytest.mark.slow
-def test_mistakes_are_told_with_the_tables_that_there_are(lake: QueriedLake, ask: Any) -> None:
+def test_mistakes_are_reported_with_the_tables_that_there_are(lake: QueriedLake, ask: Any) -> None:
     lake.table().append(rows(0))
     result = ask("select * from cpuu")
     assert result.code == 2

@@ -96,7 +96,7 @@ def test_the_commands_that_are_printed_install_it(lake: CoreLake) -> None:
     assert (code, told["ok"]) == (0, True), told
 
 
-def test_late_points_are_told_in_the_table_and_its_own_rows_tell_nothing(lake: CoreLake) -> None:
+def test_late_points_are_reported_in_the_table_and_its_own_rows_tell_nothing(lake: CoreLake) -> None:
     assert lake.tell("replicate", "cpu", *RANGE)[0] == 0
     lake.install()
     before = lake.status()
@@ -120,7 +120,7 @@ def test_late_points_are_told_in_the_table_and_its_own_rows_tell_nothing(lake: C
 
 
 @pytest.mark.parametrize("name", ["disk io", 'a"b', "back\\slash", "ä=ö", "comma,name", "x" * 300], ids=repr)
-def test_tables_of_any_name_are_told(lake: CoreLake, name: str) -> None:
+def test_tables_of_any_name_are_reported(lake: CoreLake, name: str) -> None:
     lake.install()
     written = "".join(f"\\{char}" if char in ", " else char for char in name)
     lake.write(LAST_YEAR_NS, measurement=written)

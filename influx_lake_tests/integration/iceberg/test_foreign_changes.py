@@ -130,7 +130,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChangedLake]:
     "case",
     [pytest.param(case, id=case.name, marks=[pytest.mark.slow] * (case.name not in QUICK)) for case in CASES],
 )
-def test_a_change_is_told_of_and_what_it_took_is_loaded_again(
+def test_a_change_is_reported_and_what_it_took_is_loaded_again(
     lake: ChangedLake, capsys: pytest.CaptureFixture[str], case: Case
 ) -> None:
     lake.load(case.name)
@@ -140,7 +140,7 @@ def test_a_change_is_told_of_and_what_it_took_is_loaded_again(
     lake.assert_mended(capsys, case.name, case.lost)
 
 
-def test_rows_that_somebody_adds_are_told_of(lake: ChangedLake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_that_somebody_adds_are_reported(lake: ChangedLake, capsys: pytest.CaptureFixture[str]) -> None:
     lake.load("appended")
     table = lake.table("appended")
     table.append(table.scan().to_arrow().slice(0, 2))
@@ -163,7 +163,7 @@ def test_appending_loads_again_what_was_taken(
 
 
 @pytest.mark.slow
-def test_why_windows_are_missing_is_told_until_they_are_loaded_again(
+def test_why_windows_are_missing_is_reported_until_they_are_loaded_again(
     lake: ChangedLake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lake.load("kept")
@@ -178,7 +178,7 @@ def test_why_windows_are_missing_is_told_until_they_are_loaded_again(
 
 
 @pytest.mark.slow
-def test_rows_swapped_for_as_many_are_told_of_until_their_window_is_loaded_again(
+def test_rows_swapped_for_as_many_are_reported_until_their_window_is_loaded_again(
     lake: ChangedLake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lake.load("swapped")

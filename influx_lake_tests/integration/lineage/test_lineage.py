@@ -229,7 +229,7 @@ def test_a_tail_of_dagster(lake: CliLake, server: LineageServer) -> None:
 
 
 @pytest.mark.slow
-def test_a_load_that_takes_long_is_told_of_while_it_runs(
+def test_a_load_that_takes_long_is_reported_while_it_runs(
     lake: CliLake, server: LineageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("influx_lake.lineage.emitter.RUNNING_SECONDS", 0.05)
@@ -248,7 +248,7 @@ def test_a_load_that_takes_long_is_told_of_while_it_runs(
     assert running["eventTime"] > server.events[0]["eventTime"]
 
 
-def test_nothing_is_told_unless_it_is_configured(lake: CliLake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_reported_unless_it_is_configured(lake: CliLake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:1")
     lake.write_config()
     lake.fill("mem", range(1))
@@ -256,7 +256,7 @@ def test_nothing_is_told_unless_it_is_configured(lake: CliLake, monkeypatch: pyt
     assert (told.code, told.err.count("lineage")) == (0, 0)
 
 
-def test_the_end_of_a_load_is_told_where_the_catalog_is_away_just_then(
+def test_the_end_of_a_load_is_reported_where_the_catalog_is_away_just_then(
     lake: CliLake, server: LineageServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert load(lake) == 0

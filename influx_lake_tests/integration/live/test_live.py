@@ -163,7 +163,7 @@ def test_a_load_between_asking_and_reading_doubles_nothing(lake: LiveLake) -> No
 
 
 @pytest.mark.slow
-def test_without_a_start_the_newest_windows_are_asked_and_what_is_older_is_told(
+def test_without_a_start_the_newest_windows_are_asked_and_what_is_older_is_reported(
     lake: LiveLake, read: list[Window], caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(HOURS + 1):
@@ -261,7 +261,7 @@ def test_a_source_that_is_away(lake: LiveLake, caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.slow
-def test_a_source_that_breaks_off_is_told_as_it_is(lake: LiveLake) -> None:
+def test_a_source_that_breaks_off_is_reported_as_it_is(lake: LiveLake) -> None:
     lake.put(0, range(60))
     lake.box.faults.update(fail_after_rows=10)
     result = lake.tell("sql", "select sum(value) from cpu", "--live", "--live-since", lake.hour(0).isoformat())

@@ -216,7 +216,7 @@ def test_a_measurement_that_its_server_forgot_is_loaded_on(lake: OffloadedLake) 
     assert lake.table.scan().to_arrow().num_rows == 31
 
 
-def test_a_measurement_that_was_never_there_is_still_told_of(lake: OffloadedLake) -> None:
+def test_a_measurement_that_was_never_there_is_still_reported(lake: OffloadedLake) -> None:
     config = lake.folder / "lake.yaml"
     config.write_text(config.read_text() + "  never: {}\n")
     code, told = lake.tell("replicate", "never", *RANGE)

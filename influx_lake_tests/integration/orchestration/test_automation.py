@@ -126,7 +126,7 @@ def test_one_schedules_history_does_not_keep_anothers_waiting(lakes: Lakes) -> N
 
 
 @pytest.mark.slow
-def test_what_is_queued_is_not_asked_for_again(lakes: Lakes) -> None:
+def test_what_is_queued_is_not_requested_again(lakes: Lakes) -> None:
     lake = lakes()
     [request] = lake.tick(closing(1))
     job = lake.repository.get_job("load_day")

@@ -87,7 +87,7 @@ def told(found: dict[str, dg.MetadataValue], table: str) -> str:
 
 
 @pytest.mark.slow
-def test_measurements_that_are_complete_behind_or_different_are_told_apart(lakes: Lakes) -> None:
+def test_measurements_that_are_complete_behind_or_different_are_distinguished(lakes: Lakes) -> None:
     lake = lakes(measurements={"cpu": {}, "mem": {}, "disk": {}})
     for name in ("cpu", "mem"):
         write(lake, name, days_ago=2)
@@ -147,7 +147,7 @@ def test_what_the_server_counts_is_beside_the_size_in_the_lake(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_what_others_did_to_a_table_is_told_first(lakes: Lakes) -> None:
+def test_what_others_did_to_a_table_is_reported_first(lakes: Lakes) -> None:
     lake = lakes(measurements={"cpu": {}, "mem": {}})
     for name in ("cpu", "mem"):
         for days_ago in (2, 1):
@@ -183,7 +183,7 @@ def test_the_page_is_made_while_the_source_is_away_and_says_so(lakes: Lakes, box
 
 
 @pytest.mark.slow
-def test_a_measurement_that_nobody_writes_any_more_is_told_of(lakes: Lakes) -> None:
+def test_a_measurement_that_nobody_writes_any_more_is_reported(lakes: Lakes) -> None:
     lake = lakes(measurements={"cpu": {}, "mem": {}})
     for name in ("cpu", "mem"):
         write(lake, name, days_ago=2)

@@ -75,7 +75,7 @@ def test_a_tick_that_is_done_twice_names_the_same_run(lake: SensedLake) -> None:
 
 
 @pytest.mark.slow
-def test_why_a_run_failed_is_told(lake: SensedLake) -> None:
+def test_why_a_run_failed_is_reported(lake: SensedLake) -> None:
     with served(lake) as (client, service):
         location = client.post("/v1/windows", json=DAYS | {"measurements": ["cpu"]}).headers["location"]
         planned(client, location)
@@ -110,7 +110,7 @@ def test_what_was_dagsters_can_be_taken_back_without_it(lake: SensedLake) -> Non
         wait_until(lambda: client.get(location).json()["state"] == "canceled", "it is taken back", 30)
 
 
-def test_a_daemon_that_is_silent_is_told_of(lake: SensedLake) -> None:
+def test_a_daemon_that_is_silent_is_reported(lake: SensedLake) -> None:
     with served(lake) as (client, _):
         found = client.get("/ready")
     assert found.status_code == 503

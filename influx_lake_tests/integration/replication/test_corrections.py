@@ -97,7 +97,7 @@ def test_a_window_is_not_loaded_again_with_values_that_went_back(
     assert values() == [2.0, 5.0]
 
 
-def test_it_is_loaded_again_where_that_is_asked_for(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_loaded_again_where_that_is_configured(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     corrected(box)
     lake(box, "on_changed_values: load")
     code, found = verified(capsys)

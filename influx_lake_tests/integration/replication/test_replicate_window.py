@@ -235,7 +235,7 @@ def test_one_window_from_several_threads(lake: Lake) -> None:
     assert count_rows(lake.catalog.load_table(CPU.identifier), day(0)) == 2_000
 
 
-def test_progress_is_told(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("influx_lake.iceberg.window_load.PROGRESS_SECONDS", 0.0)
     lake.fill(0, 20_000)
     told: list[Progress] = []

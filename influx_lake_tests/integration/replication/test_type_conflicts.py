@@ -70,7 +70,7 @@ def quarantined(lake: TypedLake, window: Window | int = 0) -> list[Row]:
     return lake.rows(QUARANTINE, window)
 
 
-def test_it_fails_where_nothing_is_said(typed_lake: TypedLake, changed: InfluxDB3Source) -> None:
+def test_it_fails_where_nothing_is_stated(typed_lake: TypedLake, changed: InfluxDB3Source) -> None:
     typed_lake.write(*points("value={i}"))
     typed_lake.load(measurement())
     typed_lake.write(*points('value="v{i}",other={i}'), database="changed")

@@ -71,7 +71,7 @@ def test_times_before_1970_are_cut_down_and_not_to_zero(typed_lake: TypedLake, p
     assert ("time_ns" in typed_lake.types(of)) == (policy is Nanoseconds.KEEP)
 
 
-def test_a_time_finer_than_a_microsecond_is_refused_where_that_is_asked_for(typed_lake: TypedLake) -> None:
+def test_a_time_finer_than_a_microsecond_is_refused_where_that_is_configured(typed_lake: TypedLake) -> None:
     typed_lake.write(f"cpu,host=a value=1 {START_NS + 1001}")
     with pytest.raises(DataRefused, match="1 times finer than a microsecond"):
         typed_lake.load(measurement(types=TypeOptions(nanoseconds=Nanoseconds.REFUSE)))
@@ -218,7 +218,7 @@ def test_names_that_would_fall_together_are_refused_before_anything_is_made(
     assert typed_lake.load(measurement(types=TypeOptions(nanoseconds_column="whole"))).rows == 1
 
 
-def test_types_that_were_asked_for(typed_lake: TypedLake) -> None:
+def test_types_that_were_requested(typed_lake: TypedLake) -> None:
     wanted = {"count": "long", "price": "decimal(12, 2)", "host": "int", "big": "string", "absent": "long"}
     options = TypeOptions(types=wanted, unsigned=Unsigned.REFUSE, column_names=ColumnNames.LOWER)
     of = measurement(types=options)

@@ -214,7 +214,7 @@ def test_a_retention_policy_of_several(tmp_path: Path, servers: Servers, capsys:
 
 @pytest.mark.servers
 @pytest.mark.parametrize("target", VERSIONS)
-def test_a_database_that_is_not_there(
+def test_a_database_that_does_not_exist(
     tmp_path: Path, servers: Servers, target: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = f"nowhere {target}"

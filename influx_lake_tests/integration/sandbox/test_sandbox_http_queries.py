@@ -164,7 +164,7 @@ def test_databases_and_tables_are_managed(box: Sandbox) -> None:
     assert http(box, "DELETE", path, {"db": "two"}).status == 404
 
 
-def test_a_failure_of_our_own_is_told(box: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_of_our_own_is_reported(box: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     with mock.patch.object(box.store, "write", side_effect=OSError(28, "No space left on device")):
         response = http(box, "POST", "/api/v3/write_lp", {"db": "db"}, "m v=1")
     assert response.status == 500

@@ -107,7 +107,7 @@ def test_a_change_outlives_a_service_that_is_killed(lake: ServedLake) -> None:
         wait_until(lambda: lake.rows() == 31, "the late point is in the table")
 
 
-def test_what_is_told_is_checked(idle: TestClient, lake: ServedLake) -> None:
+def test_what_is_reported_is_checked(idle: TestClient, lake: ServedLake) -> None:
     now = int(datetime.now(UTC).timestamp() * 10**9)
     late, fresh = ({"measurement": "cpu", "first": at, "last": at, "points": 3} for at in (LATE, now))
     unknown = {"measurement": "of_nobody", "first": LATE, "last": LATE}

@@ -70,7 +70,7 @@ def test_a_key_makes_two_requests_one(client: TestClient) -> None:
     assert len(client.get("/v1/windows").json()["requests"]) == 1
 
 
-def test_what_happens_is_told_as_events(client: TestClient) -> None:
+def test_what_happens_is_reported_as_events(client: TestClient) -> None:
     answer = client.post("/v1/windows", json=DAYS)
     response = client.get(answer.json()["events"]).text
     names = [line.removeprefix("event: ") for line in response.splitlines() if line.startswith("event: ")]
@@ -138,7 +138,7 @@ def test_comparing_is_taken_back_while_the_last_measurement_is_compared(
     assert (found["state"], found["canceled"]) == ("canceled", True)
 
 
-def test_what_cannot_be_asked_is_told_at_once(client: TestClient) -> None:
+def test_what_cannot_be_asked_is_reported_at_once(client: TestClient) -> None:
     for body, status in (
         (DAYS | {"measurements": ["nope"]}, 404),
         (DAYS | {"end": "2025-01-01"}, 422),
@@ -161,7 +161,7 @@ def test_what_cannot_be_asked_is_told_at_once(client: TestClient) -> None:
     assert client.get("/v1/windows/..%2f..%2fetc%2fpasswd").status_code in (404, 422)
 
 
-def test_a_body_that_cannot_be_read_is_told_why(client: TestClient) -> None:
+def test_a_body_that_cannot_be_read_is_reported_with_the_reason(client: TestClient) -> None:
     for body, said in (
         (b'{"start": "\xff"}', "no UTF-8, at byte 11"),
         (b"[" * 200_000, "nested too deep"),
@@ -187,7 +187,7 @@ def test_the_lake_is_held_against_its_source(lake: ServedLake, client: TestClien
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("depth", "finds"), [("rows", False), ("profile", True), ("values", True)])
-def test_how_closely_it_is_compared_is_said(lake: ServedLake, client: TestClient, depth: str, finds: bool) -> None:
+def test_how_closely_it_is_compared_is_reported(lake: ServedLake, client: TestClient, depth: str, finds: bool) -> None:
     followed(client, client.post("/v1/windows", json=DAYS))
     lake.box.write("telemetry", "cpu,host=h0 value=70i 1767225600000000000")
     verified = client.post("/v1/verify", json=DAYS | {"compare": depth})

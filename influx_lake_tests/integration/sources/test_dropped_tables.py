@@ -164,7 +164,7 @@ def test_which_names_are_those_of_dropped_tables(name: str, dropped: bool) -> No
     assert is_dropped(name) is dropped
 
 
-def test_of_many_the_first_are_told() -> None:
+def test_of_many_the_first_are_reported() -> None:
     listing = Listing.of_influxdb3(f"m{number:02}-20260101T000000" for number in range(13))
     told = listing.left_out({"m00-20260101T000000"})
     assert told.startswith("12 dropped tables left out: m01-20260101T000000, ")

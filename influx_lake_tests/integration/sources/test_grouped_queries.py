@@ -79,6 +79,6 @@ def test_selected_rows_are_counted_in_parts_too(box: Sandbox, source: InfluxDB3S
     assert ReliableSource(source, ReadingOptions(), ServerLimits()).selected_counts(schema, DAYS) == expected
 
 
-def test_a_measurement_that_is_not_there(source: InfluxDB3Source) -> None:
+def test_a_measurement_that_does_not_exist(source: InfluxDB3Source) -> None:
     with pytest.raises((MeasurementNotFound, QueryRejected)):
         source.counts("nothing", DAYS)

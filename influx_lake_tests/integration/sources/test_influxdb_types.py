@@ -108,7 +108,7 @@ def test_values_are_counted_whatever_their_types(conflicting: list[Server]) -> N
             source.close()
 
 
-def test_the_column_that_is_there_keeps_its_type(conflicting: list[Server], catalog: Catalog) -> None:
+def test_the_column_that_exists_keeps_its_type(conflicting: list[Server], catalog: Catalog) -> None:
     columns = pa.schema([("time", pa.timestamp("us", "UTC")), ("t", pa.string()), ("value", pa.string())])
     catalog.create_namespace_if_not_exists("lake")
     catalog.create_table(("lake", "mixed"), columns)

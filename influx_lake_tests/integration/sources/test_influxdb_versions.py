@@ -211,7 +211,7 @@ def test_a_tag_and_a_field_of_one_name(servers: dict[str, Server]) -> None:
         assert [(row["x"], row["x__field"]) for row in found] == [("tag", 5), (None, 6)]
 
 
-def test_what_is_not_there_has_its_own_error(servers: dict[str, Server]) -> None:
+def test_what_is_missing_has_its_own_error(servers: dict[str, Server]) -> None:
     for server in servers.values():
         source = open_source(server.config())
         with pytest.raises(MeasurementNotFound, match="'no such'"):

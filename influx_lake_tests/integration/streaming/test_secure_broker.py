@@ -83,7 +83,7 @@ def test_messages_come_in_and_the_password_is_nowhere(
     assert holding(streamed.folder, PASSWORD) == []
 
 
-def test_a_wrong_password_is_told_without_it(
+def test_a_wrong_password_is_reported_without_it(
     streamed: StreamedLake, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     streamed.broker.create("refused")
@@ -98,7 +98,7 @@ def test_a_wrong_password_is_told_without_it(
         assert holding(streamed.folder, secret) == []
 
 
-def test_another_ca_is_told(streamed: StreamedLake, tmp_path: Path) -> None:
+def test_another_ca_is_reported(streamed: StreamedLake, tmp_path: Path) -> None:
     streamed.broker.create("untrusted")
     declare(streamed, "untrusted", make_certificate(tmp_path, "other", "127.0.0.1").cert_file)
     message = str(streamed.run("stream", "--available-now", code=1))

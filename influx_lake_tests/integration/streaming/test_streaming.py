@@ -100,7 +100,7 @@ def test_messages_of_transactions_count_once_these_are_committed(streamed: Strea
     assert streamed.query("select host from {cpu} order by host", "cpu") == [("h0",), ("h2",)]
 
 
-def test_a_topic_that_was_made_anew_is_told(streamed: StreamedLake) -> None:
+def test_a_topic_that_was_made_anew_is_reported(streamed: StreamedLake) -> None:
     from confluent_kafka.admin import AdminClient
 
     streamed.broker.create("anew")

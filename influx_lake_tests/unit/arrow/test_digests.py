@@ -211,7 +211,7 @@ def test_values_that_two_columns_exchange_are_found_in_the_digest_of_whole_rows(
     assert combined(one.pop(KEY), one) != combined(other.pop(KEY), other)
 
 
-def test_a_tag_that_nobody_set_is_one_that_is_not_there() -> None:
+def test_a_tag_that_nobody_set_is_one_that_does_not_exist() -> None:
     batch = batch_of([{"time": 1, "host": "a", "count": 1}])
     without, found = digests(batch, key=("time", "host")), digests(batch, key=("note", "host", "time"))
     assert (found[KEY], found["count"]) == (without[KEY], without["count"])

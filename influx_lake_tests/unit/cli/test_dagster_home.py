@@ -45,7 +45,7 @@ def test_a_dagster_yaml_beside_the_lake_is_the_one(root: Path) -> None:
     assert (home / "dagster.yaml").read_text() == "nux: {enabled: false}\n"
 
 
-def test_a_dagster_yaml_that_cannot_be_written_leaves_the_one_that_is_there(
+def test_a_dagster_yaml_that_cannot_be_written_leaves_the_one_that_exists(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = load_lake(root / "lake.yaml")

@@ -92,7 +92,7 @@ def test_the_hint_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "plan", "status", "discover", "ui"])
-def test_all_mistakes_of_a_lake_are_told_with_their_lines(
+def test_all_mistakes_of_a_lake_are_reported_with_their_lines(
     command: str, broken: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([command, "-c", str(broken)]) == 2
@@ -110,7 +110,7 @@ def test_all_mistakes_of_a_lake_as_json(broken: Path, capsys: pytest.CaptureFixt
     assert {"file": str(broken), "line": 4, "path": "defaults.lag"}.items() <= problems[2].items()
 
 
-def test_a_defect_is_told_without_traceback_and_without_secret(
+def test_a_defect_is_reported_without_traceback_and_without_secret(
     defect: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["check", "-c", str(defect)]) == 1

@@ -71,7 +71,7 @@ def test_parquet_keeps_the_types() -> None:
 
 
 @pytest.mark.parametrize("kind", [Format.JSON, Format.CSV, Format.PARQUET])
-def test_columns_of_one_name_are_told_apart(kind: Format) -> None:
+def test_columns_of_one_name_are_distinguished(kind: Format) -> None:
     rows = pa.Table.from_arrays([pa.array([each]) for each in (1, 2, 3)], ["a", "a", "a_1"])
     found = written(kind, rows)
     if kind is Format.JSON:
@@ -82,7 +82,7 @@ def test_columns_of_one_name_are_told_apart(kind: Format) -> None:
         assert pq.read_table(io.BytesIO(found)).column_names == ["a", "a_1", "a_1_1"]
 
 
-def test_nanoseconds_are_told() -> None:
+def test_nanoseconds_are_reported() -> None:
     rows = pa.table({"at": pa.array([1_000_000_001], pa.timestamp("ns"))})
     assert json.loads(written(Format.JSON, rows)) == [{"at": "1970-01-01T00:00:01.000000001"}]
 

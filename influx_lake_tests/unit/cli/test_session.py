@@ -14,7 +14,7 @@ from influx_lake.errors import ConfigurationError
 @pytest.mark.parametrize(
     ("measurements", "remedy"), [("{}", "List them"), ('{"x*": {}}', "run `influx-lake discover`")]
 )
-def test_a_lake_without_measurements_is_told_of_with_its_line(tmp_path: Path, measurements: str, remedy: str) -> None:
+def test_a_lake_without_measurements_is_reported_with_its_line(tmp_path: Path, measurements: str, remedy: str) -> None:
     file = tmp_path / "lake.yaml"
     file.write_text(f'sources: {{default: {{host: "http://a", database: d}}}}\nmeasurements: {measurements}\n')
     with pytest.raises(ConfigurationError, match=r"lake.yaml:2: the lake has no measurements") as caught:

@@ -70,7 +70,7 @@ def test_files_need_no_variables(tmp_path: Path) -> None:
     assert lake_of(tmp_path / "files").measurements[0].scheme.start.date() == date(datetime.now(UTC).year, 1, 1)
 
 
-def test_it_points_at_a_lake_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_points_at_a_lake_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("lake.yaml").write_text("sources: {default: {host: h, database: d}}")
     scaffold(tmp_path / "defs" / "lake", config="lake.yaml")
@@ -111,7 +111,7 @@ def test_what_makes_no_lake_is_refused_before_anything_is_written(
     assert list((tmp_path / "lake").iterdir()) == []
 
 
-def test_a_lake_that_is_there_is_not_written_over(tmp_path: Path) -> None:
+def test_a_lake_that_exists_is_not_written_over(tmp_path: Path) -> None:
     scaffold(tmp_path / "lake", type="line_protocol", path=["/data/*.lp"])
     with pytest.raises(click.ClickException, match="already there"):
         scaffold(tmp_path / "lake", type="line_protocol", path=["/data/*.lp"])

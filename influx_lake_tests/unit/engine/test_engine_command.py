@@ -103,7 +103,7 @@ def test_a_plugin_that_does_not_tick_is_silent_since_then(engine: Engine, run: R
     assert "silent since 20" in said["checks"][0]["detail"]
 
 
-def test_changes_that_cannot_be_told_are_said(engine: Engine, run: Run) -> None:
+def test_changes_that_cannot_be_delivered_are_reported(engine: Engine, run: Run) -> None:
     run("install", "--url", "http://127.0.0.1:9", "--token-variable", "SERVICE_TOKEN")
     assert engine.triggers["influx_lake_writes"]["trigger_arguments"]["token_variable"] == "SERVICE_TOKEN"
     assert engine.running is not None
@@ -140,7 +140,7 @@ def test_a_server_that_asks_nobody_has_to_be_given_it(engine: Engine, run: Run, 
     assert (code, sorted(said["triggers"])) == (0, NAMES)
 
 
-def test_a_server_without_an_engine_is_said(engine: Engine, run: Run) -> None:
+def test_a_server_without_an_engine_is_reported(engine: Engine, run: Run) -> None:
     engine.has_engine = engine.takes_files = False
     for command in ("install", "check", "remove"):
         code, said = run(command)
@@ -189,7 +189,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_asked(
     assert engine.requests == []
 
 
-def test_a_wrong_token_is_said_and_not_shown(engine: Engine, run: Run) -> None:
+def test_a_wrong_token_is_reported_and_not_shown(engine: Engine, run: Run) -> None:
     engine.token = "apiv3_other"
     code, said = run("install")
     assert code == 1

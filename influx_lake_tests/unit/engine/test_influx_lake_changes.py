@@ -89,7 +89,7 @@ def test_it_needs_nothing_but_pythons_own_library() -> None:
     assert imported <= sys.stdlib_module_names
 
 
-def test_each_hour_that_got_points_is_told_in_the_table_and_the_table_is_no_measurement() -> None:
+def test_each_hour_that_got_points_is_reported_in_the_table_and_the_table_is_no_measurement() -> None:
     made = engine()
     hour = LATE // HOUR * HOUR
     made.flush(cpu=rows(hour + 5, hour + HOUR - 1, hour + HOUR, NOW), mem=rows(NOW), of_nobody=[])
@@ -112,7 +112,7 @@ def test_a_schedule_says_that_it_is_alive_once_a_minute() -> None:
     assert [(name, points) for name, _, _, points in told(made)] == [("influx_lake_changes", 0)]
 
 
-def test_points_that_are_loaded_later_anyway_are_not_told() -> None:
+def test_points_that_are_loaded_later_anyway_are_not_reported() -> None:
     made = engine(younger_than="300")
     made.flush(cpu=rows(NOW, NOW - 10**9, NOW + 10 * HOUR), mem=rows(NOW, LATE))
     assert told(made) == [("mem", LATE, LATE, 1)]
@@ -136,7 +136,7 @@ def test_names_of_any_kind_arrive(name: str, quotes_first: bool) -> None:
 
 
 @given(st.lists(st.integers(0, 20_000 * HOUR), min_size=1, max_size=200), st.integers(1, 50))
-def test_every_point_lies_in_a_stretch_that_is_told_and_their_ends_are_points(times: list[int], most: int) -> None:
+def test_every_point_lies_in_a_stretch_that_is_reported_and_their_ends_are_points(times: list[int], most: int) -> None:
     made = object.__new__(influx_lake_changes.InfluxLakeChanges)
     made.MOST_RANGES = most  # type: ignore[misc]
     found = made._ranges(rows(*times), 20_000 * HOUR)
@@ -185,7 +185,7 @@ def test_a_python_without_tls_tells_a_service_without_it(service: Service, monke
     assert (made.request()[1]["changes"], made.request()[1]["error"]) == (1, None)
 
 
-def test_what_could_not_be_told_is_told_later(service: Service, tmp_path: Path) -> None:
+def test_what_could_not_be_delivered_is_delivered_later(service: Service, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("of-a-file\n")
     made = engine(url=service.url, token_file=str(tmp_path / "token"))
     service.status = 503

@@ -99,7 +99,7 @@ def test_as_of_is_the_table_of_then(lake: QueriedLake, engine: Engine) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])
-def test_columns_that_differ_in_case_are_told_apart(lake: QueriedLake, engine: Engine) -> None:
+def test_columns_that_differ_in_case_are_distinguished(lake: QueriedLake, engine: Engine) -> None:
     schema = pa.schema({"time": pa.timestamp("us", "UTC"), "Host": pa.string(), "host": pa.string()})
     table = lake.table(schema=schema)
     table.append(pa.table({"time": [datetime(2026, 1, 1, tzinfo=UTC)], "Host": ["A"], "host": ["b"]}, schema))

@@ -19,5 +19,5 @@ from influx_lake.lineage.datasets import _without_credentials
         ("", ""),
     ],
 )
-def test_addresses_of_catalogs_are_told_as_they_are_without_credentials(uri: str, told: str) -> None:
+def test_addresses_of_catalogs_are_reported_as_they_are_without_credentials(uri: str, told: str) -> None:
     assert _without_credentials(uri) == told

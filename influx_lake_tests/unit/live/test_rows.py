@@ -63,7 +63,7 @@ def test_all_rows_of_a_condition_are_found_and_no_time_is_read_that_it_excludes(
         assert all(at(first) - slack <= each.start and each.end <= at(last) + slack for each in asked)
 
 
-def test_columns_have_the_names_that_are_asked_for() -> None:
+def test_columns_have_the_names_that_are_requested() -> None:
     rows = of_hours().named(["c0", "c1"])
     assert rows.schema.names == ["c0", "c1"]
     found = list(rows.to_batches(columns=["c1"], filter=pc.field("c0") >= pa.scalar(at(35))))

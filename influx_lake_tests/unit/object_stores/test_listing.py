@@ -26,7 +26,7 @@ class Google:
         ]
 
 
-def test_folders_are_told_from_the_files_below_them() -> None:
+def test_folders_are_distinguished_from_the_files_below_them() -> None:
     store = Google(("b/z/day=1/x", "b/z/day=1/deep/y", "b/z/day=2/x", "b/z/top", "b/other/x"))
     found = {each.path: each.type for each in children(store, "b/z/")}  # type: ignore[arg-type]
     assert found == {"b/z/day=1": FileType.Directory, "b/z/day=2": FileType.Directory, "b/z/top": FileType.File}

@@ -100,7 +100,7 @@ def test_assets_of_many_outputs_get_the_resources_that_dagster_gives_others() ->
     assert found[0] == found[1]
 
 
-def test_a_resource_that_is_missing_is_told_as_dagster_tells_it() -> None:
+def test_a_resource_that_is_missing_is_reported_as_dagster_tells_it() -> None:
     said = []
     for kind in (dg.AssetsDefinition, internals.ManyAssets):
         with pytest.raises(dg.DagsterInvalidDefinitionError) as failed:

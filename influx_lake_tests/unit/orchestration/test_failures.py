@@ -50,7 +50,7 @@ def test_an_error_that_is_not_ours_passes_as_it_is() -> None:
         raise ZeroDivisionError
 
 
-def test_an_error_that_holds_a_secret_is_told_without_it() -> None:
+def test_an_error_that_holds_a_secret_is_reported_without_it() -> None:
     token = Secret("a-long-and-secret-token").reveal()
 
     with pytest.raises(dg.Failure) as caught, failing_clearly("cpu"):

@@ -273,13 +273,13 @@ def test_what_cannot_be_adopted(filled: FakeSource, catalog: Catalog) -> None:
     assert begin(filled, catalog, zoneless, dry_run=True).repair.time == "timestamptz"
 
 
-def test_the_source_is_believed_where_that_is_asked_for(filled: FakeSource, catalog: Catalog) -> None:
+def test_the_source_is_believed_where_that_is_configured(filled: FakeSource, catalog: Catalog) -> None:
     filled.rows = filled.rows.slice(5)
     adopt(filled, catalog, changed(CPU, on_shrink=OnShrink.REPLACE))
     assert exact(filled, catalog)
 
 
-def test_its_loads_are_told_of_as_any_other(filled: FakeSource, catalog: Catalog) -> None:
+def test_its_loads_are_reported_as_any_other(filled: FakeSource, catalog: Catalog) -> None:
     told: list[tuple[str, Window, int]] = []
 
     class Observer:
@@ -299,7 +299,7 @@ def test_its_loads_are_told_of_as_any_other(filled: FakeSource, catalog: Catalog
 
 
 @pytest.mark.parametrize("into", [None, "cpu_new"])
-def test_copies_of_rows_that_the_source_does_not_have_go_where_that_is_asked_for(
+def test_copies_of_rows_that_the_source_does_not_have_go_where_that_is_configured(
     source: FakeSource, catalog: Catalog, into: str | None
 ) -> None:
     for window in WINDOWS:
@@ -324,7 +324,7 @@ def test_copies_of_rows_that_the_source_does_not_have_go_where_that_is_asked_for
     assert outcomes(again) == (["kept", "kept", "equal"] if into is None else ["done"] * 3)
 
 
-def test_copies_are_not_told_from_rows_of_other_points_where_a_tag_is_left_out(
+def test_copies_are_not_distinguished_from_rows_of_other_points_where_a_tag_is_left_out(
     filled: FakeSource, catalog: Catalog
 ) -> None:
     left_out = TransformOptions(tags=TagOptions(include=()), duplicates=Duplicates.KEEP)

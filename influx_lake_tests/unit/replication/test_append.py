@@ -83,7 +83,7 @@ def test_progress_goes_on_over_gaps(source: FakeSource, catalog: Catalog, monkey
     assert told[-1].rows == 180
 
 
-def test_files_that_are_there_stay(source: FakeSource, catalog: Catalog) -> None:
+def test_files_that_exist_stay(source: FakeSource, catalog: Catalog) -> None:
     source.put(day(0), 24)
     load(source, catalog, hours(0, 6), APPENDING)
     before = {task.file.file_path for task in catalog.load_table(CPU.identifier).scan().plan_files()}

@@ -233,7 +233,7 @@ def test_checks_find_renamed_columns(source: FakeSource, catalog: Catalog) -> No
     assert found() == before == [(name, True) for name in names]
 
 
-def test_renamed_columns_are_told_of_by_status_and_by_each_materialisation(
+def test_renamed_columns_are_reported_by_status_and_by_each_materialisation(
     source: FakeSource, catalog: Catalog
 ) -> None:
     source.put(day(0), 3)
@@ -251,7 +251,7 @@ def test_renamed_columns_are_told_of_by_status_and_by_each_materialisation(
     assert "renamed_columns" not in replication_facts(load(source, catalog, day(0)), dg.AssetKey("upstream"))
 
 
-def test_columns_that_differ_in_case_only_are_told_of(
+def test_columns_that_differ_in_case_only_are_reported(
     source: FakeSource, catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
     source.put(day(0), 3)

@@ -35,7 +35,7 @@ def test_many_windows_ask_once_for_each_measurement() -> None:
     assert source.asked_for == ["cpu", "disk"]
 
 
-def test_what_is_no_longer_recent_is_asked_for_again() -> None:
+def test_what_is_no_longer_recent_is_requested_again() -> None:
     source = Counted()
     recent = RecentSchemas(source, seconds=0)
     for _ in range(3):

@@ -191,7 +191,7 @@ def test_an_upsert_keeps_the_points_of_others_in_mind(days: FakeSource, catalog:
     assert verdicts(days, catalog, UPSERTING) == ADDED_TO_FIRST
 
 
-def test_rows_that_others_took_away_again_are_not_told_of(days: FakeSource, catalog: Catalog) -> None:
+def test_rows_that_others_took_away_again_are_not_reported(days: FakeSource, catalog: Catalog) -> None:
     load_all(days, catalog, CPU)
     elsewhere = FakeSource()
     elsewhere.put(day(0), 2, host="theirs")
@@ -227,7 +227,7 @@ def test_rows_that_others_wrote_anew(days: FakeSource, catalog: Catalog) -> None
     assert "26 rows added" in compared(days, catalog, APPENDING)[0].explanation
 
 
-def test_rows_that_were_compacted_since_are_told_of(days: FakeSource, catalog: Catalog) -> None:
+def test_rows_that_were_compacted_since_are_reported(days: FakeSource, catalog: Catalog) -> None:
     load_all(days, catalog, CPU)
     snapshot = rows_of_first_day(catalog)
     table(catalog).overwrite(table(catalog).scan().to_arrow())
@@ -236,7 +236,7 @@ def test_rows_that_were_compacted_since_are_told_of(days: FakeSource, catalog: C
 
 
 @pytest.mark.slow
-def test_how_many_snapshots_are_told_of_after_another_load_is_bounded(days: FakeSource, catalog: Catalog) -> None:
+def test_how_many_snapshots_are_reported_after_another_load_is_bounded(days: FakeSource, catalog: Catalog) -> None:
     load_all(days, catalog, APPENDING)
     snapshots = [rows_of_first_day(catalog) for _ in range(5)]
     days.put(day(3), 2)

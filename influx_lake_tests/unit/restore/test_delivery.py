@@ -228,7 +228,7 @@ def test_no_more_at_once_than_is_allowed_and_failures_that_pass_are_tried_again(
     journal.close()
 
 
-def test_the_failure_that_cannot_pass_is_the_one_that_is_told(tmp_path: Path) -> None:
+def test_the_failure_that_cannot_pass_is_the_one_that_is_reported(tmp_path: Path) -> None:
     def send(lines: Batch) -> None:
         if lines.begin == 2:
             raise DatabaseNotFound("no such database")

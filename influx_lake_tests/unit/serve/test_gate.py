@@ -156,7 +156,7 @@ def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     assert asked(headers=token, messages=[chunk])[0] == 408
 
 
-def test_a_defect_is_told_as_one() -> None:
+def test_a_defect_is_reported_as_one() -> None:
     async def broken(scope: Scope, receive: Receive, send: Send) -> None:
         raise RuntimeError(f"with {TOKENS[0]} in it")
 

@@ -47,6 +47,6 @@ def test_whose_fault_it_is(kind: type[LakeError], status: int) -> None:
     assert problem_of(kind("it failed")).status == status
 
 
-def test_no_secret_is_told() -> None:
+def test_no_secret_is_reported() -> None:
     secret = Secret("hunter2hunter2hunter2").reveal()
     assert secret not in bytes(problem_of(errors.CatalogRefused(f"{secret} is wrong")).answer().body).decode()

@@ -68,7 +68,7 @@ def test_every_error_arrives_as_it_was() -> None:
         assert vars(caught.value) == vars(error)
 
 
-def test_what_nobody_foresaw_is_told_and_not_tried_again() -> None:
+def test_what_nobody_foresaw_is_reported_and_not_tried_again() -> None:
     with pytest.raises(UnforeseenError, match="ZeroDivisionError: "):
         unpacked(Outcome.of(lambda: 1 // 0).packed()).result()
 

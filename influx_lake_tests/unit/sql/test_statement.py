@@ -97,12 +97,12 @@ def test_what_does_more_than_read_is_refused(connection: duckdb.DuckDBPyConnecti
         ("pivot cpu on host using avg(value)", "name its values"),
     ],
 )
-def test_what_is_no_statement_is_told(connection: duckdb.DuckDBPyConnection, text: str, told: str) -> None:
+def test_what_is_no_statement_is_reported(connection: duckdb.DuckDBPyConnection, text: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         parse(text, connection)
 
 
-def test_mistakes_are_told_in_words_and_with_what_to_write(connection: duckdb.DuckDBPyConnection) -> None:
+def test_mistakes_are_reported_in_words_and_with_what_to_write(connection: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse("selekt 1", connection)
     assert caught.value.message == 'the SQL cannot be read: Parser Error: syntax error at or near "selekt"'

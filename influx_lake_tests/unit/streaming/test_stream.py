@@ -130,7 +130,7 @@ def test_a_table_that_was_dropped_gets_again_what_it_had(
     check(catalog, filled)
 
 
-def test_messages_that_are_gone_are_told_and_not_passed_over(
+def test_messages_that_are_gone_are_reported_and_not_passed_over(
     catalog: Catalog, lake_folder: Path, filled: MemoryTopics
 ) -> None:
     lake = lake_of(lake_folder)
@@ -157,7 +157,7 @@ def test_a_table_that_is_dropped_after_the_dead_letters_gets_again_what_it_had(
     assert rows_of(catalog, "telemetry.cpu", "host, time") == before
 
 
-def test_a_topic_that_was_made_anew_is_told_however_many_messages_it_has(
+def test_a_topic_that_was_made_anew_is_reported_however_many_messages_it_has(
     catalog: Catalog, lake_folder: Path, filled: MemoryTopics
 ) -> None:
     lake = lake_of(lake_folder)

@@ -147,7 +147,7 @@ def test_what_comes_before_is_done_before() -> None:
     ]
 
 
-def test_texts_that_are_left_out_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_texts_that_are_left_out_are_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     shaped = transformed(MemorySource(), replace(measurement(), table="told", layout=LongOptions()))
     for _ in range(2):
         shaped.schema("cpu")

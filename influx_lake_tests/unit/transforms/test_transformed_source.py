@@ -52,7 +52,7 @@ def test_one_that_was_transformed_is_not_transformed_again() -> None:
     assert transformed(shaped, measurement()) is FOUR
 
 
-def test_what_is_left_out_is_not_asked_for() -> None:
+def test_what_is_left_out_is_not_requested() -> None:
     source = MemorySource(FOUR.rows)
     of = measurement(fields={"include": ["bu*", "/^co/"], "exclude": ["count"]}, tags={"include": ["host", "region"]})
     rows = transformed_rows(source, of)
@@ -219,7 +219,7 @@ def test_values_that_cannot_be_cast() -> None:
         assert [row["text as it came"] for row in rows if row["text as it came"]] == kept
 
 
-def test_points_that_a_tag_told_apart() -> None:
+def test_points_that_a_tag_distinguished() -> None:
     with pytest.raises(ConfigurationError, match="leaves out host, region"):
         transformed_rows(FOUR, measurement(tags={"include": []}))
     both = measurement(tags={"include": []}, duplicates="keep")

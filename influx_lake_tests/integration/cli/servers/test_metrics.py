@@ -124,7 +124,7 @@ def test_counters_never_go_back(lake: CliLake) -> None:
 
 
 @pytest.mark.slow
-def test_what_differs_is_told_until_it_is_loaded(lake: CliLake) -> None:
+def test_what_differs_is_reported_until_it_is_loaded(lake: CliLake) -> None:
     load(lake, 1, 5)
     cpu = {"source": "default", "measurement": "cpu", **CPU}
     assert of(scrape(lake), "influx_lake_windows_differing", **cpu) == 0
@@ -146,7 +146,7 @@ def test_failures_are_counted_by_their_reason(lake: CliLake) -> None:
     assert of(found, "influx_lake_load_failures_total", measurement="cpu", reason="AuthenticationFailed") == 1
 
 
-def test_a_catalog_that_is_away_is_told(lake: CliLake) -> None:
+def test_a_catalog_that_is_away_is_reported(lake: CliLake) -> None:
     load(lake, 1, 2)
     (lake.folder / "catalog.db").write_text("no database")
     found = scrape(lake)
@@ -205,7 +205,7 @@ def with_stream(lake: CliLake) -> None:
     ledger.write(Ledger(position, caught_up_at=datetime.now(UTC), lags=lags, messages=7, unmatched={"x": 2}), None)
 
 
-def test_streams_are_told_by_metrics_and_status(lake: CliLake) -> None:
+def test_streams_are_reported_by_metrics_and_status(lake: CliLake) -> None:
     load(lake, 1, 2)
     with_stream(lake)
     found = scrape(lake)
@@ -219,7 +219,7 @@ def test_streams_are_told_by_metrics_and_status(lake: CliLake) -> None:
     assert lake.tell("status", "--json").object["streams"][0]["lag_messages"] == 3
 
 
-def test_every_documented_metric_is_told_and_the_other_way_round(lake: CliLake) -> None:
+def test_every_documented_metric_is_reported_and_the_other_way_round(lake: CliLake) -> None:
     load(lake, 1, 4)
     lake.tell("verify", "cpu")
     with_stream(lake)

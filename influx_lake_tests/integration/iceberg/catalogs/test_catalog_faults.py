@@ -87,7 +87,7 @@ def test_a_host_that_has_no_address(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert RUNS not in text
 
 
-def test_a_hive_metastore_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hive_metastore_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert RUNS in told(tmp_path, capsys, {"type": "hive", "uri": "thrift://127.0.0.1:1"})
 
 

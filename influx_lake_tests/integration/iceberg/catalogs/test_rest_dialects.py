@@ -275,7 +275,7 @@ def test_namespaces_in_others_are_made_first(front: Front) -> None:
     assert held(catalog, target=target).num_rows == 5
 
 
-def test_a_missing_namespace_that_may_not_be_made_is_told_at_once(front: Front) -> None:
+def test_a_missing_namespace_that_may_not_be_made_is_reported_at_once(front: Front) -> None:
     def refused(request: Request) -> Answer | None:
         making = request.method == "POST" and request.path == "/v1/namespaces"
         return refusal(403, "the principal may not create namespaces", "ForbiddenException") if making else None

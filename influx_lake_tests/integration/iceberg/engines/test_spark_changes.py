@@ -154,7 +154,7 @@ def spark(lake: ChangedLake) -> Iterator[Spark]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_change_is_told_of_and_what_it_took_is_loaded_again(
+def test_a_change_is_reported_and_what_it_took_is_loaded_again(
     lake: ChangedLake, spark: Spark, capsys: pytest.CaptureFixture[str], case: Case
 ) -> None:
     lake.load(case.name)

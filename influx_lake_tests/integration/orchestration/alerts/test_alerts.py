@@ -23,7 +23,7 @@ def test_nobody_is_told_where_nobody_says_so(site: Site) -> None:
     assert not [each for each in site.definitions.sensors or () if each.name.startswith("alerts")]
 
 
-def test_a_failed_run_is_told_with_cause_remedy_and_link(site: Site, hook: Received) -> None:
+def test_a_failed_run_is_reported_with_cause_remedy_and_link(site: Site, hook: Received) -> None:
     site.fail()
     assert "begin with the next event" in site.tick()
     result = site.fail("2026-01-03")
@@ -54,7 +54,7 @@ def test_a_failed_run_is_told_with_cause_remedy_and_link(site: Site, hook: Recei
     ],
 )
 @pytest.mark.parametrize("planned", [True, False])
-def test_a_run_that_died_is_told_as_well(
+def test_a_run_that_died_is_reported_as_well(
     site: Site, hook: Received, said: str | None, noted: str, cause: str, planned: bool
 ) -> None:
     site.tick()
@@ -80,7 +80,7 @@ def test_a_run_that_died_is_told_as_well(
     assert f"<{BASE}/runs/{run.run_id}|Open in Dagster>" in text
 
 
-def test_a_run_that_could_not_be_started_is_told_with_what_the_server_said(site: Site, hook: Received) -> None:
+def test_a_run_that_could_not_be_started_is_reported_with_what_the_server_said(site: Site, hook: Received) -> None:
     from dagster._core.events import EngineEventData
 
     site.tick()
@@ -95,7 +95,7 @@ def test_a_run_that_could_not_be_started_is_told_with_what_the_server_said(site:
     assert "*Cause:* The run was dropped from the queue. TimeoutError: Deadline Exceeded" in hook.texts[0]
 
 
-def test_a_run_that_is_tried_again_is_not_told_of(site: Site, hook: Received) -> None:
+def test_a_run_that_is_tried_again_is_not_reported(site: Site, hook: Received) -> None:
     site.tick()
     site.fail(**{"dagster/will_retry": "true"})
     site.fail(**{PART_OF: "a window that is split"})
@@ -104,7 +104,7 @@ def test_a_run_that_is_tried_again_is_not_told_of(site: Site, hook: Received) ->
     assert site.tick() == "Notices sent: 1"
 
 
-def test_a_failed_check_is_told_of(site: Site, hook: Received) -> None:
+def test_a_failed_check_is_reported(site: Site, hook: Received) -> None:
     site.tick()
     site.report()
     site.report("source_equals_lake", passed=True)
@@ -116,7 +116,7 @@ def test_a_failed_check_is_told_of(site: Site, hook: Received) -> None:
     assert f"{BASE}/assets/telemetry/cpu?view=checks&amp;checkDetail=gaps" in text
 
 
-def test_only_what_is_asked_for_is_told(site: Site, hook: Received) -> None:
+def test_only_what_is_requested_is_reported(site: Site, hook: Received) -> None:
     site.alerts = "{webhook: '${HOOK}', on: [check_failed], severity: error}"
     site.tick()
     site.fail()
@@ -128,7 +128,7 @@ def test_only_what_is_asked_for_is_told(site: Site, hook: Received) -> None:
     assert "Open in Dagster" not in hook.texts[0]
 
 
-def test_a_stale_measurement_is_told_of_once(site: Site, hook: Received) -> None:
+def test_a_stale_measurement_is_reported_once(site: Site, hook: Received) -> None:
     site.measurement = "{freshness: {warn: 30m, fail: 2h}}"
     site.alerts = "{webhook: '${HOOK}', on: [stale]}"
     site.tick()
@@ -141,7 +141,7 @@ def test_a_stale_measurement_is_told_of_once(site: Site, hook: Received) -> None
     assert "nothing is loaded yet; its first window was due " in hook.texts[0]
 
 
-def test_an_asset_with_a_policy_alone_is_told_of(site: Site, hook: Received) -> None:
+def test_an_asset_with_a_policy_alone_is_reported(site: Site, hook: Received) -> None:
     site.tick()
     mem = dg.AssetKey(["telemetry", "mem"])
     site.measurement = "{freshness: {fail: 2h}, checks: {freshness: false}}"

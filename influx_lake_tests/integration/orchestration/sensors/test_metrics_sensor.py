@@ -24,7 +24,7 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
         yield lake
 
 
-def test_metrics_are_handed_over_and_a_gateway_that_is_away_is_told(
+def test_metrics_are_handed_over_and_a_gateway_that_is_away_is_reported(
     lake: CliLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     got: list[bytes] = []

@@ -74,7 +74,7 @@ def test_an_export_becomes_a_table(tmp_path: Path, capsys: pytest.CaptureFixture
     assert len(_rows(config)) == 9
 
 
-def test_a_wrong_precision_is_told_of_where_no_window_has_the_points(
+def test_a_wrong_precision_is_reported_where_no_window_has_the_points(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     times = [(_FIRST_NS + day * _DAY_NS) // 10**9 for day in range(3)]
@@ -114,7 +114,7 @@ def test_a_wrong_precision_is_told_of_where_no_window_has_the_points(
     assert "outside of the partitions" not in caplog.text
 
 
-def test_points_that_are_all_in_the_future_are_told_of_by_check(
+def test_points_that_are_all_in_the_future_are_reported_by_check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.lp").write_text("cpu busy=1,cores=1i 4102444800\n")

@@ -59,7 +59,7 @@ def test_json_has_all_but_the_fractions_of_seconds(tmp_path: Path, caplog: pytes
     source.close()
 
 
-def test_times_that_meet_when_they_are_rounded_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_times_that_meet_when_they_are_rounded_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / FOLDER).mkdir(parents=True)
     lines = "".join(f"cpu,host=a usage={number} {JUNE * 10**9 + number * 10**8}\n" for number in range(5))
     run_telegraf(tmp_path, lines, output("json"))
@@ -118,7 +118,9 @@ def test_csv_of_metrics_with_other_columns_is_refused_with_the_reason(tmp_path: 
     source.close()
 
 
-def test_csv_of_several_measurements_under_one_header_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_csv_of_several_measurements_under_one_header_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Where the numbers of columns agree, values of one measurement stand under the names of another's."""
     (tmp_path / FOLDER).mkdir(parents=True)
     lines = f"cpu,host=a usage=1.5 {JUNE}000000000\nmem,host=b used=2.5 {JUNE}000000000\n"
@@ -146,7 +148,7 @@ def test_csv_with_given_columns(tmp_path: Path) -> None:
     source.close()
 
 
-def test_parquet_with_zeros_for_what_is_not_there_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_parquet_with_zeros_for_what_is_not_there_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run_telegraf(tmp_path, LINES, '[[outputs.parquet]]\n  directory = "z/cpu/2025/06/01"\n  namepass = ["cpu"]\n')
     source = zone(tmp_path, "parquet", "z/{measurement}/{year}/{month}/{day}", tags=["host"], timestamp_units="ns")
     with caplog.at_level(logging.WARNING, "influx_lake.sources"):

@@ -41,7 +41,7 @@ NOT_CARRIED_OVER = {
 
 
 @pytest.mark.parametrize("processor", NOT_CARRIED_OVER)
-def test_what_is_not_carried_over_is_told_with_its_line(processor: str, tmp_path: Path) -> None:
+def test_what_is_not_carried_over_is_reported_with_its_line(processor: str, tmp_path: Path) -> None:
     found = lake_of(tmp_path, f"[[inputs.exec]]\nname_override = 'm'\n\n{processor}\n{OUTPUT}")
     [told] = found.left_out
     assert NOT_CARRIED_OVER[processor] in str(told)
@@ -51,7 +51,7 @@ def test_what_is_not_carried_over_is_told_with_its_line(processor: str, tmp_path
     assert found.measurements == {"m": {}}
 
 
-def test_columns_that_no_measurement_is_known_to_have_are_told(tmp_path: Path) -> None:
+def test_columns_that_no_measurement_is_known_to_have_are_reported(tmp_path: Path) -> None:
     """Telegraf writes more with each version than its inputs' pages list."""
     replaces = [("usage_idle", "idle"), ("used", "in_use"), ("usage_future", "future")]
     text = "".join(f"[[processors.rename.replace]]\nfield = '{one}'\ndest = '{other}'\n" for one, other in replaces)
@@ -81,7 +81,7 @@ def test_a_processor_that_takes_few_measurements(tmp_path: Path) -> None:
     assert found.measurements == {"cpu": web, "http_api": {}, "http_a*": web, "http_b*": web, "*": {}}
 
 
-def test_what_is_computed_needs_columns_that_are_there(tmp_path: Path) -> None:
+def test_what_is_computed_needs_columns_that_exist(tmp_path: Path) -> None:
     text = """
     [global_tags]
       dc = "EU"
@@ -104,7 +104,7 @@ def test_what_is_computed_needs_columns_that_are_there(tmp_path: Path) -> None:
     assert "usage_idle is not known: write it for those that do, computed: {a: 'lower(usage_idle)'}" in told.why
 
 
-def test_what_is_computed_for_all_measurements_is_told(tmp_path: Path) -> None:
+def test_what_is_computed_for_all_measurements_is_reported(tmp_path: Path) -> None:
     processors = "[[processors.date]]\ntag_key = 'a'\ndate_format = 'Jan'\n"
     processors += "[[processors.strings]]\n[[processors.strings.lowercase]]\ntag = 'region'\ndest = 'b'\n"
     found = lake_of(tmp_path, f"[[inputs.influxdb_listener]]\n{processors}{OUTPUT}")

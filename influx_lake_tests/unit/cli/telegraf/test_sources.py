@@ -130,7 +130,7 @@ def test_an_output_becomes_a_source_of_a_lake_that_loads(
     assert (measurement.name, measurement.source) == ("cpu", "default")
 
 
-def test_what_is_left_to_do_is_told_and_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_left_to_do_is_reported_and_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "telegraf.conf").write_text(f"[[inputs.cpu]]\n{V1}\n[[outputs.kafka]]\nbrokers = ['b']\n")
     assert run(["init", "--from-telegraf", "telegraf.conf"]) == 0
     said = capsys.readouterr().out
@@ -271,7 +271,7 @@ def test_force_keeps_the_name_of_the_lake(folder: Path) -> None:
         ("[[inputs.cpu]]", ["--host", "x"], "--from-telegraf takes the source from Telegraf's outputs"),
     ],
 )
-def test_what_is_refused(
+def test_invalid_values(
     content: str | None, options: list[str], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if content is not None:

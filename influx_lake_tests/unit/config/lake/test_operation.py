@@ -35,7 +35,7 @@ def read(tmp_path: Path):  # type: ignore[no-untyped-def]
         ("automation: ${NO_SUCH_VARIABLE:-off}", Automation.OFF),
     ],
 )
-def test_automation_is_on_unless_it_is_said_otherwise(read, written: str, meant: Automation) -> None:  # type: ignore[no-untyped-def]
+def test_automation_is_on_unless_configured_otherwise(read, written: str, meant: Automation) -> None:  # type: ignore[no-untyped-def]
     assert read(written).operation.automation is meant
 
 

@@ -128,7 +128,7 @@ LINES = "measurements:\n  cpu: {%s}\n  mem: {%s}\n"
         ),
     ],
 )
-def test_what_is_refused(cpu: str, mem: str, message: str, mistakes_of: Callable[..., list[str]]) -> None:
+def test_invalid_values(cpu: str, mem: str, message: str, mistakes_of: Callable[..., list[str]]) -> None:
     mistakes = mistakes_of(LINES % (cpu, mem))
     assert any(message in each for each in mistakes), mistakes
 

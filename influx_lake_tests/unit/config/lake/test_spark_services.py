@@ -61,7 +61,7 @@ def test_the_section_names_who_drives(tmp_path: Path, spark: str, driver: type) 
         (POD.format(spec="{containers: [{env: [{name: DB_PASSWORD, value: x}]}]}"), "take it from a Secret"),
     ],
 )
-def test_what_contradicts_itself_is_told(tmp_path: Path, spark: str, told: str) -> None:
+def test_what_contradicts_itself_is_reported(tmp_path: Path, spark: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         load_lake(_written(tmp_path, spark))
 

@@ -76,7 +76,7 @@ def test_it_reaches_dagster_by_reference(lake: Lake) -> None:
         ("'a b': {s3.region: eu}", "a b", "storage.'a b': is not a name"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_where_it_is_written(
+def test_what_is_wrong_is_reported_where_it_is_written(
     profiles: str, named: str, mistake: str, mistakes_of: Callable[..., list[str]]
 ) -> None:
     source = f"type: line_protocol, path: s3://exports/x, database: d, storage: {named}"
@@ -85,7 +85,7 @@ def test_what_is_wrong_is_told_where_it_is_written(
     assert mistake in found
 
 
-def test_a_catalog_names_one_that_is_not_there(mistakes_of: Callable[..., list[str]]) -> None:
+def test_a_catalog_names_one_that_does_not_exist(mistakes_of: Callable[..., list[str]]) -> None:
     [found] = mistakes_of("catalog: {storage: minio}\nmeasurements: {cpu: }")
     assert found == "lake.yaml:2: catalog.storage: 'minio' is no entry of `storage`"
 

@@ -31,7 +31,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
     return read
 
 
-def test_the_run_does_it_itself_unless_said_otherwise(read: Read) -> None:
+def test_the_run_does_it_itself_unless_configured_otherwise(read: Read) -> None:
     lake = read(
         TRINO + "measurements: {cpu: {maintenance: {engine: trino}, rollups: {hourly: {every: 1h}, "
         "daily: {every: 1d, maintenance: {engine: own}}}}, mem: }"
@@ -92,7 +92,7 @@ def test_properties_of_spark_may_hold_references(read: Read, tmp_path: Path) -> 
         ("engines: {spark: {conf: {spark.x: '${NOT_THERE}'}}}", "NOT_THERE is not set"),
     ],
 )
-def test_mistakes_are_told(read: Read, text: str, mistake: str) -> None:
+def test_mistakes_are_reported(read: Read, text: str, mistake: str) -> None:
     with pytest.raises(ConfigurationProblems) as raised:
         read(text)
     assert mistake in str(raised.value)
@@ -104,7 +104,7 @@ def test_a_secret_that_is_written_down_is_warned_of(read: Read) -> None:
     assert "abcdefgh" not in repr(lake)
 
 
-def test_an_engine_is_called_as_the_lake_calls_its_catalog_unless_said_otherwise(read: Read) -> None:
+def test_an_engine_is_called_as_the_lake_calls_its_catalog_unless_configured_otherwise(read: Read) -> None:
     lake = read("engines: {spark: {remote: 'sc://spark'}, trino: {host: trino, catalog: warehouse}}")
     with Engines(lake.engines, lake.catalog.name) as engines:
         spark, trino = engines.get(Engine.SPARK), engines.get(Engine.TRINO)

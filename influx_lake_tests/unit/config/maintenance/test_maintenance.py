@@ -30,7 +30,7 @@ def read(tmp_path: Path) -> Read:
     return read
 
 
-def test_tables_are_maintained_where_nothing_is_said(read: Read) -> None:
+def test_tables_are_maintained_where_nothing_is_stated(read: Read) -> None:
     lake = read("measurements: {cpu: }")
     maintenance = lake.measurements[0].maintenance
     assert maintenance is not None

@@ -77,7 +77,9 @@ measurements:
         ("{freshness: {fail: 5s}}", "freshness.fail: is less than a minute"),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_place(entry: str, said: str, mistakes_of: Callable[..., list[str]]) -> None:
+def test_invalid_values_are_refused_with_their_place(
+    entry: str, said: str, mistakes_of: Callable[..., list[str]]
+) -> None:
     [mistake] = mistakes_of(f"measurements:\n  cpu: {entry}\n")
     assert said in mistake
     assert mistake.startswith("lake.yaml:3: measurements.cpu.")

@@ -60,6 +60,6 @@ def test_windows_of_any_length_are_cut_at_the_moment(write_lake: Callable[[str],
         (_text(until="2026-03-03", every="week"), "is inside a partition, the one from 2026-03-02T00:00:00Z"),
     ],
 )
-def test_mistakes_are_told(text: str, message: str, mistakes_of: Callable[..., list[str]]) -> None:
+def test_mistakes_are_reported(text: str, message: str, mistakes_of: Callable[..., list[str]]) -> None:
     found = mistakes_of(text, sources=False)
     assert any(message in line for line in found), found

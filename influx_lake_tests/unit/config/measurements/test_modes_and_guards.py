@@ -16,7 +16,7 @@ from influx_lake_tests.unit.config.conftest import LakeWriter
 SOURCES = "sources: {default: {host: http://127.0.0.1:8181, database: telemetry}}\n"
 
 
-def test_what_is_said_arrives(write_lake: LakeWriter) -> None:
+def test_options_reach_the_measurement(write_lake: LakeWriter) -> None:
     path = write_lake(
         SOURCES
         + """
@@ -49,7 +49,7 @@ measurements:
         ("{on_shrink: ignore}", "is not one of fail, merge, replace"),
     ],
 )
-def test_what_cannot_be_is_refused(entry: str, said: str, write_lake: LakeWriter) -> None:
+def test_invalid_values_are_refused(entry: str, said: str, write_lake: LakeWriter) -> None:
     with pytest.raises(ConfigurationProblems, match=said):
         load_lake(write_lake(f"{SOURCES}measurements: {{cpu: {entry}}}\n"))
 

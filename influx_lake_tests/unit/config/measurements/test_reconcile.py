@@ -20,7 +20,7 @@ from influx_lake.config.measurements.reconcile import ReconcileOptions
         ("{reconcile: off}", None),
     ],
 )
-def test_what_is_said_arrives(entry: str, expected: object, lake_of: Callable[[str], Lake]) -> None:
+def test_options_reach_the_measurement(entry: str, expected: object, lake_of: Callable[[str], Lake]) -> None:
     assert lake_of(f"measurements: {{cpu: {entry}}}").find("cpu").reconcile == expected
 
 
@@ -32,6 +32,6 @@ def test_what_is_said_arrives(entry: str, expected: object, lake_of: Callable[[s
         ("{reconcile: never}", "cpu.reconcile: 'never' is neither `off` nor options"),
     ],
 )
-def test_what_cannot_be_is_refused(entry: str, said: str, mistakes_of: Callable[..., list[str]]) -> None:
+def test_invalid_values_are_refused(entry: str, said: str, mistakes_of: Callable[..., list[str]]) -> None:
     [mistake] = mistakes_of(f"measurements: {{cpu: {entry}}}")
     assert f"measurements.{said}" in mistake

@@ -66,6 +66,6 @@ def test_for_ever(tmp_path: Path) -> None:
         ("rename: {host: server}, erased: [{where: \"host = 'a'\"}]", "names host, which is called server"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_values(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigurationProblems, match=message):
         read(tmp_path, text)

@@ -14,7 +14,7 @@ from influx_lake.config import Lake
     ("partition", "split"),
     [("{}", None), ("{split: 1h}", timedelta(hours=1)), ("{every: month, split: 1d}", timedelta(1))],
 )
-def test_what_is_said_arrives(partition: str, split: timedelta | None, lake_of: Callable[[str], Lake]) -> None:
+def test_options_reach_the_measurement(partition: str, split: timedelta | None, lake_of: Callable[[str], Lake]) -> None:
     assert lake_of(f"measurements: {{cpu: {{partition: {partition}}}}}").find("cpu").split == split
 
 
@@ -28,6 +28,6 @@ def test_what_is_said_arrives(partition: str, split: timedelta | None, lake_of: 
         ("{split: some}", "cpu.partition.split: 'some'"),
     ],
 )
-def test_mistakes_are_told(partition: str, said: str, mistakes_of: Callable[..., list[str]]) -> None:
+def test_mistakes_are_reported(partition: str, said: str, mistakes_of: Callable[..., list[str]]) -> None:
     [mistake] = mistakes_of(f"measurements: {{cpu: {{partition: {partition}}}}}")
     assert f"measurements.{said}" in mistake

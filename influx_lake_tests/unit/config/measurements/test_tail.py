@@ -25,7 +25,7 @@ SECONDS = timedelta(seconds=1)
         ("{tail: {lag: 10m}, write: {mode: append}}", TailOptions(lag=600 * SECONDS)),
     ],
 )
-def test_what_is_said_arrives(entry: str, tail: TailOptions | None, lake_of: Callable[[str], Lake]) -> None:
+def test_options_reach_the_measurement(entry: str, tail: TailOptions | None, lake_of: Callable[[str], Lake]) -> None:
     assert lake_of(f"measurements: {{cpu: {entry}}}").find("cpu").tail == tail
 
 
@@ -48,6 +48,6 @@ def test_a_measurement_may_do_without_the_tail_of_all(lake_of: Callable[[str], L
         ("{tail: {lag: 1s}, write: {mode: append}}", "cpu.tail.lag: a tail has no lag of its own with `write.mode: a"),
     ],
 )
-def test_what_cannot_be_is_refused(entry: str, said: str, mistakes_of: Callable[..., list[str]]) -> None:
+def test_invalid_values_are_refused(entry: str, said: str, mistakes_of: Callable[..., list[str]]) -> None:
     [mistake] = mistakes_of(f"measurements: {{cpu: {entry}}}")
     assert f"measurements.{said}" in mistake

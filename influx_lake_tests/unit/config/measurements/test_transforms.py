@@ -74,7 +74,9 @@ KEEP = "tags: {exclude: [host]}, duplicates: keep"
         ("{rename: {time: ts}, iceberg_partition: [day(time)]}", "iceberg_partition: names time, which is called ts"),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_place(entry: str, said: str, mistakes_of: Callable[..., list[str]]) -> None:
+def test_invalid_values_are_refused_with_their_place(
+    entry: str, said: str, mistakes_of: Callable[..., list[str]]
+) -> None:
     [mistake] = mistakes_of(f"measurements:\n  cpu: {entry}\n")
     assert said in mistake
     assert mistake.startswith("lake.yaml:3: measurements.cpu.")

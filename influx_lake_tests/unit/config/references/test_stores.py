@@ -73,7 +73,7 @@ def test_values(text: str, expected: str) -> None:
         ("${aws-secret:binary}", "is binary"),
     ],
 )
-def test_what_is_not_there(text: str, message: str) -> None:
+def test_what_is_missing(text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message) as caught:
         Secret(text).reveal()
     assert TOKEN not in str(caught.value)

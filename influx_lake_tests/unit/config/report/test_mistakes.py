@@ -214,13 +214,15 @@ def test_a_key_that_is_given_twice(mistakes_of: Callable[..., list[str]]) -> Non
     ]
 
 
-def test_a_mistake_in_the_defaults_is_told_once(mistakes_of: Callable[..., list[str]]) -> None:
+def test_a_mistake_in_the_defaults_is_reported_once(mistakes_of: Callable[..., list[str]]) -> None:
     found = mistakes_of("defaults: {partition: {every: week, start: 2026-01-01}}\nmeasurements: {a: , b: , c: }\n")
     assert len(found) == 1
     assert found[0].startswith("lake.yaml:2: defaults.partition.start: the start 2026-01-01 (Thursday)")
 
 
-def test_options_that_clash_with_the_defaults_are_told_where_they_stand(mistakes_of: Callable[..., list[str]]) -> None:
+def test_options_that_clash_with_the_defaults_are_reported_where_they_stand(
+    mistakes_of: Callable[..., list[str]],
+) -> None:
     found = mistakes_of(
         "defaults: {partition: {start: 2026-01-01}, write: {compression_level: 15}}\n"
         "measurements:\n  a:\n    partition: {every: week}\n  b:\n    write: {compression: gzip}\n"
@@ -257,7 +259,7 @@ def test_several_sources_and_none_named(mistakes_of: Callable[..., list[str]]) -
     assert "several sources (a, b), none called default" in found[0]
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"there is no .*lake\.yaml. Write one with `influx-lake init`"):
         load_lake(tmp_path / "lake.yaml")
     with pytest.raises(ConfigurationError, match="there is no"):

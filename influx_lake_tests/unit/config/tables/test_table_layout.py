@@ -52,7 +52,7 @@ def test_in_a_lake(lake_of: Callable[[str], Lake]) -> None:
     }
 
 
-def test_nothing_said(lake_of: Callable[[str], Lake]) -> None:
+def test_defaults(lake_of: Callable[[str], Lake]) -> None:
     assert lake_of("measurements: {cpu: }").measurements[0].iceberg_partition is None
 
 

@@ -177,7 +177,7 @@ def test_contradictions_have_lines(mistakes_of: Callable[..., list[str]]) -> Non
     ]
 
 
-def test_a_contradiction_among_defaults_is_told_there(mistakes_of: Callable[..., list[str]]) -> None:
+def test_a_contradiction_among_defaults_is_reported_there(mistakes_of: Callable[..., list[str]]) -> None:
     mistakes = mistakes_of(
         """\
         defaults:

@@ -9,7 +9,7 @@ import pytest
 from influx_lake.config import ColumnNames, Lake, Nanoseconds, SchemaEvolution, TimeType, TypeOptions, Unsigned
 
 
-def test_what_holds_where_nothing_is_said(lake_of: Callable[[str], Lake]) -> None:
+def test_what_holds_where_nothing_is_stated(lake_of: Callable[[str], Lake]) -> None:
     (cpu,) = lake_of("measurements: {cpu: {}}\n").measurements
     assert cpu.types == TypeOptions()
     assert cpu.types.nanoseconds is Nanoseconds.KEEP

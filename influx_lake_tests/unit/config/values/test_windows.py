@@ -55,7 +55,7 @@ def test_a_moment_is_in_its_window(scheme: Scheme, moment: datetime) -> None:
 
 
 @given(schemes(), moments, st.timedeltas(timedelta(0), timedelta(days=30)))
-def test_windows_cover_what_is_asked_for_and_touch_nothing_else(
+def test_windows_cover_what_is_requested_and_touch_nothing_else(
     scheme: Scheme, begin: datetime, length: timedelta
 ) -> None:
     begin = max(begin, scheme.start)

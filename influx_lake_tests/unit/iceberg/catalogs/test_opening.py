@@ -86,7 +86,7 @@ def test_a_warehouse_that_cannot_be_written(tmp_path: Path) -> None:
         replace(catalog, day(0), rows(day(0), 1))
 
 
-def test_a_table_that_is_not_there(tmp_path: Path) -> None:
+def test_a_table_that_does_not_exist(tmp_path: Path) -> None:
     catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"})
     assert find_table(catalog, TARGET.identifier) is None
     with pytest.raises(CatalogRefused, match=r"no table telemetry\.cpu"):

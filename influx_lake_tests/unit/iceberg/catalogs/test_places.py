@@ -54,7 +54,7 @@ def test_nobody_else_looks_into_the_lakes_own_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(0o755, 0o700), (0o777, 0o770), (0o2770, 0o2770), (0o750, 0o700)])
-def test_a_lakes_own_folder_that_is_there_is_closed_to_others(before: int, after: int, tmp_path: Path) -> None:
+def test_a_lakes_own_folder_that_exists_is_closed_to_others(before: int, after: int, tmp_path: Path) -> None:
     (tmp_path / ".lake").mkdir()
     (tmp_path / ".lake").chmod(before)
     (tmp_path / ".lake" / "warehouse").mkdir(mode=0o755)
@@ -62,7 +62,7 @@ def test_a_lakes_own_folder_that_is_there_is_closed_to_others(before: int, after
     assert (tmp_path / ".lake").stat().st_mode & 0o7777 == after
 
 
-def test_a_folder_of_another_name_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
+def test_a_folder_of_another_name_that_exists_keeps_its_rights(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o755)
     open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/shared/c.db", "warehouse": str(tmp_path)})

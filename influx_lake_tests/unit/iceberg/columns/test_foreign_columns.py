@@ -102,7 +102,7 @@ def test_two_columns_that_changed_their_names(catalog: Catalog) -> None:
     assert columns(catalog)["value"] == list(range(7))
 
 
-def test_renames_are_refused_where_that_is_asked_for(catalog: Catalog) -> None:
+def test_renames_are_refused_where_that_is_configured(catalog: Catalog) -> None:
     replace(catalog, day(0), rows(day(0), 24))
     others(catalog, renaming("time", "ts"), renaming("host", "hostname"))
     refused(catalog, "'time' is 'ts' now, 'host' is 'hostname' now", REFUSING)

@@ -133,7 +133,7 @@ def test_a_file_with_maps_is_split_at_a_bound(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize("upserted", ["as it comes", "sorted"])
-def test_points_are_told_apart_by_their_maps(catalog: Catalog, upserted: str) -> None:
+def test_points_are_distinguished_by_their_maps(catalog: Catalog, upserted: str) -> None:
     sort_by = (SortTerm("metric"), SortTerm("time")) if upserted == "sorted" else None
     target = changed(TARGET, write=WriteOptions(sort_by=sort_by))
     load(catalog, batch(*ROWS), target=target, upsert=True)

@@ -260,7 +260,7 @@ def test_a_catalog_that_is_away_for_a_moment_is_waited_for(catalog: Catalog, mon
     assert failing == []
 
 
-def test_a_catalog_that_stays_away_is_said_and_leaves_no_files(
+def test_a_catalog_that_stays_away_is_reported_and_leaves_no_files(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, lake_folder: Path
 ) -> None:
     replace(catalog, day(0), rows(day(0), 100))

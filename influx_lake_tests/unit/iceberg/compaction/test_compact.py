@@ -136,7 +136,7 @@ def test_a_day_that_is_not_over_is_left(catalog: Catalog) -> None:
     assert compacted(catalog, now=second_day_over + timedelta(hours=2)).after.data_files == 2
 
 
-def test_hours_are_told_apart_where_the_table_is_partitioned_by_them(catalog: Catalog) -> None:
+def test_hours_are_distinguished_where_the_table_is_partitioned_by_them(catalog: Catalog) -> None:
     target = changed(TARGET, partition=(PartitionTerm("hour", "time"),))
     for part in range(4):
         for at in range(2):
@@ -228,7 +228,7 @@ def test_one_file_with_deletes_is_rewritten(catalog: Catalog) -> None:
     assert (done.after.data_files, done.after.delete_files, held(catalog).num_rows) == (0, 0, 0)
 
 
-def test_equality_deletes_are_told(catalog: Catalog) -> None:
+def test_equality_deletes_are_reported(catalog: Catalog) -> None:
     load_hours(catalog)
     delete_equal(catalog, files(catalog)[0], "host-1")
     location = table(catalog).metadata_location
@@ -350,7 +350,7 @@ def test_a_table_of_somebody_else_stays_nobodys(catalog: Catalog) -> None:
     assert not [key for key in table(catalog, target).properties if key.startswith("influx-lake")]
 
 
-def test_what_others_did_is_still_told_after_it(catalog: Catalog) -> None:
+def test_what_others_did_is_still_reported_after_it(catalog: Catalog) -> None:
     load_hours(catalog)
     table(catalog).append(table(catalog).scan().to_arrow().slice(0, 5))
     told = table_state(table(catalog))

@@ -141,7 +141,7 @@ FAULTS: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told_at_once_and_blamed_on_who_failed(
+def test_a_fault_is_reported_at_once_and_blamed_on_who_failed(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for package in ("adlfs", "gcsfs"):
@@ -226,7 +226,7 @@ def test_without_temporary_files_commits_go_on_without_their_lock(
     assert replace(open_catalog("lake", properties(tmp_path)), day(0), rows(day(0), 10)).rows == 10
 
 
-def test_what_nobody_foresaw_is_told_as_it_is() -> None:
+def test_what_nobody_foresaw_is_reported_as_it_is() -> None:
     with (
         pytest.raises(UnforeseenError, match=r"measurement cpu, window .*: ZeroDivisionError: division by zero"),
         naming("cpu", day(0)),

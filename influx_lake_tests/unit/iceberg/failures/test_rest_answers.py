@@ -56,7 +56,7 @@ def answering(status: int, body: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_an_answer_is_told_as_what_it_is(answer: str) -> None:
+def test_an_answer_is_reported_as_what_it_is(answer: str) -> None:
     status, body, transient, words = ANSWERS[answer]
     with answering(status, body) as uri, pytest.raises(CatalogError) as raised:
         open_catalog("lake", {"type": "rest", "uri": uri})

@@ -103,7 +103,7 @@ def test_a_hive_metastore_that_never_answers(host: str) -> None:
         catalog.namespace_exists(("telemetry",))
 
 
-def test_a_hive_metastore_that_is_not_there() -> None:
+def test_a_hive_metastore_that_does_not_exist() -> None:
     catalog = open_catalog("lake", {"uri": "thrift://127.0.0.1:1"})
     with (
         pytest.raises(CatalogUnavailable, match=r"cannot be reached .*127\.0\.0\.1.*Check that the catalog runs"),
@@ -129,7 +129,9 @@ def test_the_timeout_limits_what_google_storage_tries() -> None:
 
 
 @pytest.mark.slow
-def test_google_storage_without_credentials_is_told_of_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_google_storage_without_credentials_is_reported_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # What stands for the metadata server of Google's machines is away.
     monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -163,7 +165,7 @@ def test_what_became_of_a_commit_without_an_answer_is_unknown() -> None:
         answer_within(1, "host", lambda: 1 // 0)
 
 
-def test_a_locked_catalog_is_told_of_when_it_is_opened_within_the_time_for_commits(tmp_path: Path) -> None:
+def test_a_locked_catalog_is_reported_when_it_is_opened_within_the_time_for_commits(tmp_path: Path) -> None:
     properties = {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": str(tmp_path)}
     open_catalog("lake", properties)
     command = [sys.executable, "-c", LOCKING, str(tmp_path / "c.db"), "exclusive"]

@@ -55,7 +55,7 @@ def test_a_new_table_has_them(catalog: Catalog, terms: tuple[str, ...], fields: 
     assert table(catalog).scan(row_filter="host = 'host-3'").to_arrow().num_rows == 40
 
 
-def test_a_table_stays_as_it_is_when_nothing_is_said(catalog: Catalog) -> None:
+def test_a_table_stays_as_it_is_when_nothing_is_stated(catalog: Catalog) -> None:
     replace(catalog, day(0), rows(day(0), 10), target=partitioned("bucket(4, host)"))
     replace(catalog, day(0), rows(day(0), 10))
     assert spec(catalog) == {"host_bucket_4: bucket[4]"}

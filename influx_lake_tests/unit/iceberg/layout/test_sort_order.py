@@ -76,13 +76,13 @@ def test_a_new_table_and_its_files_say_it(catalog: Catalog) -> None:
     assert content(file).num_rows == 500
 
 
-def test_nothing_is_claimed_where_nothing_is_said(catalog: Catalog) -> None:
+def test_nothing_is_claimed_where_nothing_is_stated(catalog: Catalog) -> None:
     replace(catalog, day(0), rows(day(0), 50))
     assert order(catalog) == []
     assert claims(files(catalog)[0]) == (None, [])
 
 
-def test_a_table_gets_another_order_when_it_is_said(catalog: Catalog) -> None:
+def test_a_table_gets_another_order_when_it_is_configured(catalog: Catalog) -> None:
     replace(catalog, day(0), rows(day(0), 50))
     replace(catalog, day(1), rows(day(1), 50), target=sorted_by("host"))
     assert order(catalog) == ["2 ASC NULLS FIRST"]

@@ -121,7 +121,7 @@ def page_header(data: bytes, position: int) -> tuple[int, int, int]:
     return fields[1], fields[3], position
 
 
-def test_row_groups_have_the_rows_that_are_asked_for(catalog: Catalog) -> None:
+def test_row_groups_have_the_rows_that_are_requested(catalog: Catalog) -> None:
     replace(catalog, day(0), rows(day(0), 5000), target=having({}, row_group_size=700))
     assert group_rows(catalog) == [700] * 7 + [100]
     assert table(catalog).properties[ROWS] == "700"
@@ -221,7 +221,7 @@ def test_partitions_in_the_summary(catalog: Catalog) -> None:
     assert any(key.startswith("partitions.time_day=") for key in snapshot.summary.additional_properties)
 
 
-def test_a_table_that_is_there_gets_what_is_stated_and_keeps_the_rest(catalog: Catalog) -> None:
+def test_a_table_that_exists_gets_what_is_stated_and_keeps_the_rest(catalog: Catalog) -> None:
     made_by_others(catalog, owner="somebody", **{"write.delete.mode": "merge-on-read", "read.split.target-size": "7"})
     before = dict(table(catalog).properties)
     replace(catalog, day(0), rows(day(0), 10))

@@ -148,7 +148,7 @@ def test_nothing_comes(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize("way", [{}, {"merge_fields": True}, {"write": {"sort_by": ["time"]}}])
-def test_rows_of_other_points_that_go_are_told_of(
+def test_rows_of_other_points_that_go_are_reported(
     way: dict[str, Any], catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
     # By its tags a point is a host's and a count's; by the key a host's.

@@ -158,7 +158,7 @@ def test_a_catalog_that_does_not_say_what_it_did(redone: Catalog, lake_folder: P
     assert data <= needed(table(redone))
 
 
-def test_files_that_cannot_be_deleted_are_told(redone: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_cannot_be_deleted_are_reported(redone: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
     def refuse(*_: object) -> None:
@@ -214,7 +214,7 @@ def clean_up_metadata(catalog: Catalog) -> None:
     forget()
 
 
-def test_a_state_that_is_told_as_a_change_is_known_without_its_base(catalog: Catalog) -> None:
+def test_a_state_that_is_reported_as_a_change_is_known_without_its_base(catalog: Catalog) -> None:
     # Every other hour: a state that is long.
     for hour in range(0, 48, 2):
         replace(catalog, hours(0, hour, hour + 1), rows(hours(0, hour, hour + 1), 2))

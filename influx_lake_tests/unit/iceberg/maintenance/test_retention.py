@@ -59,7 +59,7 @@ def test_a_file_with_younger_rows_stays(loaded: Catalog) -> None:
     assert table_state(table(loaded)).coverage.intervals[0].start == hours(1, 12, 13).start
 
 
-def test_nothing_goes_where_nothing_is_said(loaded: Catalog) -> None:
+def test_nothing_goes_where_nothing_is_stated(loaded: Catalog) -> None:
     location = table(loaded).metadata_location
     assert keep(loaded, None).done["files_dropped"] == 0
     assert keep(loaded, day(0).start).done["files_dropped"] == 0

@@ -45,7 +45,7 @@ def test_dictionaries_of_any_kind() -> None:
     assert numbers(pa.array([-0.0, 0.0, float("nan"), float("nan")])) == [0, 1, 2, 2]
 
 
-def test_zeros_of_both_signs_are_told_apart_from_batch_to_batch() -> None:
+def test_zeros_of_both_signs_are_distinguished_from_batch_to_batch() -> None:
     ids = SeriesIds(("x",))
     zeros = [pa.record_batch([pa.array([zero])], names=["x"]) for zero in (0.0, -0.0, 0.0)]
     assert [ids.of(zero).tolist() for zero in zeros] == [[0], [1], [0]]

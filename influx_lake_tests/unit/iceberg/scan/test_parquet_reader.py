@@ -73,7 +73,7 @@ def test_a_file_is_opened_once(catalog: Catalog, monkeypatch: pytest.MonkeyPatch
     assert len([path for path in opened if path.endswith(".parquet")]) == 1
 
 
-def test_only_the_columns_that_are_asked_for_in_that_order(catalog: Catalog, scanned: list[str]) -> None:
+def test_only_the_columns_that_are_requested_in_that_order(catalog: Catalog, scanned: list[str]) -> None:
     replace(catalog, day(0), rows(day(0), 20))
     (found,) = read(catalog, "count", "host", encoded=("host",))
     names = table(catalog).scan(selected_fields=("count", "host")).projection().column_names
@@ -97,7 +97,7 @@ def sifted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def test_of_a_file_with_other_rows_only_those_that_are_asked_for(catalog: Catalog, scanned: list[str]) -> None:
+def test_of_a_file_with_other_rows_only_those_that_are_requested(catalog: Catalog, scanned: list[str]) -> None:
     replace(catalog, day(0), rows(day(0), 48))
     windows = [hours(0, 6, 12), hours(0, 20, 22)]
     assert held(catalog, windows)["count"].to_pylist() == [*range(12, 24), *range(40, 44)]

@@ -158,14 +158,14 @@ def test_deleting_one_host_takes_its_times_everywhere(days: Catalog) -> None:
     assert lost_days(days) == [0, 1, 2]
 
 
-def test_appended_rows_leave_what_is_loaded_and_are_told_of(days: Catalog) -> None:
+def test_appended_rows_leave_what_is_loaded_and_are_reported(days: Catalog) -> None:
     found = table(days)
     found.append(found.scan(limit=5).to_arrow())
     [change] = state(days).changes
     assert (intervals(days), change.kind, change.rows_added) == ((day(0, 3),), Kind.APPEND, 5)
 
 
-def test_rows_written_over_by_as_many_stay_loaded_and_are_told_of(days: Catalog) -> None:
+def test_rows_written_over_by_as_many_stay_loaded_and_are_reported(days: Catalog) -> None:
     found = table(days)
     found.overwrite(found.scan().to_arrow())
     assert intervals(days) == (day(0, 3),)
@@ -191,7 +191,7 @@ def test_a_table_that_was_emptied_holds_nothing(days: Catalog) -> None:
 
 
 @pytest.mark.parametrize("operation", ["append", "delete"])
-def test_a_branch_is_told_of_and_not_counted(days: Catalog, operation: str) -> None:
+def test_a_branch_is_reported_and_not_counted(days: Catalog, operation: str) -> None:
     found = table(days)
     found.manage_snapshots().create_branch(snapshot(days, 2), "audit").commit()
     assert kinds(days) == []

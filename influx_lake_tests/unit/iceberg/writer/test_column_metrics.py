@@ -81,7 +81,7 @@ def test_others_cannot_take_the_bounds_of_the_time_away(catalog: Catalog) -> Non
     assert held(catalog).num_rows == 4
 
 
-def test_a_column_that_is_not_there(catalog: Catalog) -> None:
+def test_a_column_that_does_not_exist(catalog: Catalog) -> None:
     with pytest.raises(SchemaConflict, match=r"metrics.column.hots cannot be honoured: .*no column 'hots', only time"):
         entry(catalog, **{"column.hots": "none"})
     assert not catalog.namespace_exists("telemetry")

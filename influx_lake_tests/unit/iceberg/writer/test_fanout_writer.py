@@ -131,7 +131,7 @@ def test_a_stream_that_breaks_leaves_no_file(catalog: Catalog, lake_folder: Path
 @pytest.mark.parametrize(
     "sort_by", [(), pytest.param(("host", "value"), marks=pytest.mark.slow)], ids=["as they come", "sorted"]
 )
-def test_files_of_buckets_have_the_size_that_was_asked_for(
+def test_files_of_buckets_have_the_size_that_was_requested(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, sort_by: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(fanout_writer, "WAITING_BYTES", 2**20)

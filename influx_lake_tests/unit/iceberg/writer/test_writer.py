@@ -160,7 +160,7 @@ def test_statistics_let_a_reader_skip_files(catalog: Catalog) -> None:
     assert len(list(table(catalog).scan(row_filter="time < '2026-01-02T00:00:00+00:00'").plan_files())) == 1
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(catalog: Catalog, lake_folder: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing(catalog: Catalog, lake_folder: Path) -> None:
     replace(catalog, day(0), rows(day(0), 10))
     before = set(lake_folder.rglob("*.parquet"))
     target = changed(TARGET, write=WriteOptions(target_file_size=1))

@@ -54,7 +54,7 @@ def test_it_is_run_again_as_long_as_there_is_more_to_do(stub: Stubber, athena: A
     athena.run(VACUUM)
 
 
-def test_what_it_says_is_told(stub: Stubber, athena: Athena) -> None:
+def test_what_it_says_is_reported(stub: Stubber, athena: Athena) -> None:
     said(stub, ("FAILED", "HIVE_METASTORE_ERROR: Table telemetry.cpu not found"))
     with pytest.raises(
         EngineError, match=r"Athena did not do it: .*Table telemetry.cpu not found; it was asked for: V"
@@ -74,7 +74,7 @@ def test_one_that_takes_too_long_goes_on_there(stub: Stubber, athena: Athena) ->
         athena.run(VACUUM)
 
 
-def test_a_request_that_is_refused_is_told(stub: Stubber, athena: Athena) -> None:
+def test_a_request_that_is_refused_is_reported(stub: Stubber, athena: Athena) -> None:
     stub.add_client_error("start_query_execution", "AccessDeniedException", "not authorized to perform this")
     with pytest.raises(EngineError, match="not authorized"):
         athena.run(VACUUM)

@@ -114,7 +114,7 @@ def test_athena_sets_only_options_that_differ(work: Work, catalog: Catalog) -> N
     assert ATHENA.statements(work) == ("VACUUM telemetry.cpu",)
 
 
-def test_all_of_a_table_is_asked_for_where_its_time_is_not_known(work: Work) -> None:
+def test_all_of_a_table_is_requested_where_its_time_is_not_known(work: Work) -> None:
     for engine in (SPARK, TRINO, ATHENA):
         assert "where" not in engine.statements(changed(work, during=None))[-1].lower()
 
@@ -139,7 +139,7 @@ def test_athena_refuses_names_that_would_have_to_be_quoted(work: Work, name: str
         ATHENA.statements(changed(work, identifier=("telemetry", name)))
 
 
-def test_trino_keeps_as_many_snapshots_as_are_asked_for(work: Work, catalog: Catalog) -> None:
+def test_trino_keeps_as_many_snapshots_as_are_requested(work: Work, catalog: Catalog) -> None:
     name = "history.expire.min-snapshots-to-keep"
     expiry = changed(work, kind=Kind.EXPIRE_SNAPSHOTS)
     assert TRINO.properties(expiry) == {name: "5"}

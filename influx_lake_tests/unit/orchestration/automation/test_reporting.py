@@ -50,7 +50,7 @@ def test_what_the_table_holds_is_reported_once(lake: Lake) -> None:
     assert (event.asset_materialization.partition, metadata["dagster/partition_row_count"].value) == ("2026-01-05", 0)
 
 
-def test_a_window_is_told_with_the_figures_of_its_load(lake: Lake) -> None:
+def test_a_window_is_reported_with_the_figures_of_its_load(lake: Lake) -> None:
     measurement = replace(cpu(), rollups=(HOURLY,))
     lake.source.points = hourly_points(1)
     catalog, window = lake.catalog.open(), measurement.scheme.window_at(START)

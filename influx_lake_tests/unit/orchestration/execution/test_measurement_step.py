@@ -100,7 +100,7 @@ def test_one_that_fails_keeps_no_other_out_and_is_not_shown_as_loaded(
     assert "telemetry/disk was not loaded" in run.event_log
 
 
-def test_several_that_fail_are_all_told_of(lake: Lake, together: dg.AssetsDefinition) -> None:
+def test_several_that_fail_are_all_reported(lake: Lake, together: dg.AssetsDefinition) -> None:
     assert isinstance(lake.source, Moody)
     lake.source.moods |= {"cpu": SourceUnavailable("away"), "disk": MeasurementNotFound("there is no disk")}
     run = lake.run(together, key="2026-01-01")

@@ -71,7 +71,7 @@ def test_a_load_of_a_part_leaves_the_rest(tmp_path: Path) -> None:
     assert journal.pending() == []
 
 
-def test_rows_of_a_table_are_told_once(tmp_path: Path) -> None:
+def test_rows_of_a_table_are_reported_once(tmp_path: Path) -> None:
     journal = ChangeJournal.of(tmp_path)
     first, second = SeenRow(10, "cpu", 1, 1), SeenRow(20, "cpu", 1, 1)
     assert journal.unseen("default", [first]) == {first}
@@ -83,7 +83,7 @@ def test_rows_of_a_table_are_told_once(tmp_path: Path) -> None:
     assert journal.pending() == [change()]
 
 
-def test_a_file_that_is_no_journal_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_no_journal_is_reported(tmp_path: Path) -> None:
     journal = ChangeJournal.of(tmp_path)
     journal.path.parent.mkdir()
     journal.path.write_bytes(b"no database at all, and longer than a header of one, which is a hundred bytes long" * 20)
@@ -92,7 +92,7 @@ def test_a_file_that_is_no_journal_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StorageError):
         ChangeJournal.of(tmp_path).note([change()])

@@ -14,7 +14,7 @@ def told(text: str, precision: str = "n") -> list[Told]:
     return told_by_lines(text.encode(), precision, NOW)
 
 
-def test_each_hour_of_each_measurement_is_told_once() -> None:
+def test_each_hour_of_each_measurement_is_reported_once() -> None:
     text = f"cpu,host=a u=1 {BUCKET}\ncpu,host=b u=2i,v=t {BUCKET + 7}\n# a remark\n\ncpu u=1 {3 * BUCKET}\r\nmem u=1 5"
     assert told(text) == [
         Told("cpu", BUCKET, BUCKET + 7, 2),

@@ -63,7 +63,7 @@ def test_nothing_is_due_before_the_first_window_closed() -> None:
     assert newest_closed(measurement(), parse_moment("2026-01-01T12:00:00")) is None
 
 
-def test_a_long_history_costs_no_more_than_what_is_asked_for() -> None:
+def test_a_long_history_costs_no_more_than_what_is_requested() -> None:
     century = parse_moment("2126-01-01")
     due = due_windows(measurement(Every.HOUR), Coverage(), century, limit=3)
     assert [each.key for each in due] == ["2125-12-31-22:00", "2125-12-31-21:00", "2125-12-31-20:00"]

@@ -58,7 +58,7 @@ def test_a_bound_inside_a_partition_takes_all_of_it() -> None:
     assert days(found) == [2, 3]
 
 
-def test_an_end_that_is_asked_for_may_reach_into_the_open_window() -> None:
+def test_an_end_that_is_requested_may_reach_into_the_open_window() -> None:
     assert days(plan_windows(measurement(), Coverage(), NOW, start=at("2026-01-05"), end=at("2026-01-06"))) == [5]
 
 

@@ -107,7 +107,7 @@ def test_a_table_without_a_name_is_found_by_its_number(node: Node) -> None:
     assert len(rows(source(node, tables={"cpu": 3}))) == 1
 
 
-def test_two_tables_of_one_name_have_to_be_told_apart(node: Node) -> None:
+def test_two_tables_of_one_name_have_to_be_distinguished(node: Node) -> None:
     node.persist([point(0)], 1, table=3)
     node.persist([point(0), point(1)], 2, table=8)
     with pytest.raises(ConfigurationError, match=r"tables: \{cpu: number\}"):
@@ -115,7 +115,7 @@ def test_two_tables_of_one_name_have_to_be_told_apart(node: Node) -> None:
     assert len(rows(source(node, tables={"cpu": 8}))) == 2
 
 
-def test_several_databases_have_to_be_told_apart(node: Node) -> None:
+def test_several_databases_have_to_be_distinguished(node: Node) -> None:
     node.persist([point(0)], 1, database=1)
     node.persist([point(0), point(1)], 1, database=2)
     with pytest.raises(ConfigurationError, match="database_id"):
@@ -228,7 +228,7 @@ def test_numbers_that_the_running_server_knows(node: Node, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("column", ["note", "host"])
 @pytest.mark.parametrize("overlapping", [False, True])
-def test_a_text_that_is_not_utf8_is_told_with_its_file_and_column(
+def test_a_text_that_is_not_utf8_is_reported_with_its_file_and_column(
     node: Node, column: str, *, overlapping: bool
 ) -> None:
     columns = {**CPU, "note": "field::string"}
@@ -246,7 +246,7 @@ def test_a_text_that_is_not_utf8_is_told_with_its_file_and_column(
         rows(source(node))
 
 
-def test_names_that_are_not_utf8_are_told_with_their_file(node: Node) -> None:
+def test_names_that_are_not_utf8_are_reported_with_their_file(node: Node) -> None:
     node.persist([point(0, usageXX=1.0)], 1, columns={"time": "timestamp", "usageXX": "field::float"})
     [file] = node.folder.rglob("*.parquet")
     pq.write_table(pq.read_table(file), file, store_schema=False)

@@ -203,7 +203,7 @@ def test_equal_values_of_other_types_are_no_difference(tmp_path: Path, caplog: p
 
 
 @pytest.mark.parametrize("new", [Write(2, "", "w", 1), Write(2, "", "v", "x"), Write(2, "b", "v", 1)])
-def test_what_came_after_the_columns_were_asked_for_is_not_left_out(new: Write, tmp_path: Path) -> None:
+def test_what_came_after_the_columns_were_requested_is_not_left_out(new: Write, tmp_path: Path) -> None:
     write_file(tmp_path, "a", [Write(1, "", "v", 1)], "json")
     source = source_of(tmp_path, "json")
     schema, window = source.schema("m"), Window(second(0), second(60))

@@ -107,7 +107,7 @@ def test_files_without_a_header_are_read_with_the_names_that_are_given() -> None
         ("1748736000,cpu,a,1\r1748736000,cpu,b,2\n", 1, "is not CSV: it holds a carriage return"),
     ],
 )
-def test_what_is_no_row_is_told_and_the_others_load(row: str | bytes, count: int, reason: str) -> None:
+def test_what_is_no_row_is_reported_and_the_others_load(row: str | bytes, count: int, reason: str) -> None:
     raw = row.encode() if isinstance(row, str) else row
     found = read((HEADER + ROW).encode() + raw + ROW.encode(), size=7)
     assert len(good(found)) == 2

@@ -183,7 +183,7 @@ def test_conditions(tmp_path: Path, zone: Any) -> None:
     assert not is_staged(tmp_path)
 
 
-def test_points_of_other_times_are_told_of(tmp_path: Path, zone: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_points_of_other_times_are_reported(tmp_path: Path, zone: Any, caplog: pytest.LogCaptureFixture) -> None:
     land(tmp_path, points([0, 5 * 3600 * SECOND], usage=[0.5, 0.25]))
     with caplog.at_level(logging.WARNING):
         assert [row["usage"] for row in rows_of(zone())] == [0.5]

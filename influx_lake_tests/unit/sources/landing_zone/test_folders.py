@@ -200,7 +200,7 @@ def test_a_place_that_is_not_there_is_not_taken_for_an_empty_one(tmp_path: Path)
     source.close()
 
 
-def test_what_lies_beside_the_folders_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_lies_beside_the_folders_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     land(tmp_path, "year=2025/month=06/day=01/a.json", JUNE)
     readme = land(tmp_path, "README", JUNE)
     land(tmp_path, "year=2025/archive/x/a.json", JUNE)
@@ -260,7 +260,7 @@ def test_points_before_their_folders_are_counted(tmp_path: Path, caplog: pytest.
     source.close()
 
 
-def test_points_that_land_early_are_looked_for_as_long_as_is_said(tmp_path: Path) -> None:
+def test_points_that_land_early_are_looked_for_as_long_as_is_configured(tmp_path: Path) -> None:
     land(tmp_path, "year=2025/month=06/day=01/a.json", hour(24.5), hour(27))
     for early, expected in [("0s", 0), ("1h", 2), ("4h", 2)]:
         source = zone(tmp_path, early=early)

@@ -117,7 +117,7 @@ def test_what_holds_many_points_counts_as_many() -> None:
     assert len(bad(read(f'{{"metrics": [{one}, {one}], "host": "a"}}'))) == 2
 
 
-def test_names_that_stand_twice_are_told() -> None:
+def test_names_that_stand_twice_are_reported() -> None:
     [(_, record)] = read('{"a": 1, "b": 2, "a": 1}')
     assert isinstance(record, NamedTwice)
     assert record.name == "a"
@@ -138,7 +138,7 @@ def test_numbers_are_what_is_written() -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "[\n" * 2_000, '{"a":' * 900 + "1" + "}" * 900])
-def test_what_is_nested_too_deeply_is_told(text: str) -> None:
+def test_what_is_nested_too_deeply_is_reported(text: str) -> None:
     found = read(text + "\n")
     assert all(isinstance(each, Unreadable) or len(text) < 10_000 for _, each in found)
     assert found

@@ -136,12 +136,12 @@ def test_times_are_exact(value: Any, units: str, expected: int) -> None:
      "1748736000.1234567891", 10**12, 10**4000, "9" * 5000, 2**63, float("inf"), float("nan"), NotHeld("1e400"), 1e300,
      True, None, "", [], "10000-01-01T00:00:00Z", "2025-02-30T00:00:00Z"],
 )  # fmt: skip
-def test_what_is_no_time_is_told(value: Any) -> None:
+def test_what_is_no_time_is_reported(value: Any) -> None:
     with pytest.raises(BadPoint):
         reader().time(value)
 
 
-def test_values_that_would_be_lost_are_told() -> None:
+def test_values_that_would_be_lost_are_reported() -> None:
     both = {"name": "cpu", "timestamp": 1, "fields": {"v": 1.0}}
     for record in (
         both | {"v": 2.0},

@@ -98,7 +98,7 @@ def test_times_in_numbers(tmp_path: Path, looked_at: list[int], units: str) -> N
     assert looked_at == []
 
 
-def test_rows_that_are_no_points_are_told_with_their_number(tmp_path: Path, looked_at: list[int]) -> None:
+def test_rows_that_are_no_points_are_reported_with_their_number(tmp_path: Path, looked_at: list[int]) -> None:
     times = pa.array([START, None, START + 2, 2**62], pa.int64())
     table = pa.table({"timestamp": times, "usage": [1.0, 2.0, 3.0, 4.0]})
     with pytest.raises(BadRecords, match="row 2 has no time in 'timestamp'"):
@@ -137,7 +137,7 @@ FAR = 253402214400  # 9999-12-31
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us"])
-def test_times_that_nanoseconds_do_not_reach_are_told_with_their_row(tmp_path: Path, unit: str) -> None:
+def test_times_that_nanoseconds_do_not_reach_are_reported_with_their_row(tmp_path: Path, unit: str) -> None:
     scale = {"s": 1, "ms": 1_000, "us": 1_000_000}[unit]
     times = pa.array([START // 10**9 * scale, FAR * scale, START // 10**9 * scale], pa.timestamp(unit))
     seen = pa.array([FAR * scale, None, 0], pa.timestamp(unit, "UTC"))
@@ -177,7 +177,7 @@ def test_a_column_twice_is_refused(tmp_path: Path) -> None:
             read(tmp_path, table)
 
 
-def test_values_of_types_that_are_not_known_are_told(tmp_path: Path) -> None:
+def test_values_of_types_that_are_not_known_are_reported(tmp_path: Path) -> None:
     times = pa.array([START], pa.timestamp("ns"))
     for odd in (pa.array([b"x"]), pa.array([[1]]), pa.array([1], pa.duration("s")), pa.array([{"a": 1}])):
         with pytest.raises(BadRecords, match="row 1 has"):

@@ -85,7 +85,7 @@ def test_only_the_folders_of_a_window_are_listed(tmp_path: Path, monkeypatch: py
     source.close()
 
 
-def test_late_files_are_looked_for_as_long_as_is_said(tmp_path: Path) -> None:
+def test_late_files_are_looked_for_as_long_as_is_configured(tmp_path: Path) -> None:
     land(tmp_path, 1, [metric(1, {"usage": 1})])
     land(tmp_path, 4, [metric(1.5, {"usage": 2})])
     for late, expected in [("1h", 1), ("4h", 2)]:

@@ -128,7 +128,7 @@ def test_a_line_means_what_influxdb_makes_of_it(line: bytes, expected: Found) ->
         (b'm f="\xff" 5', "is not UTF-8"),
     ],
 )
-def test_a_bad_line_is_told_with_its_number_and_its_reason(line: bytes, reason: str) -> None:
+def test_a_bad_line_is_reported_with_its_number_and_its_reason(line: bytes, reason: str) -> None:
     values, bad = read(b"a f=1 1\n\n" + line + b"\n")
     assert [each[2] for each in values] == ["a"], "the other lines count"
     assert [number for number, _ in bad] == [3]
@@ -191,7 +191,7 @@ def test_a_file_that_is_cut_anywhere_gives_no_point_that_was_not_there(before: b
     assert read(before + line[:-3], unit=unit, ends_whole=True)[1] == []
 
 
-def test_a_cut_line_is_told_with_its_number_and_what_to_set() -> None:
+def test_a_cut_line_is_reported_with_its_number_and_what_to_set() -> None:
     values, bad = read(b'm f=1 100\nm f="x\ny" 200\n# no time 1\nm f=2 17', ends_whole=False)
     assert [each[6] for each in values] == [100, 200]
     assert [number for number, _ in bad] == [5]

@@ -279,7 +279,7 @@ def test_only_the_points_of_the_database_and_policy_are_loaded(tmp_path: Path) -
         line_source(tmp_path, retention_policy="weekly").measurements()
 
 
-def test_what_is_not_there_or_damaged_is_named(tmp_path: Path) -> None:
+def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable, match="matches no file"):
         line_source(tmp_path).measurements()
     with pytest.raises(FileUnreadable, match="does not exist"):

@@ -121,7 +121,7 @@ def test_types_of_one_field_are_columns_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["m,host=a c=1 {}", 'm,host=a b="x" {}', "m,rack=1 a=1 {}"])
-def test_what_came_since_is_told_also_where_it_is_not_read(tmp_path: Path, line: str) -> None:
+def test_what_came_since_is_reported_also_where_it_is_not_read(tmp_path: Path, line: str) -> None:
     start = HOUR.start_us * 1000
     (tmp_path / "1.lp").write_text(f"m,host=a a=1,b=2 {start}\n")
     source = line_source(tmp_path)
