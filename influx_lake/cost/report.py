@@ -131,7 +131,7 @@ class CostReport:
         return price * Decimal(month) / 1000, f"{queries.count:,} since {utc_text(queries.since)}, as many on; {origin}"
 
     def _of_lake(self, prices: PriceTable) -> list[Line]:
-        total, kept = self.lake.total, self.lake.kept
+        total, kept = self.lake.total, self.lake.overhead
         price = prices.of_lake
         all_bytes = total.bytes + kept.older_bytes + kept.metadata_bytes
         lines = [_line(f"Lake: storage in {prices.lake}", all_bytes, price.storage_gb_month, GB, "GB", price.origin)]
@@ -145,7 +145,7 @@ class CostReport:
     @property
     def classes(self) -> list[Line]:
         """The monthly cost of the lake's storage in each storage class."""
-        kept = self.lake.kept
+        kept = self.lake.overhead
         bytes_ = self.lake.total.bytes + kept.older_bytes + kept.metadata_bytes
         classes = self.prices.storage.items() if self.prices else ()
         return [_line(name, bytes_, each.storage_gb_month, GB, "GB", each.origin) for name, each in classes]
@@ -175,10 +175,10 @@ class CostReport:
                     }
                     for each in self.lake.tables
                 ],
-                "older_snapshots_bytes": self.lake.kept.older_bytes,
-                "metadata_bytes": self.lake.kept.metadata_bytes,
-                "commits": dict(sorted(self.lake.kept.commits.items())),
-                "objects_written": dict(sorted(self.lake.kept.objects.items())),
+                "older_snapshots_bytes": self.lake.overhead.older_bytes,
+                "metadata_bytes": self.lake.overhead.metadata_bytes,
+                "commits": dict(sorted(self.lake.overhead.commits.items())),
+                "objects_written": dict(sorted(self.lake.overhead.objects.items())),
                 "growth_per_month": None if growth is None else _amount(growth),
             },
             "savings": [_saving_facts(each) for each in self.savings],
@@ -223,15 +223,15 @@ def cost_report(
     by_name = {each.name: each for each in stored.tables}
     rules = {each: rule for each in measurements if (rule := after or _offload_age(each)) is not None}
     sources, saved = [], list[Saving]()
-    for name, of in of_source.items():
+    for name, measured in of_source.items():
         usage, silence = None, None
         try:
-            usage = ask(lake.source(name), [each.name for each in of])
+            usage = ask(lake.source(name), [each.name for each in measured])
         except SourceError as error:
             silence = error
         sources.append(AtSource(name, lake.source(name).label, usage, silence))
         if usage is not None:
-            saved += savings(name, of, rules, usage, by_name, now, prices)
+            saved += savings(name, measured, rules, usage, by_name, now, prices)
     return CostReport(now, tuple(measurements), tuple(sources), stored, tuple(saved), prices)
 
 

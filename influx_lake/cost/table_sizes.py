@@ -106,7 +106,7 @@ def _sum(files: Iterable[StoredFile]) -> Amount:
 
 
 @dataclass(slots=True)
-class Kept:
+class Overhead:
     """What tables keep besides the files of the current snapshot, and how often they were written.
 
     Attributes:
@@ -128,11 +128,11 @@ class StoredLake:
 
     Attributes:
         tables: The files by measurement, roll-up and quarantine.
-        kept: What is kept besides these.
+        overhead: Older snapshots, metadata and commits.
     """
 
     tables: tuple[Stored, ...]
-    kept: Kept
+    overhead: Overhead
 
     @property
     def months(self) -> dict[str, Amount]:
@@ -165,7 +165,7 @@ def stored_lake(lake: Lake, catalog: Catalog, measurements: Collection[Measureme
         StorageError: Its metadata cannot be read.
     """
     found: dict[str, Stored] = {}
-    kept = Kept()
+    overhead = Overhead()
     for each in tables_of(lake, measurements):
         for measurement in each.measurements:
             if each.rollup is None and not each.is_quarantine:
@@ -176,8 +176,8 @@ def stored_lake(lake: Lake, catalog: Catalog, measurements: Collection[Measureme
         with catalog_errors(f"look through the files of {each.name}"):
             for owner, file in _files(each, table):
                 found.setdefault(owner.name, owner).files.append(file)
-            _besides(actual(table), kept)
-    return StoredLake(tuple(each for each in found.values() if each.files or each.kind == "measurement"), kept)
+            _add_overhead(actual(table), overhead)
+    return StoredLake(tuple(each for each in found.values() if each.files or each.kind == "measurement"), overhead)
 
 
 def month_of(moment: datetime) -> str:
@@ -218,12 +218,12 @@ def _owner(of: MaintainedTable, measurement: Measurement | None) -> Stored:
     return Stored(measurement.full_name, "measurement")
 
 
-def _besides(table: Table, kept: Kept) -> None:
+def _add_overhead(table: Table, overhead: Overhead) -> None:
     current = table.current_snapshot()
     if current is None:
         return
     manifests = manifests_of(current, table.io)
-    kept.metadata_bytes += sum(each.manifest_length for each in manifests)
+    overhead.metadata_bytes += sum(each.manifest_length for each in manifests)
     read = {each.manifest_path for each in manifests}
     live = {entry.data_file.file_path for each in manifests for entry in each.fetch_manifest_entry(table.io)}
     older: dict[str, int] = {}
@@ -234,8 +234,8 @@ def _besides(table: Table, kept: Kept) -> None:
                 for entry in manifest.fetch_manifest_entry(table.io):
                     if entry.data_file.file_path not in live:
                         older[entry.data_file.file_path] = entry.data_file.file_size_in_bytes
-    kept.older_bytes += sum(older.values())
+    overhead.older_bytes += sum(older.values())
     for commit in history(table, everything=True):
         month = month_of(commit.at)
-        kept.commits[month] += 1
-        kept.objects[month] += commit.files_added + METADATA_OBJECTS
+        overhead.commits[month] += 1
+        overhead.objects[month] += commit.files_added + METADATA_OBJECTS

@@ -257,7 +257,7 @@ class InfluxLakeChanges:
         with self.state["lock"]:
             self.state["refused"].update(taken)
             self.state["failures"] += 1
-            self.state["error"] = f"{', '.join(name[:100] for name in taken)}: {self._said(error)}"
+            self.state["error"] = f"{', '.join(name[:100] for name in taken)}: {self._reason(error)}"
         self.local.warn(f"influx_lake: changes were refused, and are kept: {self.state['error']}")
 
     def _failed(self, taken: dict[str, Ranges], error: Exception) -> None:
@@ -266,11 +266,11 @@ class InfluxLakeChanges:
             pause = min(2 ** min(self.state["failures"], 10), self.LONGEST_PAUSE_SECONDS)
             self.state["failures"] += 1
             self.state["next_try"] = time.monotonic() + pause
-            self.state["error"] = self._said(error)
+            self.state["error"] = self._reason(error)
         self.local.warn(f"influx_lake: changes are kept, and told again in {pause} s: {self.state['error']}")
 
     @staticmethod
-    def _said(error: Exception) -> str:
+    def _reason(error: Exception) -> str:
         body = error.read(300).decode("utf-8", "replace") if hasattr(error, "read") else ""
         return f"{type(error).__name__}: {error} {body}".strip()
 
@@ -364,7 +364,7 @@ class InfluxLakeChanges:
             status, answer = self._ask("/v1/windows", load)
         except Exception as error:
             code = getattr(error, "code", None)
-            return {"error": self._said(error)}, code if isinstance(code, int) and 400 <= code < 500 else 502
+            return {"error": self._reason(error)}, code if isinstance(code, int) and 400 <= code < 500 else 502
         return (answer if isinstance(answer, dict) else {"answer": answer}), status
 
     @staticmethod

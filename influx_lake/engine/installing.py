@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from influx_lake.config.values.units import format_duration
 from influx_lake.config.values.windows import from_nanoseconds, utc_text
-from influx_lake.engine.server import EngineServer, Installed, told
+from influx_lake.engine.server import EngineServer, Installed, reason
 from influx_lake.engine.triggers import PLUGIN, Trigger
 from influx_lake.errors import ConfigurationError, SourceError
 
@@ -66,14 +66,14 @@ def install(server: EngineServer, triggers: Sequence[Trigger]) -> tuple[list[Ste
     installed, steps = server.triggers(), []
     for trigger in triggers:
         known = installed.get(trigger.name)
-        if known is not None and is_as_wanted(known, trigger):
+        if known is not None and matches(known, trigger):
             steps.append(Step(trigger.name, "kept"))
             continue
         if known is not None:
             server.delete(trigger.name)
         _create(server, trigger, refusal)
         steps.append(Step(trigger.name, "created" if known is None else "replaced"))
-    return steps, told(refusal) if refusal else None
+    return steps, reason(refusal) if refusal else None
 
 
 def remove(server: EngineServer, triggers: Sequence[Trigger]) -> list[Step]:
@@ -89,7 +89,7 @@ def remove(server: EngineServer, triggers: Sequence[Trigger]) -> list[Step]:
     return [Step(name, "removed") for name in names]
 
 
-def is_as_wanted(known: Installed, trigger: Trigger) -> bool:
+def matches(known: Installed, trigger: Trigger) -> bool:
     """Whether an installed trigger matches the wanted one, as far as the server tells."""
     return not known.disabled and known.arguments in (None, dict(trigger.arguments)) and known.file == PLUGIN.name
 
@@ -117,7 +117,7 @@ def look(server: EngineServer, triggers: Sequence[Trigger]) -> Iterator[Finding]
     try:
         yield from _of_status(server.status())
     except SourceError as error:
-        yield Finding(False, f"the plugin does not answer: {told(error)}", _LOGS)
+        yield Finding(False, f"the plugin does not answer: {reason(error)}", _LOGS)
 
 
 _LOGS = "See what the server says: SELECT * FROM system.processing_engine_logs ORDER BY event_time DESC LIMIT 20"
@@ -153,7 +153,7 @@ def _create(server: EngineServer, trigger: Trigger, refusal: SourceError | None)
     except SourceError as error:
         if refusal is not None and any(words in error.message.lower() for words in _FILE_IS_MISSING):
             raise ConfigurationError(
-                f"the plugin's file is not in the server's plugin directory, and it was not taken: {told(refusal)}",
+                f"the plugin's file is not in the server's plugin directory, and it was not taken: {reason(refusal)}",
                 remedy=f"Copy {PLUGIN} into the server's --plugin-dir, and install again",
             ) from None
         raise

@@ -79,7 +79,7 @@ class EngineServer:
             rows = self._table("processing_engine_triggers", _TRIGGERS)
         except QueryRejected as error:
             raise NoProcessingEngine(
-                f"{self._failures.where} has no processing engine, or does not tell of its triggers: {told(error)}",
+                f"{self._failures.where} has no processing engine, or does not tell of its triggers: {reason(error)}",
                 remedy="The plugin needs InfluxDB 3 Core or Enterprise with a --plugin-dir; without it leave `changes` "
                 "out, or tell what changed by `POST /v1/changes` of influx-lake serve",
             ) from None
@@ -176,6 +176,6 @@ class EngineServer:
         return {} if self._config.token is None else header_value("Bearer", self._config.token, self._config)
 
 
-def told(error: SourceError) -> str:
+def reason(error: SourceError) -> str:
     """A server's message on one line."""
     return " ".join(error.message.split())

@@ -41,7 +41,7 @@ class _Failures(logging.Handler):
 
 
 @contextmanager
-def _failures_told_to(lose: Callable[[str], None]) -> Iterator[None]:
+def _failures_reported_to(lose: Callable[[str], None]) -> Iterator[None]:
     loggers = [logging.getLogger(f"openlineage.client.transport.{name}") for name in ("kafka", "composite")]
     handler = _Failures(lose)
     for each in loggers:
@@ -105,7 +105,7 @@ class Delivery:
             log.warning("%d lineage events were not delivered to %s", self._lost, self._place)
 
     def _work(self) -> None:
-        with _failures_told_to(self.lose):
+        with _failures_reported_to(self.lose):
             self._send_all()
 
     def _send_all(self) -> None:

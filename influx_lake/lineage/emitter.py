@@ -58,20 +58,20 @@ def emitting(options: OpenLineageOptions | None, root: Path, lake: str | None, p
     delivery = Delivery(connect, f"the transport {options.kind} of `openlineage`")
     lineage = LoadLineage(options.namespace or lake or NAMESPACE, parent, delivery)
     try:
-        with observed_by(lineage), _telling_of_long_loads(lineage):
+        with observed_by(lineage), _reporting_long_loads(lineage):
             yield
     finally:
         delivery.close()
 
 
 @contextmanager
-def _telling_of_long_loads(lineage: LoadLineage) -> Iterator[None]:
+def _reporting_long_loads(lineage: LoadLineage) -> Iterator[None]:
     """Emit RUNNING events of long loads, since receivers take a silent load for dead."""
     ended = Event()
 
     def tell() -> None:
         while not ended.wait(RUNNING_SECONDS):
-            lineage.tell_running(datetime.now(UTC) - timedelta(seconds=RUNNING_SECONDS))
+            lineage.report_running(datetime.now(UTC) - timedelta(seconds=RUNNING_SECONDS))
 
     thread = Thread(target=copy_context().run, args=(tell,), name="lineage of long loads", daemon=True)
     thread.start()

@@ -87,7 +87,7 @@ class LoadLineage:
         """Emit START."""
         if isinstance(work, _Load):
             begun = Begun(work, str(uuid.uuid4()), datetime.now(UTC))
-            self._tell(begun, RunState.START)
+            self._emit(begun, RunState.START)
             with self._lock:
                 self._begun[id(work)] = begun
 
@@ -99,7 +99,7 @@ class LoadLineage:
         """Emit FAIL, or ABORT for an interruption."""
         self._end(work, RunState.FAIL if isinstance(error, Exception) else RunState.ABORT, error=error)
 
-    def tell_running(self, since: datetime) -> None:
+    def report_running(self, since: datetime) -> None:
         """Emit RUNNING for loads under way.
 
         Args:
@@ -117,9 +117,9 @@ class LoadLineage:
         with self._lock:
             begun = self._begun.pop(id(work), None)
         if begun is not None:
-            self._tell(begun, state, results, error)
+            self._emit(begun, state, results, error)
 
-    def _tell(
+    def _emit(
         self, begun: Begun, state: RunState, results: Sequence[WindowResult] = (), error: BaseException | None = None
     ) -> None:
         self._send(lambda: self._made(begun, state, results, error))

@@ -98,7 +98,7 @@ def unloaded_rows(
         # Off-loaded: only the table has it.
         coverage = coverage.adding(each.window)
     time = open_time(measurement, coverage, now, between)
-    _tell_left_out(measurement, time)
+    _log_left_out(measurement, time)
     if not time.source_windows:
         return None
     try:
@@ -263,7 +263,7 @@ def _identities(lake: Lake, measurement: Measurement) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _tell_left_out(measurement: Measurement, time: OpenTime) -> None:
+def _log_left_out(measurement: Measurement, time: OpenTime) -> None:
     if time.left_out:
         log.warning(
             "%s: %d stretches of time from %s to %s are neither in the lake nor asked of the source: load them "

@@ -91,7 +91,7 @@ def _outcomes(table: MaintainedTable, task: TableTask, kinds: Iterable[Kind], en
         begun = time.monotonic()
         done, failure = None, None
         try:
-            if not checked and not _is_there(table, task.catalog):
+            if not checked and not _exists(table, task.catalog):
                 return
             checked = True
             done = _done(table, task, kind, engines)
@@ -111,7 +111,7 @@ def _done(table: MaintainedTable, task: TableTask, kind: Kind, engines: Engines)
     return KINDS[kind](task, options)
 
 
-def _is_there(table: MaintainedTable, catalog: Catalog) -> bool:
+def _exists(table: MaintainedTable, catalog: Catalog) -> bool:
     """Whether the table exists.
 
     Raises:

@@ -48,7 +48,7 @@ def _of_declaration(lake: Lake, measurement: Measurement) -> Iterator[str]:
         names = ", ".join(each.key for each in others)
         load = "loads" if len(others) == 1 else "load"
         yield f"{names} {load} the same measurement of the same source, and would find nothing"
-    if (lossy := [*_kept_out(measurement)]) and not options.lossy:
+    if (lossy := [*_lossy_options(measurement)]) and not options.lossy:
         yield (
             f"the lake does not have all that the source has: {', '.join(lossy)}. Where that may be gone, say so: "
             "`offload: {lossy: true}`"
@@ -62,7 +62,7 @@ def _place(lake: Lake, measurement: Measurement) -> tuple[str, str, str]:
     return str(getattr(config, "host", measurement.source)), config.database, measurement.name
 
 
-def _kept_out(measurement: Measurement) -> Iterator[str]:
+def _lossy_options(measurement: Measurement) -> Iterator[str]:
     """The options of lake.yaml that keep rows or values of the source out of the lake."""
     transforms = measurement.transforms
     options_in_use = {

@@ -157,7 +157,7 @@ class Offloading:
         if entry is None:
             return Result(window, Outcome.REFUSED, remark="nothing of it was begun")
         check_held(self.measurement, table, window)
-        rows_left = self._rows_there(window)
+        rows_left = self._rows_at_source(window)
         if rows_left == 0:
             return self._finished(window, entry)
         if self._late(window).missing:
@@ -169,7 +169,7 @@ class Offloading:
         entry = self._described(table, window, proof.key if proof else (), proof.left_out if proof else ())
         declare(self.catalog, self.measurement, entry, again=True)
         self.on_step(Step.DECLARED, window)
-        found, after = self._late(window), self._rows_there(window)
+        found, after = self._late(window), self._rows_at_source(window)
         if found.missing or not found.rows == after == rows_left or self._has_new_points(window):
             remark = f"it has {found.rows:,}, then {after:,} rows, of which the lake lacks {found.missing:,}"
             return self._unfinished(window, entry, f"the source changed while it was compared: {remark}")
@@ -185,7 +185,7 @@ class Offloading:
                 raise
             return self._unfinished(window, entry, f"whether the source deleted it is not known: {error.message}")
         self.on_step(Step.DELETED, window)
-        rows_left, remark = self._rows_there(window), ""
+        rows_left, remark = self._rows_at_source(window), ""
         if self._has_new_points(window):
             remark = "the source reported new points while it deleted: whoever wrote them has to send them again"
         if rows_left == 0:
@@ -267,7 +267,7 @@ class Offloading:
             or self.deletion.objection(self.measurement.name, window)
         )
 
-    def _rows_there(self, window: Window) -> int:
+    def _rows_at_source(self, window: Window) -> int:
         """The source's row count of a window: the larger of its count and the rows that it returns."""
         source, name = self._transformed(), self.measurement.name
         try:

@@ -106,9 +106,11 @@ class LakePoints:
         held = [*state.coverage.intervals, *state.coverage.tails]
         windows = tuple(_windows(measurement, held, start, end))
         if not windows:
-            there = f"from {utc_text(held[0].start)} to {utc_text(max(each.end for each in held))}" if held else "none"
+            loaded_range = (
+                f"from {utc_text(held[0].start)} to {utc_text(max(each.end for each in held))}" if held else "none"
+            )
             raise GuardError(
-                f"the lake holds no window of {measurement.key} in this range; it holds {there}",
+                f"the lake holds no window of {measurement.key} in this range; it holds {loaded_range}",
                 remedy="Name a range that it holds: influx-lake status",
             )
         outdated = [each for each in windows if each.overlaps_any(state.outdated_under(measurement.definition))]

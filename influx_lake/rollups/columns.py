@@ -123,7 +123,7 @@ def rollup_columns(
             remedy=f"Load one of its windows again, or set `by` in the roll-up {rollup.name}",
         )
     by = (tags or ()) if rollup.by is None else rollup.by
-    _check_there(rollup, table, columns, (*by, *rollup.fields))
+    _check_columns(rollup, table, columns, (*by, *rollup.fields))
     apart = {time, nanoseconds, *by, *(tags or ())}
     computed = tuple(
         ComputedColumn(column.name, column.type, function)
@@ -164,7 +164,7 @@ def _sources(column: ComputedColumn, time: str) -> tuple[str, ...]:
     return (column.source, time) if by_time else (column.source,)
 
 
-def _check_there(rollup: Rollup, table: str, columns: pa.Schema, named: Sequence[str]) -> None:
+def _check_columns(rollup: Rollup, table: str, columns: pa.Schema, named: Sequence[str]) -> None:
     missing = [name for name in named if name not in columns.names]
     if missing:
         guesses = ", ".join(f"{name}{suggestion(name, columns.names)}" for name in missing)

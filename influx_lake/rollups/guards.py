@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 
-def check_points_are_there(
+def check_points_not_lost(
     catalog: Catalog, measurement: Measurement, rollup: Rollup, window: Window, points: Coverage
 ) -> None:
     """Refuse to compute a window of a roll-up from fewer points than before, unless `on_shrink: replace`.

@@ -26,7 +26,7 @@ from influx_lake.iceberg.window_rows import Rows
 from influx_lake.replication.loading import load_rows
 from influx_lake.rollups.columns import RollupColumns, rollup_columns
 from influx_lake.rollups.computing import Points, computing
-from influx_lake.rollups.guards import EmptiedGuard, check_points_are_there
+from influx_lake.rollups.guards import EmptiedGuard, check_points_not_lost
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -72,7 +72,7 @@ class RollupWindow:
         table = open_table(self.catalog, measurement.identifier, measurement.share)
         state = table_state(table)
         loaded_until = _loaded_until(state.coverage, measurement, self.window, datetime.now(UTC))
-        check_points_are_there(self.catalog, measurement, rollup, self.window, state.coverage)
+        check_points_not_lost(self.catalog, measurement, rollup, self.window, state.coverage)
         schema, names = arrow_schema(table.schema()), measurement.types
         columns = rollup_columns(
             rollup, measurement.table_name, schema, state.tags, names.nanoseconds_column, measurement.time_column

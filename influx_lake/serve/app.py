@@ -97,7 +97,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
         # The parser's expectation and position, without the content.
         why = f"{broken['ctx']['error']}, at character {broken['loc'][-1]}"
         return Problem(HTTPStatus.BAD_REQUEST, f"the body is no JSON: {why}").answer()
-    places = [{"location": ".".join(map(str, each["loc"])), "message": _told(each)} for each in found]
+    places = [{"location": ".".join(map(str, each["loc"])), "message": _message_of(each)} for each in found]
     detail = "; ".join(f"{each['location']}: {each['message']}" for each in places[:10])
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=places[:100]).answer()
 
@@ -115,7 +115,7 @@ def _unread(cause: BaseException) -> str:
             return f"unexpected {type(cause).__name__}"
 
 
-def _told(error: dict[str, Any]) -> str:
+def _message_of(error: dict[str, Any]) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 

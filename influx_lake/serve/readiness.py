@@ -61,7 +61,7 @@ class Readiness:
         with self._service.session() as session:
             futures = {self._threads.submit(_fault_of, ask): name for name, ask in self._questions(session).items()}
             answered = wait(futures, PATIENCE_SECONDS).done
-            return [Answer(name, _told(future, future in answered)) for future, name in futures.items()]
+            return [Answer(name, _fault(future, future in answered)) for future, name in futures.items()]
 
     def _questions(self, session: Session) -> dict[str, Callable[[], object]]:
         lake = session.lake
@@ -92,5 +92,5 @@ def _fault_of(ask: Callable[[], object]) -> str | None:
     return None
 
 
-def _told(future: Future[str | None], answered: bool) -> str | None:
+def _fault(future: Future[str | None], answered: bool) -> str | None:
     return future.result() if answered else f"has not answered within {PATIENCE_SECONDS:.0f} s"

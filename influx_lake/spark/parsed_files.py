@@ -82,7 +82,7 @@ class ParsedFiles:
         """
         with self._lock:
             self._tasks.update(tasks)
-            new = [identity for identity, _ in tasks if not self._is_there(identity, values=values)]
+            new = [identity for identity, _ in tasks if not self._is_parsed(identity, values=values)]
             if new:
                 self._indexes.clean()
                 few = sum(max(0, self._tasks[identity].file.size) for identity in new) <= _FEW_BYTES
@@ -105,7 +105,7 @@ class ParsedFiles:
         with self._lock:
             places = {self._identity[str(unit.folder)]: place for place, unit in enumerate(units)}
             # Frames may have been dropped since, and some files have only an index.
-            if gone := [identity for identity in places if not self._is_there(identity, values=True)]:
+            if gone := [identity for identity in places if not self._is_parsed(identity, values=True)]:
                 self._parse(gone, values=True)
                 for identity in gone:
                     self._raise_failed(identity)
@@ -135,7 +135,7 @@ class ParsedFiles:
         if (failed := self._failed.pop(identity, None)) is not None:
             failed.result()
 
-    def _is_there(self, identity: str, *, values: bool) -> bool:
+    def _is_parsed(self, identity: str, *, values: bool) -> bool:
         if values:
             return any(identity in frame.numbers for frame in self._frames.values())
         return identity in self._failed or self._indexes.find(self._key(identity)) is not None

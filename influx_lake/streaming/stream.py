@@ -108,7 +108,7 @@ class Stream:
         self._ledger = self._table.read()
         if self._ledger is None:
             self._keep(self._first_ledger(begins, ends))
-        self._check_there(begins, ends, topics.ids(), accept_loss=accept_loss)
+        self._check_messages_exist(begins, ends, topics.ids(), accept_loss=accept_loss)
         behind = self._set_back()
         if behind.keys() - self.ledger.replayed:
             self._keep(replace(self.ledger, replayed=frozenset(behind)))
@@ -241,7 +241,9 @@ class Stream:
         position = StreamPosition(self.name, max(each.sequence for each in held.values()), offsets)
         return Ledger(position, tables={name: each.sequence for name, each in held.items()})
 
-    def _check_there(self, begins: Offsets, ends: Offsets, ids: Mapping[str, str], *, accept_loss: bool) -> None:
+    def _check_messages_exist(
+        self, begins: Offsets, ends: Offsets, ids: Mapping[str, str], *, accept_loss: bool
+    ) -> None:
         """Check that the topics have the next messages to add.
 
         Raises:

@@ -140,12 +140,12 @@ class LongSource:
         plan = self._wide.plan(measurement)
         table = long_table(measurement, self._options, plan.schema.columns, plan.added, self._table)
         if table.left_out:
-            _tell_left_out(measurement, self._table, table.left_out)
+            _log_left_out(measurement, self._table, table.left_out)
         return table
 
 
 @lru_cache(maxsize=1024)
-def _tell_left_out(measurement: str, table: str, fields: tuple[str, ...]) -> None:
+def _log_left_out(measurement: str, table: str, fields: tuple[str, ...]) -> None:
     """Warn, once, of fields that are not in a table."""
     log.warning(
         "%s: string fields are left out of %s: %s. To load them into a column: layout: {long: {texts: true}}",

@@ -77,7 +77,7 @@ def _check_table(session: Session, maintained: MaintainedTable, tables: list[Tab
     loaded = attempt("table", f"table {name}", load)
     if existing:
         tables.append(existing[0])
-        details = {**_told_of(existing[0]), "owner": ", ".join(owners) or None}
+        details = {**_table_details(existing[0]), "owner": ", ".join(owners) or None}
         detail = loaded.detail or (
             f"format version {details['format_version']}, partitioned by {details['spec'] or 'nothing'}, of "
             f"{details['owner'] or 'nobody of ours'}, at {details['location']}"
@@ -122,7 +122,7 @@ def _check_engines(session: Session, maintained: list[MaintainedTable]) -> Itera
             yield check
 
 
-def _told_of(table: Table) -> dict[str, str | int | None]:
+def _table_details(table: Table) -> dict[str, str | int | None]:
     names = {field.field_id: field.name for field in table.schema().fields}
     terms = (f"{field.transform}({names.get(field.source_id, '?')})" for field in table.spec().fields)
     return {

@@ -29,7 +29,7 @@ def check_telling(lake: Lake, name: str) -> Iterator[Check]:
         if isinstance(config, InfluxDB3Config):
             yield from _of_plugin(lake, name, config, subject)
         else:
-            yield _heard(lake, name, subject)
+            yield _report_check(lake, name, subject)
     except LakeError as error:
         yield Check("changes", subject, False, redact(error.message), redact(error.remedy or "") or None)
 
@@ -41,15 +41,15 @@ def _of_plugin(lake: Lake, name: str, config: InfluxDB3Config, subject: str) -> 
 
     with closing(EngineServer(config)) as server:
         triggers = triggers_of(lake, name, config.database, Telling())
-        heard = _heard_of(lake, name) is not None
+        last_report = _last_report(lake, name) is not None
         try:
             installed = server.triggers()
         except NoProcessingEngine:
-            yield _heard(lake, name, subject) if heard else _without_engine(subject)
+            yield _report_check(lake, name, subject) if last_report else _without_engine(subject)
             return
-        if heard and not any(trigger.name in installed for trigger in triggers):
+        if last_report and not any(trigger.name in installed for trigger in triggers):
             # Another source reports for this one.
-            yield _heard(lake, name, subject)
+            yield _report_check(lake, name, subject)
             return
         for found in look(server, triggers):
             yield Check("changes", subject, found.ok, redact(found.message), found.remedy)
@@ -60,18 +60,18 @@ def _without_engine(subject: str) -> Check:
     return Check("changes", subject, True, _NO_ENGINE, who, warning=True)
 
 
-def _heard(lake: Lake, name: str, subject: str) -> Check:
-    heard = _heard_of(lake, name)
+def _report_check(lake: Lake, name: str, subject: str) -> Check:
+    last_report = _last_report(lake, name)
     how = "See that `influx-lake serve` runs, and that the database sends to it: docs/engine.md"
-    if heard is None:
+    if last_report is None:
         return Check("changes", subject, False, "nothing was told yet", how)
-    status = f"told last at {utc_text(from_nanoseconds(heard).replace(microsecond=0))}"
+    status = f"told last at {utc_text(from_nanoseconds(last_report).replace(microsecond=0))}"
     # A database that gets no writes is silent too.
-    silent = time.time_ns() - heard > _SILENT
+    silent = time.time_ns() - last_report > _SILENT
     return Check("changes", subject, True, status, how if silent else None, warning=silent)
 
 
-def _heard_of(lake: Lake, name: str) -> int | None:
+def _last_report(lake: Lake, name: str) -> int | None:
     from influx_lake.replication.changes.journal import ChangeJournal
 
     return ChangeJournal.of(lake.root).heard().get(name)

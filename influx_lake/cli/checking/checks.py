@@ -59,16 +59,16 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
 def _check_measurements(session: Session, source: str, found: list[str]) -> Iterator[Check]:
     """Check which measurements and pattern matches a source has."""
     lake = session.lake
-    known, there = {each.name: each for each in lake.measurements if each.source == source}, set(found)
+    known, listed = {each.name: each for each in lake.measurements if each.source == source}, set(found)
     named = [pattern.text for pattern in lake.patterns if pattern.key is not None and pattern.source == source]
     for name in dict.fromkeys([*known, *named]):
         subject = f"measurement {name}"
-        if name not in there and name in known and _is_offloaded(session, known[name]):
+        if name not in listed and name in known and _is_offloaded(session, known[name]):
             message = (
                 f"has no point at the source any more: it was off-loaded, and table {known[name].table_name} has it"
             )
             yield Check("measurement", subject, True, message)
-        elif name not in there:
+        elif name not in listed:
             yield _missing(subject, lake.source(source).database, found)
         elif name in known:
             shaped = attempt("measurement", subject, partial(_shaped, session, known[name]))
@@ -112,12 +112,12 @@ def _with_sandbox(remedy: str | None, session: Session, name: str) -> str | None
 def _missing(subject: str, database: str, found: list[str]) -> Check:
     from influx_lake.config.report.diagnostics import suggestion
 
-    wanted = subject.removeprefix("measurement ")
+    name = subject.removeprefix("measurement ")
     return Check(
         "measurement",
         subject,
         False,
-        f"is not in the database {database}{suggestion(wanted, found)}",
+        f"is not in the database {database}{suggestion(name, found)}",
         "Correct its name in lake.yaml, or set `enabled: false`; it is there once a point was written to it",
     )
 

@@ -20,8 +20,8 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from influx_lake.replication.discovery import discover_measurements
 
     with output(as_json) as out, open_session(config) as session:
-        told, state = discover_measurements(session.lake, session.source)
-        lake, listed, found, resolved = told.lake, told.listed, told.found, told.resolved
+        discovered, state = discover_measurements(session.lake, session.source)
+        lake, listed, found, resolved = discovered.lake, discovered.listed, discovered.found, discovered.resolved
         matches = [each for name, names in found.items() for each in lake.match(name, names)]
         table = plain_table("pattern", "source", "measurement", "table", "from")
         for pattern, measurement in matches:
@@ -39,8 +39,8 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         if states:
             out.line(f"Kept by Dagster too: {', '.join(states)}. Reload the code location to see it there.")
         for name, listing in listed.items():
-            if said := listing.left_out(lake.named(name)):
-                out.line(f"{name}: {said}. The server lists them until it deletes them; no pattern stands for one.")
+            if remark := listing.left_out(lake.named(name)):
+                out.line(f"{name}: {remark}. The server lists them until it deletes them; no pattern stands for one.")
         facts = {
             name: _facts(name, found[name], matches, listed[name].unnamed_apart(lake.named(name))[1]) for name in found
         }

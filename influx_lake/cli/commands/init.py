@@ -110,7 +110,7 @@ def init(
             return
         if source_only:
             raise ConfigurationError("--source-only is for --from-telegraf", remedy="Leave it out")
-        wanted = SourceOptions(
+        options_of_source = SourceOptions(
             kind=kind,
             database=database,
             paths=path or [],
@@ -119,7 +119,7 @@ def init(
             password=Keeper(password_env, password_file),
             more=more or [],
         )
-        source = wanted.source(lake)
+        source = options_of_source.source(lake)
         listing = source.listing()
         names = list(listing.measurements)
         first = start or source.first_time(names)
@@ -133,8 +133,10 @@ def init(
             f"✓ {lake}: {counted(len(names), 'measurement')} of {source.config.label}"
             + (f": {', '.join(names[:10])}" if names else "")
         )
-        if said := listing.left_out():
-            out.line(f"{said}. The server lists them until it deletes them; name one under `measurements` to load it.")
+        if remark := listing.left_out():
+            out.line(
+                f"{remark}. The server lists them until it deletes them; name one under `measurements` to load it."
+            )
         oldest = " the day of the oldest one;" if first and not start else ""
         out.line(f"Points from {day} on are loaded,{oldest} --start says otherwise.")
         out.line("Next: influx-lake check, then influx-lake replicate --all")

@@ -73,7 +73,7 @@ def plan_facts(measurement: Measurement, windows: list[Window]) -> dict[str, obj
 def show_plan(
     out: Output,
     plans: list[tuple[Measurement, list[Window]]],
-    what: str,
+    title: str,
     command: str = "influx-lake replicate --all",
 ) -> None:
     """Print the planned windows of measurements."""
@@ -83,4 +83,4 @@ def show_plan(
         add_row(table, measurement.name, measurement.table_name, f"{len(windows):,}", first, last)
     out.table(table)
     total = sum(len(windows) for _, windows in plans)
-    out.line(f"{counted(total, 'window')} {what}." + (f" Load them with: {command}" if total else ""))
+    out.line(f"{counted(total, 'window')} {title}." + (f" Load them with: {command}" if total else ""))

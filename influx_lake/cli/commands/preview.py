@@ -44,16 +44,16 @@ def preview(
 
     with output(as_json) as out, open_session(config) as session:
         [measurement] = session.measurements([name])
-        wanted = _window(window, measurement)
-        source = session.source(measurement.source_of(wanted))
-        found = sample(source, measurement, wanted, rows)
+        chosen = _window(window, measurement)
+        source = session.source(measurement.source_of(chosen))
+        found = sample(source, measurement, chosen, rows)
         types = {field.name: str(iceberg_type(field.type)) for field in found.rows.schema}
-        _show(out, measurement, wanted, found, types)
+        _show(out, measurement, chosen, found, types)
         out.result(
             {
                 "measurement": measurement.name,
                 "table": measurement.table_name,
-                "window": str(wanted),
+                "window": str(chosen),
                 "read": str(found.read),
                 "columns": [{"name": name, "type": kind} for name, kind in types.items()],
                 "rows": [{name: _plain(value) for name, value in row.items()} for row in found.rows.to_pylist()],

@@ -95,7 +95,7 @@ def replicate(
             return 0
         session.check_engines(plans, source)
         if only_missing:
-            _tell_of_columns(session, plans, out)
+            _report_columns(session, plans, out)
         run_id = f"cli-{uuid.uuid4()}"
         loaded = Loaded(plans)
 
@@ -140,7 +140,7 @@ def _check_replace(replace: bool, *, given: bool) -> None:
         raise typer.BadParameter(message, param_hint="--replace")
 
 
-def _tell_of_columns(session: Session, plans: Sequence[tuple[Measurement, Sequence[Window]]], out: Output) -> None:
+def _report_columns(session: Session, plans: Sequence[tuple[Measurement, Sequence[Window]]], out: Output) -> None:
     """Warn about tables whose columns would stop loads, where no window is missing and so no load would say so."""
     from influx_lake.replication.table_columns import remarks_of
 

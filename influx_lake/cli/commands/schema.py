@@ -66,8 +66,8 @@ def _show(out: Output, measurement: Measurement, found: Columns) -> None:
     if found.wide:
         out.line("A row for each value of:")
         out.table(_table(found.wide))
-    for said in found.rows:
-        out.line(f"Rows: {printable_name(said)}")
+    for remark in found.rows:
+        out.line(f"Rows: {printable_name(remark)}")
 
 
 def _table(lines: Iterable[ColumnLine]) -> Table:

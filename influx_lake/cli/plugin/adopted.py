@@ -55,7 +55,7 @@ class AdoptedTable:
         dry_run: Whether nothing is changed.
         drop_copies: Whether duplicate rows that the source does not have are dropped.
         is_missing: Whether the table does not exist.
-        is_told: Whether the findings were printed.
+        has_printed: Whether the findings were printed.
     """
 
     measurement: Measurement
@@ -63,7 +63,7 @@ class AdoptedTable:
     dry_run: bool
     drop_copies: bool = False
     is_missing: bool = False
-    is_told: bool = False
+    has_printed: bool = False
     _is_to_change: bool = False
     _findings: list[Finding] = field(default_factory=list)
     _outside: int = 0
@@ -84,7 +84,7 @@ class AdoptedTable:
             windows: All windows of the measurement; None where only some are adopted.
             out: The output.
         """
-        self.is_told = True
+        self.has_printed = True
         self._findings = list(findings(adoption))
         self._is_to_change = adoption.is_in_place and (bool(adoption.repair) or adoption.repair.time is not None)
         name = self.measurement.table_name
@@ -114,9 +114,9 @@ class AdoptedTable:
             facts["load"] = window_facts(done.result)
         self._differing.append(facts)
         sign = {Outcome.LOADED: "→" if self.dry_run else "✓"}.get(done.outcome, "·")
-        out.line(f"{sign} {self.measurement.name} {done.window}  {self._said(done)}: {done.explanation}")
+        out.line(f"{sign} {self.measurement.name} {done.window}  {self._outcome_text(done)}: {done.explanation}")
 
-    def _said(self, done: AdoptedWindow) -> str:
+    def _outcome_text(self, done: AdoptedWindow) -> str:
         if done.outcome is Outcome.LOADED:
             return "to be loaded" if self.dry_run else "loaded"
         return {Outcome.KEPT: "kept", Outcome.DONE: "done"}.get(done.outcome, str(done.outcome))
@@ -127,7 +127,7 @@ class AdoptedTable:
         if self.is_missing:
             out.line(f"{measurement.name}: there is no table {name} yet: influx-lake replicate {measurement.full_name}")
             return
-        if not self.is_told:
+        if not self.has_printed:
             return
         counts = [
             f"{counted(number, 'window')} {what}"
@@ -192,11 +192,11 @@ def findings(adoption: Adoption) -> Iterator[Finding]:
         yield Finding(name, f"is {repair.types[name]}", f"the new table has {kind}" if new else f"becomes {kind}")
     for name, aside in repair.set_aside.items():
         has = f"a new {name!r} takes its place" if not new else f"the new table has its own {name!r}"
-        there, wanted_type = str(repair.types[name]), str(iceberg_type(repair.added[name].type))
-        kept = "; `unsigned: long` goes on with the column" if (there, wanted_type) == _UNSIGNED else ""
+        types, wanted_type = str(repair.types[name]), str(iceberg_type(repair.added[name].type))
+        kept = "; `unsigned: long` goes on with the column" if (types, wanted_type) == _UNSIGNED else ""
         yield Finding(
             name,
-            f"is {there}, which does not hold the source's {wanted_type}",
+            f"is {types}, which does not hold the source's {wanted_type}",
             f"stays as {aside!r} for rows that the source no longer has, and {has}{kept}",
         )
     for name in repair.missing:

@@ -29,7 +29,7 @@ def lake_file_text(imported: Imported, name: str | None = None) -> str:
         imported: Its parts.
         name: What the lake is called beside other lakes.
     """
-    head = [_HEAD, *_told(to_set(imported)), _CHANGES, *_told(map(str, imported.changes)), "\n"]
+    head = [_HEAD, *_comments(to_set(imported)), _CHANGES, *_comments(map(str, imported.changes)), "\n"]
     sections = {
         "sources": imported.sources,
         "catalog": imported.catalog,
@@ -49,7 +49,7 @@ def to_set(imported: Imported) -> Iterator[str]:
         yield f"{each.variable}, or {secret_file(each.variable)}: {each.origin}"
 
 
-def _told(lines: Iterable[str]) -> Iterator[str]:
+def _comments(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         parts = wrap(printable_name(line), _WIDTH, break_long_words=False, break_on_hyphens=False)
         yield from (f"#   {'' if number == 0 else '  '}{part}\n" for number, part in enumerate(parts))

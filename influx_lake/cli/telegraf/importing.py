@@ -89,7 +89,7 @@ def imported(document: Document, *, source_only: bool = False) -> Imported:
     """
     remarks = Remarks()
     found = outputs.sources_of(document, remarks)
-    inputs.tell_of(document, remarks)
+    inputs.note_inputs(document, remarks)
     measurements: dict[str, dict[str, Any]] = {}
     keys = _keys(document, found, source_only, remarks)
     lacking: dict[int, list[set[str]]] = {}

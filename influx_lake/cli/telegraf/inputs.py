@@ -48,7 +48,7 @@ def names_of(plugin: Plugin) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*inner, *chosen]))
 
 
-def tell_of(document: Document, remarks: Remarks) -> None:
+def note_inputs(document: Document, remarks: Remarks) -> None:
     """Add remarks on the inputs."""
     for plugin in document.of("inputs"):
         if plugin.name in _LISTENERS:
@@ -57,8 +57,10 @@ def tell_of(document: Document, remarks: Remarks) -> None:
             what = (
                 f"the database that they name is the tag {kept}" if kept else "the database that they name is not kept"
             )
-            said = plugin.options.get("service_address") or address
-            remarks.note(plugin, f"writers of {version} send to {said}, in the precision of each request; {what}")
+            destination = plugin.options.get("service_address") or address
+            remarks.note(
+                plugin, f"writers of {version} send to {destination}, in the precision of each request; {what}"
+            )
         elif EVERY_NAME in names_of(plugin):
             remarks.note(plugin, "which measurements it writes is not known here: `*` stands for them")
     if document.global_tags and document.plugins:

@@ -38,8 +38,8 @@ def lake_file_text(imported: Imported, start: date | None, *, source_only: bool,
         name: What the lake is called beside other lakes.
     """
     parts = [_HEAD, _SOURCE_ONLY if source_only else _TRANSFORMS]
-    parts += _told("Not carried over", imported.left_out)
-    parts += _told("To be known", imported.notes)
+    parts += _comments("Not carried over", imported.left_out)
+    parts += _comments("To be known", imported.notes)
     named = {"name": name} if name else {}
     parts += ["\n", section_text(named | {"sources": imported.sources}), "\n", CATALOG, "\n"]
     fixed = {
@@ -56,6 +56,6 @@ def lake_file_text(imported: Imported, start: date | None, *, source_only: bool,
     return "".join(parts)
 
 
-def _told(title: str, remarks: Iterable[Remark]) -> Iterator[str]:
+def _comments(title: str, remarks: Iterable[Remark]) -> Iterator[str]:
     listed = [f"#   {printable_name(str(remark))}\n" for remark in remarks]
     return iter(["#\n", f"# {title}:\n", *listed] if listed else [])

@@ -79,7 +79,7 @@ def _entry(plugin: Plugin, version: int, remarks: Remarks) -> dict[str, Any] | N
         why = f"{address.scheme} takes points and answers no queries: name the server's http address"
         remarks.leave_out(plugin, why, "urls")
         return None
-    _tell_of(plugin, len(urls), remarks)
+    _note_options(plugin, len(urls), remarks)
     user = address.username or ""
     host = lake_text(urls[0].rstrip("/"), unset=_DEFAULT_URLS[version])
     if user or address.password:
@@ -91,7 +91,7 @@ def _entry(plugin: Plugin, version: int, remarks: Remarks) -> dict[str, Any] | N
     return entry
 
 
-def _tell_of(plugin: Plugin, addresses: int, remarks: Remarks) -> None:
+def _note_options(plugin: Plugin, addresses: int, remarks: Remarks) -> None:
     if addresses > 1:
         remarks.note(plugin, f"the first of {addresses} addresses is read", "urls")
     for name in _ROUTING:

@@ -12,7 +12,7 @@ from influx_lake.config.report.diagnostics import Location, Report
 
 
 def interpolate(
-    value: Any, location: Location, report: Report, kept_closed: Callable[[Location], bool] = lambda _: False
+    value: Any, location: Location, report: Report, is_deferred: Callable[[Location], bool] = lambda _: False
 ) -> Any:
     """Substitute the references in an entry. Mistakes are reported, and their values left out.
 
@@ -20,16 +20,16 @@ def interpolate(
         value: The entry.
         location: Its path in the document.
         report: Collects the mistakes.
-        kept_closed: Tells which values are resolved when used (a token, catalog properties): they are checked and kept
+        is_deferred: Tells which values are resolved when used (a token, catalog properties): they are checked and kept
             as text.
     """
     if isinstance(value, dict):
-        inner = {name: interpolate(entry, (*location, name), report, kept_closed) for name, entry in value.items()}
+        inner = {name: interpolate(entry, (*location, name), report, is_deferred) for name, entry in value.items()}
         return {name: entry for name, entry in inner.items() if not report.is_lost((*location, name))}
     if isinstance(value, list):
-        return [interpolate(item, (*location, index), report, kept_closed) for index, item in enumerate(value)]
+        return [interpolate(item, (*location, index), report, is_deferred) for index, item in enumerate(value)]
     if isinstance(value, str) and "${" in value:
-        return _text(value, location, report, kept_closed(location))
+        return _text(value, location, report, is_deferred(location))
     return value
 
 

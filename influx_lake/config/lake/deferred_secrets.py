@@ -18,7 +18,7 @@ _LITERAL_WARNING = (
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedSecrets:
+class DeferredSecrets:
     """Replaces secrets by `Secret`s.
 
     Attributes:
@@ -34,9 +34,9 @@ class ClosedSecrets:
         value = entries.get(path[0])
         if len(path) > 1:
             return {**entries, path[0]: self.within(value, path[1:], location)} if isinstance(value, dict) else entries
-        return {**entries, path[0]: self.closed(value, location)} if path[0] in entries else entries
+        return {**entries, path[0]: self.as_secret(value, location)} if path[0] in entries else entries
 
-    def closed(self, value: Any, location: tuple[str, ...]) -> Any:
+    def as_secret(self, value: Any, location: tuple[str, ...]) -> Any:
         """A text as `Secret`; other values are unchanged."""
         if not isinstance(value, str) or not value:
             return value

@@ -13,7 +13,7 @@ from influx_lake.config.report.diagnostics import Location
 _SOURCE_SECRETS = ("token", "password")
 
 
-def is_kept_closed(location: Location) -> bool:
+def is_deferred(location: Location) -> bool:
     """Whether the value at a path is resolved when it is used."""
     if location[0] == "catalog":
         return location[1:] not in (("name",), ("type",), ("storage",))

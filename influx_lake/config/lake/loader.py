@@ -26,8 +26,8 @@ from influx_lake.config.document.reading import read_document
 from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.declarations import STAND_IN, read_declarations
-from influx_lake.config.lake.deferred_secrets import ClosedSecrets
-from influx_lake.config.lake.deferred_values import is_kept_closed
+from influx_lake.config.lake.deferred_secrets import DeferredSecrets
+from influx_lake.config.lake.deferred_values import is_deferred
 from influx_lake.config.lake.engine_use import engine_mistakes
 from influx_lake.config.lake.lake import Lake
 from influx_lake.config.lake.operation import OperationOptions
@@ -135,7 +135,7 @@ class _Loader:
     def __init__(self, report: Report, lake: Path | None, discovered: Discovered | None) -> None:
         self._report = report
         self._lake = lake
-        self._secrets = ClosedSecrets(report, lake)
+        self._secrets = DeferredSecrets(report, lake)
         self._discovered = discovered
         self._path = report.path
         self._root = report.path.parent
@@ -198,7 +198,7 @@ class _Loader:
 
     def _section(self, name: str, written: Any) -> dict[str, Any]:
         if written is None or isinstance(written, dict):
-            section: dict[str, Any] = interpolate(written or {}, (name,), self._report, is_kept_closed)
+            section: dict[str, Any] = interpolate(written or {}, (name,), self._report, is_deferred)
             return section
         self._report.mistake((name,), "must hold entries, such as `key: value`")
         return {}
@@ -332,7 +332,9 @@ class _Loader:
     def _serve(self, entries: dict[str, Any]) -> ServeOptions:
         tokens = entries.get("tokens")
         if isinstance(tokens, list):
-            closed = [self._secrets.closed(each, ("serve", "tokens", str(place))) for place, each in enumerate(tokens)]
+            closed = [
+                self._secrets.as_secret(each, ("serve", "tokens", str(place))) for place, each in enumerate(tokens)
+            ]
             entries = {**entries, "tokens": closed}
         found = validated(ServeOptions, entries, ("serve",), self._report, hide=frozenset({"tokens"}))[0]
         return found or ServeOptions()

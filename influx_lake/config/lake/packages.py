@@ -43,7 +43,7 @@ def missing_of_catalog(entries: _Entries) -> Iterator[tuple[str, str]]:
     found: dict[str, str] = {}
     for name, need in _needs_of_catalog(entries):
         found.setdefault(need, name)
-    yield from ((name, _mistake(need)) for need, name in found.items() if not _is_there(need))
+    yield from ((name, _mistake(need)) for need, name in found.items() if not _is_installed(need))
 
 
 def missing_of_source(source: SourceConfig) -> Iterator[tuple[Location, str]]:
@@ -53,7 +53,7 @@ def missing_of_source(source: SourceConfig) -> Iterator[tuple[Location, str]]:
         for path in (written,) if isinstance(written, str) else written:
             scheme = scheme_of(path) or ""
             need = "files" if scheme in WEB else _OF_SCHEMES.get(scheme)
-            if need and not _is_there(need):
+            if need and not _is_installed(need):
                 yield (option,), _mistake(need)
                 break
 
@@ -61,12 +61,12 @@ def missing_of_source(source: SourceConfig) -> Iterator[tuple[Location, str]]:
 def missing_of_openlineage(kind: str) -> Iterator[tuple[str, str]]:
     """The transport options whose packages are missing."""
     needs = ("openlineage", "confluent-kafka") if kind == "kafka" else ("openlineage",)
-    yield from (("type", _mistake(need)) for need in needs if not _is_there(need))
+    yield from (("type", _mistake(need)) for need in needs if not _is_installed(need))
 
 
 def missing_of_metrics() -> str | None:
     """What to install for pushing metrics, where it is missing."""
-    return None if _is_there("metrics") else _mistake("metrics")
+    return None if _is_installed("metrics") else _mistake("metrics")
 
 
 def _needs_of_catalog(entries: _Entries) -> Iterable[tuple[str, str]]:
@@ -90,7 +90,7 @@ def _needs_of_catalog(entries: _Entries) -> Iterable[tuple[str, str]]:
     yield from ((name, "s3fs") for name in ENCRYPTION if name in entries)
 
 
-def _is_there(need: str) -> bool:
+def _is_installed(need: str) -> bool:
     try:
         return find_spec(_MODULES.get(need) or _OTHERS[need]) is not None
     except ModuleNotFoundError:

@@ -28,7 +28,7 @@ router = APIRouter(tags=["changes"])
 MOST_BYTES = 64_000_000
 """The largest body of `/write`, uncompressed, in bytes."""
 _INT64 = 2**63 - 1
-_LONGEST_NAME_TOLD = 1_000
+_LONGEST_NAME_SHOWN = 1_000
 
 Nanoseconds = Annotated[int, Field(ge=-_INT64, le=_INT64)]
 
@@ -77,7 +77,7 @@ def changes(body: ToldChanges, service: Served) -> NotedChanges:
     told = [Told(each.measurement, each.first, each.last, each.points) for each in body.changes]
     lake = service.lake
     noted = note_changes(lake, ChangeJournal.of(lake.root), source, told, datetime.now(UTC))
-    unknown = sorted(name[:_LONGEST_NAME_TOLD] for name in noted.unknown)[:10]
+    unknown = sorted(name[:_LONGEST_NAME_SHOWN] for name in noted.unknown)[:10]
     return NotedChanges(
         source=source, noted=len(noted.changes), open=noted.open, too_old=noted.too_old, unknown=unknown
     )

@@ -109,18 +109,20 @@ async def replicate(
     wait: Wait = True,
 ) -> Any:
     """Replace a table's rows of a time range by those of InfluxDB. Repeating a request changes nothing."""
-    asked = body.model_dump(mode="json")
-    given_end = asked["backfill_end"]
-    asked["backfill_end"] = given_end or datetime.now(UTC).isoformat()
-    start = asked["backfill_start"]
-    if start and parse_moment(start) >= parse_moment(asked["backfill_end"]):
+    request_body = body.model_dump(mode="json")
+    given_end = request_body["backfill_end"]
+    request_body["backfill_end"] = given_end or datetime.now(UTC).isoformat()
+    start = request_body["backfill_start"]
+    if start and parse_moment(start) >= parse_moment(request_body["backfill_end"]):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "backfill_start is not before backfill_end")
-    declared = await run_in_threadpool(check_request, service.lake, asked)
-    asked["target_table"] = target_table(asked, declared)
+    declared = await run_in_threadpool(check_request, service.lake, request_body)
+    request_body["target_table"] = target_table(request_body, declared)
     # Validated and not needed any more: credentials are not kept.
-    asked["catalog_configs"] = {}
-    said = asked | {"backfill_end": given_end}
-    request = await run_in_threadpool(service.accept, Kind.REPLICATE, asked, key, own=declared is None, said=said)
+    request_body["catalog_configs"] = {}
+    shown_body = request_body | {"backfill_end": given_end}
+    request = await run_in_threadpool(
+        service.accept, Kind.REPLICATE, request_body, key, own=declared is None, said=shown_body
+    )
     if wait:
         request = await ended(service, request, client)
     if request.state is State.DONE:

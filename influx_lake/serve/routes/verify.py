@@ -52,9 +52,9 @@ async def verify(
     wait: Wait = True,
 ) -> Any:
     """Compare windows with their sources. Nothing is changed."""
-    asked = body.model_dump(mode="json")
-    await run_in_threadpool(check_request, service.lake, asked)
-    request = await run_in_threadpool(service.accept, Kind.VERIFY, asked, key, own=True)
+    request_body = body.model_dump(mode="json")
+    await run_in_threadpool(check_request, service.lake, request_body)
+    request = await run_in_threadpool(service.accept, Kind.VERIFY, request_body, key, own=True)
     if wait:
         request = await ended(service, request, client)
     if request.state is State.DONE:

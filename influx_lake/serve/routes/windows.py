@@ -76,10 +76,10 @@ class AskedWindows(Body):
 )
 def load(body: AskedWindows, service: Served, response: Response, key: IdempotencyKey = None) -> RequestView:
     """Request the load of windows. The response comes at once, with the path to follow it."""
-    asked = body.model_dump(mode="json")
-    check_request(service.lake, asked)
+    request_body = body.model_dump(mode="json")
+    check_request(service.lake, request_body)
     # A run of an asset always uses the mode of lake.yaml.
-    request = service.accept(Kind.LOAD, asked, key, own=body.replace)
+    request = service.accept(Kind.LOAD, request_body, key, own=body.replace)
     response.headers["Location"] = location_of(request)
     return RequestView.of(request)
 

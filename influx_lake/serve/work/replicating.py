@@ -220,10 +220,10 @@ def _declared(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
     fitting = [each for each in named if namespace in (None, ".".join(each.namespace)) and table in (None, each.table)]
     tables = ", ".join(each.table_name for each in named)
     if not fitting:
-        asked = f"{namespace or '...'}.{table or '...'}"
+        requested = f"{namespace or '...'}.{table or '...'}"
         raise Problem(
             HTTPStatus.CONFLICT,
-            f"the lake declares {body['measurement']} with the table {tables}, not {asked}. Leave namespace and "
+            f"the lake declares {body['measurement']} with the table {tables}, not {requested}. Leave namespace and "
             "table_name out, or change its declaration in lake.yaml",
             measurement=body["measurement"],
         )
@@ -236,7 +236,7 @@ def _declared(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
     return fitting[0]
 
 
-def _check_catalog(lake: Lake, asked: Mapping[str, Any]) -> None:
+def _check_catalog(lake: Lake, properties: Mapping[str, Any]) -> None:
     """Refuse any catalog but the lake's: only its operator decides which servers are contacted.
 
     Raises:
@@ -246,7 +246,7 @@ def _check_catalog(lake: Lake, asked: Mapping[str, Any]) -> None:
         own = lake.catalog.properties()
     except ConfigurationError as error:
         raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from None
-    values = {".".join(place): _as_text(value) for place, value in leaves(asked) if value is not None}
+    values = {".".join(place): _as_text(value) for place, value in leaves(properties) if value is not None}
     given = absolute_properties(values, lake.root)
     differing = [name for name, value in given.items() if not _is_same(own.get(name), value)]
     if differing:
@@ -262,20 +262,20 @@ def _as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _is_same(own: str | None, asked: str) -> bool:
+def _is_same(own: str | None, requested: str) -> bool:
     if own is None:
         return False
     if own.lower() in ("true", "false"):
-        own, asked = own.lower(), asked.lower()
+        own, requested = own.lower(), requested.lower()
     # JSON may contain lone surrogates, which no property has.
-    mine, theirs = (text.rstrip("/").encode(errors="surrogatepass") for text in (own, asked))
+    mine, theirs = (text.rstrip("/").encode(errors="surrogatepass") for text in (own, requested))
     return hmac.compare_digest(mine, theirs)
 
 
-def _forbidden(declared: Measurement, asked: str, declares: str) -> Problem:
+def _forbidden(declared: Measurement, requested: str, declares: str) -> Problem:
     return Problem(
         HTTPStatus.CONFLICT,
-        f"{asked} asks for more or other than the lake's declaration of {declared.name}, which has {declares}. Leave "
-        "it out, or change the declaration in lake.yaml",
+        f"{requested} asks for more or other than the lake's declaration of {declared.name}, which has {declares}. "
+        "Leave it out, or change the declaration in lake.yaml",
         measurement=declared.name,
     )

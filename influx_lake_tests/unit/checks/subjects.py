@@ -18,4 +18,4 @@ from influx_lake_tests.unit.replication.loading import CPU, SCHEME
 def subject(catalog: Catalog, source: FakeSource, *windows: Window, **checks: Any) -> Subject:
     """What a check is given that is asked about some windows, or about the newest."""
     measurement = replace(CPU, checks=CheckOptions.model_validate(checks))
-    return Subject(measurement, catalog, lambda: source, SCHEME.start + timedelta(days=30), asked=windows)
+    return Subject(measurement, catalog, lambda: source, SCHEME.start + timedelta(days=30), requested=windows)

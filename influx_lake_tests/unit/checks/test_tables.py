@@ -54,7 +54,7 @@ def test_a_host_that_was_silent_is_named_and_the_others_are_not(catalog: Catalog
 
     [found] = silences(subject(catalog, source, gaps={"longer_than": "2h", "by": ["host"]}))
 
-    assert (found.who, found.length) == ("host=stops", timedelta(hours=15))
+    assert (found.series, found.length) == ("host=stops", timedelta(hours=15))
     assert silences(subject(catalog, source, gaps={"longer_than": "15h", "by": ["host"]})) == []
     with pytest.raises(ConfigurationError, match=r"checks\.gaps\.by names rack, which the table does not have"):
         silences(subject(catalog, source, gaps={"longer_than": "2h", "by": ["rack"]}))

@@ -156,7 +156,7 @@ def test_points_that_came_since_the_proof_keep_the_window_where_it_is(lake: Offl
     offloading = Offloading(lake.lake, lake.catalog, lake.source, lake.source, lake.cpu, "1")
     [result] = offloading.run(plan)
     assert (result.outcome, len(lake.source.rows)) == (Outcome.REFUSED, 21)
-    assert "lacks 1 row" in result.said
+    assert "lacks 1 row" in result.remark
     assert offloaded_from(lake.table) == ()
 
 

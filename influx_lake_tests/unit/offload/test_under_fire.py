@@ -144,7 +144,7 @@ class Fire:
                 self.lake, self.catalog, self.source, self.source, self.cpu, "test", self.now, on_step=self.on_step
             )
             for result in offloading.run(plan):
-                self.did.append(f"{result.window.start:%d}: {result.outcome} {result.said}")
+                self.did.append(f"{result.window.start:%d}: {result.outcome} {result.remark}")
                 if self.draw.random() < 0.3:
                     self.source.write(self.point())
         except LakeError as error:

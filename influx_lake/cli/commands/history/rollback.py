@@ -47,11 +47,11 @@ def rollback(
         planned = planned_rollback(session.catalog, of_table, where(to), datetime.now(UTC))
         if not planned.changes_nothing and not dry_run:
             planned.make()
-        _tell(out, planned, measurement.table_name, dry_run=dry_run)
+        _print_result(out, planned, measurement.table_name, dry_run=dry_run)
         out.result(_facts(planned, measurement.table_name, dry_run=dry_run))
 
 
-def _tell(out: Output, planned: Rollback, table: str, *, dry_run: bool) -> None:
+def _print_result(out: Output, planned: Rollback, table: str, *, dry_run: bool) -> None:
     if planned.changes_nothing:
         out.line(f"{table} is at snapshot {planned.snapshot.snapshot_id} already.")
         return
@@ -65,19 +65,19 @@ def _tell(out: Output, planned: Rollback, table: str, *, dry_run: bool) -> None:
 
 
 def _lines(each: Unloaded) -> list[str]:
-    said = [f"{each.rows_then:,} rows, {each.rows:,} before"]
+    changes = [f"{each.rows_then:,} rows, {each.rows:,} before"]
     if each.lost:
-        said.append(f"{counted(len(each.lost), 'window')} no longer loaded: {_shown(each.lost)}")
+        changes.append(f"{counted(len(each.lost), 'window')} no longer loaded: {_shown(each.lost)}")
     if each.gained:
-        said.append(f"{counted(len(each.gained), 'window')} loaded again: {_shown(each.gained)}")
+        changes.append(f"{counted(len(each.gained), 'window')} loaded again: {_shown(each.gained)}")
     due = set(each.due)
     if again := [window for window in each.lost if window in due]:
-        said.append(
+        changes.append(
             f"{counted(len(again), 'window')} of these are due: schedules and `influx-lake replicate "
             f"{each.measurement.key} --missing-only` load them again from the source as it is then. Stop the schedule "
             "first, or mend the source, if that is not wanted"
         )
-    return said
+    return changes
 
 
 def _shown(windows: Sequence[Window]) -> str:

@@ -86,15 +86,15 @@ def _write(path: Path, document: Any) -> None:
         raise typer.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint="--out") from None
 
 
-def _show(told: Output, document: Any) -> None:
+def _show(out: Output, document: Any) -> None:
     table = plain_table("measurement", "table", "windows", "proved", "rows", right=["windows", "proved", "rows"])
     for each in document["measurements"]:
         rows = sum(proof["rows"] for proof in each["proved"])
         cells = f"{each['windows']:,}", f"{each['windows_proved']:,}", f"{rows:,}"
         add_row(table, each["measurement"], each["table"], *cells)
-    told.table(table)
+    out.table(table)
     for each in document["measurements"]:
         for part in each["unproved"]:
             span = f"{part['start']}/{part['end']} ({counted(part['windows'], 'window')})"
-            told.line(f"! {each['measurement']} {span} is not proved: {part['why']}")
-    told.line(f"{document['windows_proved']:,} of {counted(document['windows'], 'window')} proved.")
+            out.line(f"! {each['measurement']} {span} is not proved: {part['why']}")
+    out.line(f"{document['windows_proved']:,} of {counted(document['windows'], 'window')} proved.")

@@ -69,43 +69,43 @@ def _rows(where: str | None, start: object, end: object) -> ErasedRows:
     try:
         return ErasedRows.model_validate({"where": where, "start": start, "end": end})
     except ValidationError as error:
-        said = error.errors()[0]
-        place = next((f"--{part}" for part in said["loc"] if isinstance(part, str)), "--where")
-        raise typer.BadParameter(said["msg"].removeprefix("Value error, "), param_hint=place) from None
+        lines = error.errors()[0]
+        place = next((f"--{part}" for part in lines["loc"] if isinstance(part, str)), "--where")
+        raise typer.BadParameter(lines["msg"].removeprefix("Value error, "), param_hint=place) from None
 
 
 def _lines(each: ErasedFrom, *, dry_run: bool) -> Sequence[str]:
     would = "would be " if dry_run else ""
-    said = [
+    lines = [
         f"{each.table}: {counted(each.rows, 'row')} {would}erased, {counted(each.files_rewritten, 'file')} rewritten, "
         f"{counted(each.snapshots_expired, 'snapshot')} dropped, {counted(each.files_deleted, 'file')} deleted "
         f"({each.bytes_deleted:,} bytes); {counted(each.files_checked, 'data file')} looked through"
         + ("" if dry_run else ": none has such a row")
     ]
     if each.refs_dropped:
-        said.append(f"{each.table}: branches and tags {would}dropped: {', '.join(each.refs_dropped)}")
-    said += [f"{each.table}: {remark}" for remark in each.left]
-    said += [f"  had such rows: {path}" for path in each.had_rows[:SHOWN]]
+        lines.append(f"{each.table}: branches and tags {would}dropped: {', '.join(each.refs_dropped)}")
+    lines += [f"{each.table}: {remark}" for remark in each.left]
+    lines += [f"  had such rows: {path}" for path in each.had_rows[:SHOWN]]
     if len(each.had_rows) > SHOWN:
-        said.append(f"  and {len(each.had_rows) - SHOWN:,} more (--json lists them)")
-    return said
+        lines.append(f"  and {len(each.had_rows) - SHOWN:,} more (--json lists them)")
+    return lines
 
 
 def _remarks(measurement: Measurement, rows: ErasedRows) -> list[str]:
     from influx_lake.maintenance.erase import computed_of
 
-    said = [
+    lines = [
         f"The roll-up {table} still has what was computed of these rows: materialise its partitions again, then run "
         f"influx-lake maintain {measurement.key} --only expire_snapshots"
         for table in computed_of(measurement)
     ]
     if rows not in measurement.erased:
         written = ", ".join(f"{name}: {text!r}" for name, text in rows.model_dump(mode="json").items() if text)
-        said.append(
+        lines.append(
             "The table remembers it: no load brings them again. To have a table that is made anew leave them out, too, "
             f"add to the measurement in lake.yaml: erased: [{{{written}}}]"
         )
-    return said
+    return lines
 
 
 def _facts(found: Sequence[ErasedFrom], remarks: Sequence[str], *, dry_run: bool) -> dict[str, Any]:

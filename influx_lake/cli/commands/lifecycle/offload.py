@@ -70,7 +70,7 @@ def run(
                 try:
                     for result in offloading.run(each):
                         results.append(result)
-                        _tell(out, each, result)
+                        _print_result(out, each, result)
                 except LakeError as error:
                     # Another measurement may have another source.
                     failure = of_lake_error(error.about(each.measurement.name))
@@ -120,10 +120,10 @@ def _show(out: Output, plan: OffloadPlan) -> None:
         out.line(f"{name}: no window is old enough that is not deleted already")
 
 
-def _tell(out: Output, plan: OffloadPlan, result: Result) -> None:
+def _print_result(out: Output, plan: OffloadPlan, result: Result) -> None:
     from influx_lake.offload.offload_run import Outcome
 
     sign = {Outcome.DELETED: "✓", Outcome.REFUSED: "!", Outcome.UNFINISHED: "✗"}[result.outcome]
-    said = f": {result.remark}" if result.remark else ""
+    remark = f": {result.remark}" if result.remark else ""
     rows = f", {counted(result.rows, 'row')}" if result.outcome is Outcome.DELETED else ""
-    out.line(f"{sign} {plan.measurement.name} {result.window} {result.outcome}{rows}{said}")
+    out.line(f"{sign} {plan.measurement.name} {result.window} {result.outcome}{rows}{remark}")

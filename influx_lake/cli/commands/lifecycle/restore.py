@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from influx_lake.restore.verification import VerifiedWindow
 
 SHOWN = 5
-_TOLD_SECONDS = 5.0
+_PROGRESS_SECONDS = 5.0
 
 
 def _rate(text: str) -> Rate:
@@ -157,7 +157,7 @@ def restore(
             dead_letters=dead_letters,
         )
         destination = destination_of(session.lake, measurement, to, Path.cwd())
-        told, began = _Progress(out, measurement.key), time.monotonic()
+        progress, began = _Progress(out, measurement.key), time.monotonic()
 
         def ask() -> Any:
             return session.source(measurement.source).schema(measurement.name)
@@ -168,12 +168,16 @@ def restore(
             found = (
                 tried(session.catalog, measurement, destination, options, declared)
                 if dry_run
-                else restored(session.lake, session.catalog, measurement, destination, options, declared, told.taken)
+                else restored(
+                    session.lake, session.catalog, measurement, destination, options, declared, progress.taken
+                )
             )
         except STOPPED:
-            out.note(f"Stopped: {counted(told.points, 'point')} are written. The same command goes on with the rest.")
+            out.note(
+                f"Stopped: {counted(progress.points, 'point')} are written. The same command goes on with the rest."
+            )
             raise
-        _tell(out, found, dry_run=dry_run, seconds=time.monotonic() - began)
+        _print_result(out, found, dry_run=dry_run, seconds=time.monotonic() - began)
         out.result(facts(found, dry_run=dry_run))
         return 0 if dry_run or (not found.refused and found.is_equal is not False) else 1
 
@@ -186,19 +190,19 @@ class _Progress:
     name: str
     points: int = 0
     _began: float = field(default_factory=time.monotonic)
-    _told: float = field(default_factory=time.monotonic)
+    _last_shown: float = field(default_factory=time.monotonic)
 
     def taken(self, window: Window, points: int) -> None:
         """Count points that were written."""
         self.points += points
         now = time.monotonic()
-        if now - self._told >= _TOLD_SECONDS:
-            self._told = now
+        if now - self._last_shown >= _PROGRESS_SECONDS:
+            self._last_shown = now
             speed = self.points / (now - self._began)
             self.out.note(f"{self.name} {window}: {counted(self.points, 'point')} so far, {speed:,.0f} points/s")
 
 
-def _tell(out: Output, found: Restored, *, dry_run: bool, seconds: float) -> None:
+def _print_result(out: Output, found: Restored, *, dry_run: bool, seconds: float) -> None:
     if found.resumed:
         out.line(f"Gone on with a restore of snapshot {found.snapshot_id} that was stopped.")
     for remark in _remarks(found):
@@ -217,7 +221,7 @@ def _tell(out: Output, found: Restored, *, dry_run: bool, seconds: float) -> Non
     if not found.complete:
         out.line("The budget is used up: give the command again for the rest.")
     if found.verified is not None:
-        _tell_verified(out, found.verified, found.refused)
+        _print_verified(out, found.verified, found.refused)
 
 
 def _remarks(found: Restored) -> Iterator[str]:
@@ -229,7 +233,7 @@ def _remarks(found: Restored) -> Iterator[str]:
         yield f"the lake does not hold {found.not_loaded[0]}{more} as a whole: its rows are written as they are"
 
 
-def _tell_verified(out: Output, verified: Sequence[VerifiedWindow], refused: int) -> None:
+def _print_verified(out: Output, verified: Sequence[VerifiedWindow], refused: int) -> None:
     differing = [each for each in verified if not each.is_equal]
     for each in differing[:SHOWN]:
         out.line(f"✗ {each.window}: {'; '.join(each.differences)}")

@@ -128,7 +128,7 @@ def _adopt(
         if adoption is None:
             table.is_missing = True
             break
-        if not table.is_told:
+        if not table.has_printed:
             table.tell(adoption, windows if start is None and end is None else None, out)
         for window in adoption.windows(list(group)):
             table.add(window, out)
@@ -143,9 +143,9 @@ def _check_into(session: Session, chosen: Sequence[Measurement], into: str) -> N
     if safe_table_name(into) != into:
         raise typer.BadParameter(f"{into!r} is no name of a table: letters, digits, _ and -", param_hint="--into")
     taken = {identifier: what for each in session.lake.measurements for identifier, what in each.tables}
-    wanted = (*chosen[0].namespace, into)
-    if wanted in taken:
+    target = (*chosen[0].namespace, into)
+    if target in taken:
         raise ConfigurationError(
-            f"{'.'.join(wanted)} is the table of {taken[wanted]} in lake.yaml",
+            f"{'.'.join(target)} is the table of {taken[target]} in lake.yaml",
             remedy="Name a table that is nobody's, and set `table` to it afterwards",
         )

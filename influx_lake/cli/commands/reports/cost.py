@@ -75,8 +75,8 @@ def _show(out: Output, report: CostReport) -> None:
     _show_measurements(out, report)
     _show_months(out, report)
     for source in report.sources:
-        for what, why in (source.usage.not_told if source.usage else {}).items():
-            out.line(f"{printable_name(source.name)} does not tell {what}: {why}")
+        for name, why in (source.usage.not_told if source.usage else {}).items():
+            out.line(f"{printable_name(source.name)} does not tell {name}: {why}")
     _show_savings(out, report)
     _show_money(out, report)
 
@@ -87,9 +87,9 @@ def _show_measurements(out: Output, report: CostReport) -> None:
     numbers = ("source bytes", "source rows", "series", "lake bytes", "lake rows", "files")
     table = plain_table("", *numbers, right=numbers)
     stored = {each.name: each for each in report.lake.tables}
-    told = {each.name: each.usage for each in report.sources}
+    usage_by_source = {each.name: each.usage for each in report.sources}
     for measurement in report.measurements:
-        usage, held = told[measurement.source], stored.pop(measurement.full_name).total
+        usage, held = usage_by_source[measurement.source], stored.pop(measurement.full_name).total
         at_source = usage.measurements.get(measurement.name) if usage else None
         counts = [] if at_source is None else [at_source.rows, at_source.series]
         add_row(
@@ -108,8 +108,8 @@ def _show_measurements(out: Output, report: CostReport) -> None:
         )
     for source in report.sources:
         usage = source.usage
-        told_bytes = shown_bytes(usage.bytes if usage else None)
-        add_row(table, f"source {source.name}", told_bytes, "", _number(usage.series if usage else None), "", "", "")
+        source_bytes = shown_bytes(usage.bytes if usage else None)
+        add_row(table, f"source {source.name}", source_bytes, "", _number(usage.series if usage else None), "", "", "")
     out.table(table)
     for source in report.sources:
         queries = source.usage.queries if source.usage else None
@@ -121,7 +121,7 @@ def _show_measurements(out: Output, report: CostReport) -> None:
 def _show_months(out: Output, report: CostReport) -> None:
     from influx_lake.cost.page import shown_bytes
 
-    kept, growth = report.lake.kept, report.growth
+    kept, growth = report.lake.overhead, report.growth
     numbers = ("lake bytes", "lake rows", "files", "commits", "objects written", "source bytes")
     table = plain_table("month", *numbers, right=numbers)
     at_sources = [each.months for each in report.sources]

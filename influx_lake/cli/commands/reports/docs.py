@@ -29,10 +29,10 @@ def docs(
     with output(as_json) as out, open_session(config) as session:
         found = []
         for each in session.measurements(names):
-            told = described(session.lake, session.catalog, each, samples=not no_samples)
-            found.append(told)
-            if told.unknown and told.columns:
-                columns = ", ".join(map(printable_name, told.unknown))
+            described_page = described(session.lake, session.catalog, each, samples=not no_samples)
+            found.append(described_page)
+            if described_page.unknown and described_page.columns:
+                columns = ", ".join(map(printable_name, described_page.unknown))
                 out.note(f"! {each.full_name} has no column {columns}, which lake.yaml describes")
         pages = write_site(session.lake, found, folder)
         out.line(f"{counted(len(pages), 'page')}: {pages[0]}")

@@ -115,11 +115,11 @@ def test_files_are_below_the_lake(tmp_path: Path) -> None:
 def test_every_secret_of_a_source_is_kept_closed() -> None:
     """A secret that interpolation does not know would be resolved at load, and shown in snapshots."""
     from influx_lake.config.connections import SOURCE_TYPES
-    from influx_lake.config.lake.deferred_values import is_kept_closed
+    from influx_lake.config.lake.deferred_values import is_deferred
 
     secrets = {name for model in SOURCE_TYPES.values() for name in model.secret_options()}
     assert secrets
-    assert all(is_kept_closed(("sources", "default", name)) for name in secrets)
-    assert is_kept_closed(("sources", "default", "storage", "s3.secret-access-key"))
-    assert is_kept_closed(("sources", "default", "server", "token"))
-    assert not is_kept_closed(("sources", "default", "storage", "s3.endpoint"))
+    assert all(is_deferred(("sources", "default", name)) for name in secrets)
+    assert is_deferred(("sources", "default", "storage", "s3.secret-access-key"))
+    assert is_deferred(("sources", "default", "server", "token"))
+    assert not is_deferred(("sources", "default", "storage", "s3.endpoint"))
