@@ -90,7 +90,7 @@ class SourceOptions:
             SourceError: The server's version cannot be determined.
         """
         if self.kind is not None:
-            return self._of_kind(self.kind, self.options.get("host"), lake)
+            return self._with_type(self.kind, self.options.get("host"), lake)
         if self.options.get("host") is None:
             raise ConfigurationError(
                 "nothing says what the source is",
@@ -98,9 +98,9 @@ class SourceOptions:
                 "--path for files",
             )
         host, version = self._found(lake)
-        return self._of_kind(f"influxdb{version}", host, lake)
+        return self._with_type(f"influxdb{version}", host, lake)
 
-    def _of_kind(self, kind: str, host: str | None, lake: Path) -> NewSource:
+    def _with_type(self, kind: str, host: str | None, lake: Path) -> NewSource:
         from influx_lake.config import ConfigurationProblems, lake_of
 
         entry = self._entry(kind, host, lake.parent)

@@ -105,11 +105,11 @@ class CostReport:
         if self.prices is None:
             return []
         return [
-            *(line for each in self.sources for line in self._of_source(self.prices, each)),
-            *self._of_lake(self.prices),
+            *(line for each in self.sources for line in self._source_lines(self.prices, each)),
+            *self._lake_lines(self.prices),
         ]
 
-    def _of_source(self, prices: PriceTable, source: AtSource) -> list[Line]:
+    def _source_lines(self, prices: PriceTable, source: AtSource) -> list[Line]:
         price, what = prices.of_source(source.name), f"Source {source.name}"
         if price is None:
             return [Line(what, None, "the price table has none for it")]
@@ -130,7 +130,7 @@ class CostReport:
         month = queries.count * (timedelta(days=30) / (self.now - queries.since))
         return price * Decimal(month) / 1000, f"{queries.count:,} since {utc_text(queries.since)}, as many on; {origin}"
 
-    def _of_lake(self, prices: PriceTable) -> list[Line]:
+    def _lake_lines(self, prices: PriceTable) -> list[Line]:
         total, kept = self.lake.total, self.lake.overhead
         price = prices.of_lake
         all_bytes = total.bytes + kept.older_bytes + kept.metadata_bytes

@@ -115,7 +115,7 @@ def look(server: EngineServer, triggers: Sequence[Trigger]) -> Iterator[Finding]
         ):
             yield Finding(False, f"the trigger {trigger.name} is not what lake.yaml makes of it now", install_again)
     try:
-        yield from _of_status(server.status())
+        yield from _status_findings(server.status())
     except SourceError as error:
         yield Finding(False, f"the plugin does not answer: {reason(error)}", _LOGS)
 
@@ -123,7 +123,7 @@ def look(server: EngineServer, triggers: Sequence[Trigger]) -> Iterator[Finding]
 _LOGS = "See what the server says: SELECT * FROM system.processing_engine_logs ORDER BY event_time DESC LIMIT 20"
 
 
-def _of_status(status: Mapping[str, object]) -> Iterator[Finding]:
+def _status_findings(status: Mapping[str, object]) -> Iterator[Finding]:
     now = time.time_ns()
     ticked, since = status.get("ticked"), status.get("since")
     heard = ticked if isinstance(ticked, int) else since if isinstance(since, int) else None

@@ -145,11 +145,11 @@ def find_source(lake: Lake, database: str | None, source: str | None) -> tuple[s
         ConfigurationError: There is none, there are several, or it is not an InfluxDB 3.
     """
     if source is not None:
-        return source, _of_version_3(lake, source)
+        return source, _version_3_source(lake, source)
     able = {name: config for name, config in lake.sources.items() if isinstance(config, InfluxDB3Config | AutoConfig)}
     found = [name for name, config in able.items() if database in (None, config.database)]
     if len(found) == 1:
-        return found[0], _of_version_3(lake, found[0])
+        return found[0], _version_3_source(lake, found[0])
     if found:
         raise ConfigurationError(
             f"several sources are meant: {', '.join(found)}", remedy="Name one: --database or --source"
@@ -163,7 +163,7 @@ def find_source(lake: Lake, database: str | None, source: str | None) -> tuple[s
     )
 
 
-def _of_version_3(lake: Lake, name: str) -> InfluxDB3Config:
+def _version_3_source(lake: Lake, name: str) -> InfluxDB3Config:
     config = lake.source(name)
     if isinstance(config, AutoConfig):
         config = config.of_version(3)

@@ -136,11 +136,11 @@ class LoadLineage:
         work = begun.work
         # The final event is sent even where the catalog is down, with what was known at the start.
         if isinstance(work, RollupWindow):
-            inputs = _or_fallback(lambda: _inputs_of_rollup(work, results), begun.inputs)
-            outputs = _or_fallback(lambda: _outputs_of_rollup(work, results), begun.outputs)
+            inputs = _or_fallback(lambda: _rollup_inputs(work, results), begun.inputs)
+            outputs = _or_fallback(lambda: _rollup_outputs(work, results), begun.outputs)
         else:
-            inputs = _or_fallback(lambda: _inputs_of_source(work, results), begun.inputs)
-            outputs = _or_fallback(lambda: _outputs_of_source(work, results), begun.outputs)
+            inputs = _or_fallback(lambda: _source_inputs(work, results), begun.inputs)
+            outputs = _or_fallback(lambda: _source_outputs(work, results), begun.outputs)
         if state is RunState.START:
             begun.inputs, begun.outputs = inputs, outputs
         return self._event(begun, state, inputs, outputs, error)
@@ -194,7 +194,7 @@ def _or_fallback(made: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def _inputs_of_source(work: MeasurementWindow | TailWindow, results: Sequence[WindowResult]) -> list[InputDataset]:
+def _source_inputs(work: MeasurementWindow | TailWindow, results: Sequence[WindowResult]) -> list[InputDataset]:
     read = sum(each.rows + each.quarantined_rows for each in results)
     if isinstance(work, TailWindow):
         read -= sum(each.previous_rows for each in results)
@@ -204,7 +204,7 @@ def _inputs_of_source(work: MeasurementWindow | TailWindow, results: Sequence[Wi
     return [datasets.input_of(source, schema, max(0, read) if results else None)]
 
 
-def _outputs_of_source(work: MeasurementWindow | TailWindow, results: Sequence[WindowResult]) -> list[OutputDataset]:
+def _source_outputs(work: MeasurementWindow | TailWindow, results: Sequence[WindowResult]) -> list[OutputDataset]:
     measurement = work.measurement
     source = datasets.source_name(work.source.identity, measurement.name)
     made_of = {name: columns for each in results for name, columns in each.sources.items()}
@@ -212,12 +212,12 @@ def _outputs_of_source(work: MeasurementWindow | TailWindow, results: Sequence[W
     return _outputs(work.catalog, measurement.identifier, results, lineage)
 
 
-def _inputs_of_rollup(work: RollupWindow, results: Sequence[WindowResult]) -> list[InputDataset]:
+def _rollup_inputs(work: RollupWindow, results: Sequence[WindowResult]) -> list[InputDataset]:
     table = find_table(work.catalog, work.measurement.identifier)
     return [] if table is None else [datasets.table_input(table, work.points if results else None)]
 
 
-def _outputs_of_rollup(work: RollupWindow, results: Sequence[WindowResult]) -> list[OutputDataset]:
+def _rollup_outputs(work: RollupWindow, results: Sequence[WindowResult]) -> list[OutputDataset]:
     measurement, rollup = work.measurement, work.rollup
     table = _or_fallback(lambda: find_table(work.catalog, measurement.identifier), None) if results else None
     lineage: datasets.Facets = {}

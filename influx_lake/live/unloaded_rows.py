@@ -163,7 +163,7 @@ class _Part:
 
     def read(self, window: Window) -> Iterator[pa.RecordBatch]:
         """The rows of some windows, as a load would write them."""
-        for part in _of_one_source(self.measurement, window):
+        for part in _by_source(self.measurement, window):
             with naming(self.measurement.name, part):
                 yield from self._with_kept(part)
 
@@ -213,7 +213,7 @@ class _Part:
         return batch.filter(pc.invert(reduce(pc.or_, values)))
 
 
-def _of_one_source(measurement: Measurement, window: Window) -> Iterator[Window]:
+def _by_source(measurement: Measurement, window: Window) -> Iterator[Window]:
     """Split windows into parts that one source each provides."""
     if measurement.history is None:
         yield window

@@ -115,7 +115,7 @@ class _Condition:
 
     def matching(self, table: MaintainedTable) -> Matching:
         """The mask of matching rows, for the measurement's table or its quarantine."""
-        holds = self._of_quarantine if table.is_quarantine else self._of_rows
+        holds = self._matching_quarantine if table.is_quarantine else self._matching_rows
         columns = (_ROW,) if table.is_quarantine else self.columns
         return Matching(
             columns=columns if self._expression is not None else (),
@@ -131,18 +131,18 @@ class _Condition:
         schema = pa.schema([self._known.field(name) for name in self.columns])
         return Computation([self._expression], schema, self._measurement.name)
 
-    def _of_rows(self, batch: pa.RecordBatch) -> pa.Array:
+    def _matching_rows(self, batch: pa.RecordBatch) -> pa.Array:
         [[found]] = self._computation.compute([batch.select(list(self.columns))])
         return found
 
-    def _of_quarantine(self, batch: pa.RecordBatch) -> pa.Array:
+    def _matching_quarantine(self, batch: pa.RecordBatch) -> pa.Array:
         """The mask for original rows in a quarantine; a value that does not fit its column matches nothing."""
         rows = [json.loads(text) if text else {} for text in batch.column(_ROW).to_pylist()]
         columns = [
             pa.array([_fitting(row.get(name), field.type) for row in rows], field.type)
             for name, field in zip(self.columns, self._computation.incoming, strict=True)
         ]
-        return self._of_rows(pa.RecordBatch.from_arrays(columns, schema=self._computation.incoming))
+        return self._matching_rows(pa.RecordBatch.from_arrays(columns, schema=self._computation.incoming))
 
 
 def _fitting(value: object, kind: pa.DataType) -> object:

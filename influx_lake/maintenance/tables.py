@@ -85,7 +85,7 @@ def tables_of(lake: Lake, measurements: Collection[Measurement] | None = None) -
     return [
         table
         for sharing in of_table.values()
-        for table in (*_own(tuple(sharing)), *(each for one in sharing for each in _of_rollups(one)))
+        for table in (*_own(tuple(sharing)), *(each for one in sharing for each in _rollup_tables(one)))
         if chosen is None or any(each.path in chosen for each in table.measurements)
     ]
 
@@ -110,7 +110,7 @@ def _own(sharing: tuple[Measurement, ...]) -> Iterator[MaintainedTable]:
         yield MaintainedTable(sharing, quarantine_of(target), first.maintenance, is_quarantine=True)
 
 
-def _of_rollups(measurement: Measurement) -> Iterator[MaintainedTable]:
+def _rollup_tables(measurement: Measurement) -> Iterator[MaintainedTable]:
     for rollup in measurement.rollups:
         target = TableTarget(
             identifier=rollup.identifier,

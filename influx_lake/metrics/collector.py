@@ -86,10 +86,10 @@ class LakeCollector(Collector):
     def _values(self, kept: JournalContent) -> dict[Family, Samples]:
         tables = list(self._figures.tables.values())
         found = {
-            **_of_tables(tables),
-            **_of_measurements(tables, kept.comparisons, datetime.now(UTC)),
-            **_of_loads(kept, tables),
-            **_of_streams(self._figures.streams, datetime.now(UTC)),
+            **_table_samples(tables),
+            **_measurement_samples(tables, kept.comparisons, datetime.now(UTC)),
+            **_load_samples(kept, tables),
+            **_stream_samples(self._figures.streams, datetime.now(UTC)),
         }
         return {
             **found,
@@ -101,7 +101,7 @@ class LakeCollector(Collector):
         }
 
 
-def _of_tables(tables: Sequence[TableFigures]) -> dict[Family, Samples]:
+def _table_samples(tables: Sequence[TableFigures]) -> dict[Family, Samples]:
     found: dict[Family, dict[tuple[str, ...], Sample]] = {
         family: {}
         for family in (
@@ -130,7 +130,7 @@ def _of_tables(tables: Sequence[TableFigures]) -> dict[Family, Samples]:
     return dict(found)
 
 
-def _of_measurements(
+def _measurement_samples(
     tables: Sequence[TableFigures], comparisons: Mapping[str, Sequence[Compared]], now: datetime
 ) -> dict[Family, Samples]:
     found: dict[Family, dict[tuple[str, ...], Sample]] = {
@@ -157,7 +157,7 @@ def _of_measurements(
     return dict(found)
 
 
-def _of_streams(streams: Mapping[str, Ledger], now: datetime) -> dict[Family, Samples]:
+def _stream_samples(streams: Mapping[str, Ledger], now: datetime) -> dict[Family, Samples]:
     counted: dict[Family, Callable[[Ledger], float]] = {
         of.STREAM_MESSAGES: lambda each: each.messages,
         of.STREAM_POINTS: lambda each: each.points,
@@ -195,7 +195,7 @@ _COUNTED = {
 _DURATION = "commit_duration_seconds"
 
 
-def _of_loads(kept: JournalContent, tables: Sequence[TableFigures]) -> dict[Family, Samples]:
+def _load_samples(kept: JournalContent, tables: Sequence[TableFigures]) -> dict[Family, Samples]:
     found: dict[Family, dict[tuple[str, ...], Sample]] = {family: {} for family in _COUNTED.values()}
     # Counters start at 0: for Prometheus, one that appears with 1 has not increased.
     for each in tables:
@@ -215,9 +215,9 @@ def _of_loads(kept: JournalContent, tables: Sequence[TableFigures]) -> dict[Fami
             family = _COUNTED[name]
             found[family][tuple(labels.get(label, "") for label in family.labels)] = value
         elif name == f"{_DURATION}_bucket":
-            classes.setdefault(_of_table(labels), {})[labels["le"]] = value
+            classes.setdefault(_table_labels(labels), {})[labels["le"]] = value
         elif name == f"{_DURATION}_sum":
-            sums[_of_table(labels)] = value
+            sums[_table_labels(labels)] = value
     bounds = [f"{bound:g}" for bound in COMMIT_BOUNDS]
     durations: dict[tuple[str, ...], Sample] = {
         table: (_buckets(COMMIT_BOUNDS, [counts.get(each, 0.0) for each in (*bounds, "+Inf")]), sums.get(table, 0.0))
@@ -251,7 +251,7 @@ def _labels(identifier: Sequence[str]) -> tuple[str, str]:
     return ".".join(identifier[:-1]), identifier[-1]
 
 
-def _of_table(labels: Mapping[str, str]) -> tuple[str, ...]:
+def _table_labels(labels: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(labels[label] for label in of.TABLE)
 
 

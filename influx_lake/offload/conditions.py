@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 def measurement_objection(lake: Lake, measurement: Measurement) -> str | None:
     """Why no window of a measurement may be off-loaded, according to lake.yaml; None where some may be."""
-    return next(_of_declaration(lake, measurement), None)
+    return next(_declared_objections(lake, measurement), None)
 
 
-def _of_declaration(lake: Lake, measurement: Measurement) -> Iterator[str]:
+def _declared_objections(lake: Lake, measurement: Measurement) -> Iterator[str]:
     options = measurement.offload
     if options is None:
         yield "lake.yaml does not say so: give it `offload: {after: 90d}`"

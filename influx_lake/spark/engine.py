@@ -39,11 +39,11 @@ class SparkEngine:
 
     def source(self, name: str) -> Source:
         """A source of files, which the driver asks for everything but rows."""
-        return self._of(name).source
+        return self._files_of(name).source
 
     def distributor(self, name: str) -> SparkDistributor:
         """The distributor of a source's windows; see `Distributor`."""
-        return SparkDistributor(self._lake, self._spark, self._of(name))
+        return SparkDistributor(self._lake, self._spark, self._files_of(name))
 
     def close(self) -> None:
         """Release the files, and stop Spark where this engine started it."""
@@ -53,7 +53,7 @@ class SparkEngine:
             self._files.clear()
         self._spark.close()
 
-    def _of(self, name: str) -> SparkFiles:
+    def _files_of(self, name: str) -> SparkFiles:
         with self._lock:
             if name not in self._files:
                 self._files[name] = spark_files(self._spark, self._lake.source(name))

@@ -330,7 +330,7 @@ def _offsets(offsets: Offsets) -> str:
     return json.dumps({topic: {str(each): at for each, at in found.items()} for topic, found in offsets.items()})
 
 
-def _of(offsets: Mapping[int, int], partitions: Mapping[int, int]) -> dict[int, int]:
+def _offsets_by_partition(offsets: Mapping[int, int], partitions: Mapping[int, int]) -> dict[int, int]:
     return {each: at for each, at in offsets.items() if each in partitions}
 
 

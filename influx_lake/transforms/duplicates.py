@@ -28,13 +28,13 @@ def last_of_each(batches: Iterable[pa.RecordBatch], schema: pa.Schema, key: Sequ
         if not len(batch):
             continue
         if held is not None and not _same(held, batch, key):
-            yield _of_schema(held, schema)
+            yield _with_schema(held, schema)
         # The next batch decides whether the last row is the last one of its key.
         if len(kept := batch.slice(0, len(batch) - 1).filter(_is_last(batch, key))):
-            yield _of_schema(kept, schema)
+            yield _with_schema(kept, schema)
         held = batch.slice(len(batch) - 1)
     if held is not None:
-        yield _of_schema(held, schema)
+        yield _with_schema(held, schema)
 
 
 def _is_last(batch: pa.RecordBatch, key: Sequence[str]) -> pa.Array:
@@ -60,7 +60,7 @@ def _first(column: pa.Array) -> object:
     return (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column)[0].as_py()
 
 
-def _of_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def _with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The rows, encoded as in the schema."""
     columns = [
         column if column.type == each.type else _encoded(column, each.type)

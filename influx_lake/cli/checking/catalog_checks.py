@@ -31,15 +31,15 @@ def check_catalog(session: Session) -> Iterator[Check]:
         yield from _check_table(session, each, tables)
     removes = any(each.options(Kind.REMOVE_ORPHANS) is not None for each in maintained)
     trials = Trials(session.catalog, removes_orphans=removes)
-    yield from map(_of_proof, trials.of_catalog())
+    yield from map(_permission_check, trials.of_catalog())
     namespaces = dict.fromkeys(each.target.identifier[:-1] for each in maintained)
     for namespace in namespaces:
-        yield from map(_of_proof, trials.of_namespace(namespace))
+        yield from map(_permission_check, trials.of_namespace(namespace))
     if not namespaces:
-        yield from map(_of_proof, trials.of_new_namespace())
+        yield from map(_permission_check, trials.of_new_namespace())
     for table in tables:
         for folder in folders_of(table):
-            yield from map(_of_proof, trials.of_folder(table.io, folder))
+            yield from map(_permission_check, trials.of_folder(table.io, folder))
     yield from _check_engines(session, maintained)
 
 
@@ -132,7 +132,7 @@ def _table_details(table: Table) -> dict[str, str | int | None]:
     }
 
 
-def _of_proof(proof: Proof) -> Check:
+def _permission_check(proof: Proof) -> Check:
     where = "" if proof.on == "*" else f" ({proof.on})"
     return Check(
         "permission",

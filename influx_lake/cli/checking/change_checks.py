@@ -27,14 +27,14 @@ def check_telling(lake: Lake, name: str) -> Iterator[Check]:
     subject = f"changes of {name}"
     try:
         if isinstance(config, InfluxDB3Config):
-            yield from _of_plugin(lake, name, config, subject)
+            yield from _plugin_checks(lake, name, config, subject)
         else:
             yield _report_check(lake, name, subject)
     except LakeError as error:
         yield Check("changes", subject, False, redact(error.message), redact(error.remedy or "") or None)
 
 
-def _of_plugin(lake: Lake, name: str, config: InfluxDB3Config, subject: str) -> Iterator[Check]:
+def _plugin_checks(lake: Lake, name: str, config: InfluxDB3Config, subject: str) -> Iterator[Check]:
     from influx_lake.engine.installing import look
     from influx_lake.engine.server import EngineServer, NoProcessingEngine
     from influx_lake.engine.triggers import Telling, triggers_of

@@ -68,7 +68,7 @@ def sql(
 
     newest = LiveTime(live_since, lenient=prefer_live) if live or prefer_live else None
     then = where(as_of) if as_of is not None else None
-    text = _of_stdin() if statement == "-" else statement
+    text = _read_stdin() if statement == "-" else statement
     with (
         output(as_json) as out,
         open_session(config) as session,
@@ -87,7 +87,7 @@ def sql(
             sys.stdout.flush()
 
 
-def _of_stdin() -> str:
+def _read_stdin() -> str:
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:

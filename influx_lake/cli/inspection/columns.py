@@ -91,7 +91,7 @@ def columns_of(source: Source, measurement: Measurement) -> Columns:
         if column.name not in used
     ]
     wide = columns_of(source, replace(measurement, layout=None)).lines if measurement.layout is not None else ()
-    return Columns(tuple(lines), tuple(_of_rows(measurement)), wide)
+    return Columns(tuple(lines), tuple(_row_notes(measurement)), wide)
 
 
 def shaped(measurement: Measurement, schema: MeasurementSchema) -> tuple[TableTarget, Shape]:
@@ -150,7 +150,7 @@ def _why_not(column: Column, measurement: Measurement) -> str:
     return f"values of another type: {measurement.types.on_type_conflict}"
 
 
-def _of_rows(measurement: Measurement) -> Iterator[str]:
+def _row_notes(measurement: Measurement) -> Iterator[str]:
     options = measurement.transforms
     if options.where is not None:
         yield f"only rows where {options.where}"

@@ -124,7 +124,7 @@ def imported(
     sources = _sources(triggers, host, database)
     changes = [Change("", setting, text) for setting, text in _FOR_ALL]
     entries: dict[str, dict[str, Any]] = {}
-    for trigger in _of_tables(triggers):
+    for trigger in _one_for_each_table(triggers):
         entry = {"measurement": escaped(trigger.measurement), **_entry(trigger)}
         source = next(name for name, (of, _) in sources.items() if of == trigger.database)
         entry |= {} if source == "default" else {"source": source}
@@ -217,7 +217,7 @@ def _sources(
     return found
 
 
-def _of_tables(triggers: Sequence[Trigger]) -> Iterator[Trigger]:
+def _one_for_each_table(triggers: Sequence[Trigger]) -> Iterator[Trigger]:
     """One trigger for each table: of several, the one that runs most often."""
     tables: dict[tuple[str, ...], list[Trigger]] = {}
     for trigger in triggers:

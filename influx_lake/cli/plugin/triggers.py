@@ -103,7 +103,7 @@ def read_triggers(texts: Sequence[str]) -> list[Trigger]:
     found: list[Trigger] = []
     for number, text in enumerate(texts, start=1):
         file = _file(text)
-        found += _of_file(file) if file else _of_text(text, f"argument {number}")
+        found += _read_file(file) if file else _parse_text(text, f"argument {number}")
     return found
 
 
@@ -125,22 +125,22 @@ def _content(file: Path) -> str:
         raise ConfigurationError(f"{file} is not UTF-8") from None
 
 
-def _of_file(file: Path) -> Iterator[Trigger]:
+def _read_file(file: Path) -> Iterator[Trigger]:
     text = _content(file)
     if file.suffix == ".toml":
         yield _trigger(_toml(text, file), str(file), decoded=True)
     else:
-        yield from _of_text(text, str(file))
+        yield from _parse_text(text, str(file))
 
 
-def _of_text(text: str, origin: str) -> Iterator[Trigger]:
+def _parse_text(text: str, origin: str) -> Iterator[Trigger]:
     stripped = text.strip()
     if stripped.startswith(("{", "[")):
-        yield from _of_json(stripped, origin)
+        yield from _parse_json(stripped, origin)
     elif _COMMAND in stripped:
-        yield from _of_commands(stripped, origin)
+        yield from _parse_commands(stripped, origin)
     elif "=" in stripped:
-        yield _of_arguments(stripped, origin)
+        yield _parse_arguments(stripped, origin)
     else:
         raise ConfigurationError(
             f"{origin} is no file that is there, and has no trigger arguments",
@@ -157,7 +157,7 @@ def _toml(text: str, file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{file}: not TOML{f' {at[0]}' if at else ''}") from None
 
 
-def _of_json(text: str, origin: str) -> Iterator[Trigger]:
+def _parse_json(text: str, origin: str) -> Iterator[Trigger]:
     """Parse the body of a request to the plugin, or of one that creates a trigger, or a list of them."""
     content = _json(text, origin)
     for each in content if isinstance(content, list) else [content]:
@@ -171,7 +171,7 @@ def _of_json(text: str, origin: str) -> Iterator[Trigger]:
             yield _trigger(each, origin, decoded=True)
 
 
-def _of_commands(text: str, origin: str) -> Iterator[Trigger]:
+def _parse_commands(text: str, origin: str) -> Iterator[Trigger]:
     try:
         words = shlex.split(text.replace("\\\n", " "), comments=True)
     except ValueError as error:
@@ -188,10 +188,10 @@ def _of_commands(text: str, origin: str) -> Iterator[Trigger]:
                 commands.append(options)
     for each in commands:
         every = _every(each.get("--trigger-spec", ""))
-        yield _of_arguments(each[_COMMAND], origin, database=each.get("--database"), every=every)
+        yield _parse_arguments(each[_COMMAND], origin, database=each.get("--database"), every=every)
 
 
-def _of_arguments(text: str, origin: str, *, database: str | None = None, every: timedelta | None = None) -> Trigger:
+def _parse_arguments(text: str, origin: str, *, database: str | None = None, every: timedelta | None = None) -> Trigger:
     arguments, at = dict[str, Any](), 0
     while at < len(text):
         found = _ARGUMENT.match(text, at)

@@ -33,10 +33,10 @@ from influx_lake.config.lake.lake import Lake
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.overlaps import overlaps
 from influx_lake.config.lake.packages import (
-    missing_of_catalog,
-    missing_of_metrics,
-    missing_of_openlineage,
-    missing_of_source,
+    missing_for_catalog,
+    missing_for_metrics,
+    missing_for_openlineage,
+    missing_for_source,
 )
 from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.lake.spark import SparkOptions
@@ -265,7 +265,7 @@ class _Loader:
 
     def _check_files(self, config: SourceConfig | None, storage: Profile, location: Location) -> None:
         """Validate how a source's files are reached, as far as it is written out."""
-        for place, mistake in missing_of_source(config) if config else ():
+        for place, mistake in missing_for_source(config) if config else ():
             self._report.mistake((*location, *place), mistake)
         if isinstance(config, StoredConfig):
             # A missing half of a pair of keys is a consequence of a typo in the other half's name.
@@ -288,7 +288,7 @@ class _Loader:
         kind = catalog.entries.get("type")
         if isinstance(kind, str) and kind not in CATALOG_TYPES:
             self._report.mistake(("catalog", "type"), self._not_one_of(kind, CATALOG_TYPES, ("catalog", "type")))
-        for key, mistake in (*catalog_mistakes(catalog.entries), *missing_of_catalog(catalog.entries)):
+        for key, mistake in (*catalog_mistakes(catalog.entries), *missing_for_catalog(catalog.entries)):
             place = places.get(key, ("catalog", "storage" if key in shared else key))
             if not self._report.is_lost(place):
                 self._report.mistake(place, mistake)
@@ -349,7 +349,7 @@ class _Loader:
             entries = {**entries, PUSH[0]: self._secrets.any_text(address, ("metrics", *PUSH))}
         if not (TAKERS & entries.keys() or self._report.has_lost_below(("metrics",))):
             self._report.mistake(("metrics",), "nobody would get them: give a push or a text_file")
-        if mistake := missing_of_metrics():
+        if mistake := missing_for_metrics():
             self._report.mistake(("metrics",), mistake)
         return validated(MetricsOptions, entries, ("metrics",), self._report, hide=frozenset(PUSH))[0]
 
@@ -359,7 +359,7 @@ class _Loader:
         place = ("openlineage", TRANSPORT)
         closed = {TRANSPORT: closed_transport(entries.get(TRANSPORT), place, self._secrets.any_text)}
         found = validated(OpenLineageOptions, {**entries, **closed}, place[:1], self._report, hide=frozenset(closed))[0]
-        for option, mistake in missing_of_openlineage(found.kind) if found else ():
+        for option, mistake in missing_for_openlineage(found.kind) if found else ():
             self._report.mistake((*place, option), mistake)
         return found
 

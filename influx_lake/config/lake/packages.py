@@ -32,47 +32,47 @@ _OTHERS = {
     "azure-identity": "azure.identity",
     "huggingface_hub": "huggingface_hub",
 }
-_OF_TYPES = {"bigquery": "google-cloud-bigquery", "dynamodb": "glue", "glue": "glue", "hive": "hive"}
-_OF_AUTH = {"google": "google-auth", "entra": "azure-identity"}
-_OF_SCHEMES = {**dict.fromkeys(AZURE, "adls"), "hf": "huggingface_hub"}
-_OF_FSSPEC = {**dict.fromkeys(("s3", "s3a", "s3n"), "s3fs"), **dict.fromkeys(("gs", "gcs"), "gcs")}
+_TYPE_NEEDS = {"bigquery": "google-cloud-bigquery", "dynamodb": "glue", "glue": "glue", "hive": "hive"}
+_AUTH_NEEDS = {"google": "google-auth", "entra": "azure-identity"}
+_SCHEME_NEEDS = {**dict.fromkeys(AZURE, "adls"), "hf": "huggingface_hub"}
+_FSSPEC_NEEDS = {**dict.fromkeys(("s3", "s3a", "s3n"), "s3fs"), **dict.fromkeys(("gs", "gcs"), "gcs")}
 
 
-def missing_of_catalog(entries: _Entries) -> Iterator[tuple[str, str]]:
+def missing_for_catalog(entries: _Entries) -> Iterator[tuple[str, str]]:
     """The catalog properties whose packages are missing, each with what to install."""
     found: dict[str, str] = {}
-    for name, need in _needs_of_catalog(entries):
+    for name, need in _catalog_needs(entries):
         found.setdefault(need, name)
     yield from ((name, _mistake(need)) for need, name in found.items() if not _is_installed(need))
 
 
-def missing_of_source(source: SourceConfig) -> Iterator[tuple[Location, str]]:
+def missing_for_source(source: SourceConfig) -> Iterator[tuple[Location, str]]:
     """The source options whose packages are missing, each with what to install."""
     for option in ("path", "location"):
         written = getattr(source, option, ())
         for path in (written,) if isinstance(written, str) else written:
             scheme = scheme_of(path) or ""
-            need = "files" if scheme in WEB else _OF_SCHEMES.get(scheme)
+            need = "files" if scheme in WEB else _SCHEME_NEEDS.get(scheme)
             if need and not _is_installed(need):
                 yield (option,), _mistake(need)
                 break
 
 
-def missing_of_openlineage(kind: str) -> Iterator[tuple[str, str]]:
+def missing_for_openlineage(kind: str) -> Iterator[tuple[str, str]]:
     """The transport options whose packages are missing."""
     needs = ("openlineage", "confluent-kafka") if kind == "kafka" else ("openlineage",)
     yield from (("type", _mistake(need)) for need in needs if not _is_installed(need))
 
 
-def missing_of_metrics() -> str | None:
+def missing_for_metrics() -> str | None:
     """What to install for pushing metrics, where it is missing."""
     return None if _is_installed("metrics") else _mistake("metrics")
 
 
-def _needs_of_catalog(entries: _Entries) -> Iterable[tuple[str, str]]:
+def _catalog_needs(entries: _Entries) -> Iterable[tuple[str, str]]:
     kind, uri, warehouse, files = (_beginning(entries.get(each)) for each in ("type", "uri", "warehouse", "py-io-impl"))
-    if kind in _OF_TYPES:
-        yield "type", _OF_TYPES[kind]
+    if kind in _TYPE_NEEDS:
+        yield "type", _TYPE_NEEDS[kind]
     scheme = scheme_of(uri) or ""
     if scheme == "thrift":
         yield "uri", "hive"
@@ -80,12 +80,12 @@ def _needs_of_catalog(entries: _Entries) -> Iterable[tuple[str, str]]:
         yield "uri", "postgres"
     if _beginning(entries.get("rest.sigv4-enabled")).lower() in ("true", "1", "yes", "on", "y", "t"):
         yield "rest.sigv4-enabled", "glue"
-    if (manager := _beginning(entries.get("auth.type"))) in _OF_AUTH:
-        yield "auth.type", _OF_AUTH[manager]
-    if (scheme := scheme_of(warehouse) or "") in _OF_SCHEMES:
-        yield "warehouse", _OF_SCHEMES[scheme]
-    if files.endswith(".FsspecFileIO") and scheme in _OF_FSSPEC:
-        yield "py-io-impl", _OF_FSSPEC[scheme]
+    if (manager := _beginning(entries.get("auth.type"))) in _AUTH_NEEDS:
+        yield "auth.type", _AUTH_NEEDS[manager]
+    if (scheme := scheme_of(warehouse) or "") in _SCHEME_NEEDS:
+        yield "warehouse", _SCHEME_NEEDS[scheme]
+    if files.endswith(".FsspecFileIO") and scheme in _FSSPEC_NEEDS:
+        yield "py-io-impl", _FSSPEC_NEEDS[scheme]
     yield from ((name, "adls") for name in entries if name.startswith("adls."))
     yield from ((name, "s3fs") for name in ENCRYPTION if name in entries)
 

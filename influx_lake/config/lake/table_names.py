@@ -13,7 +13,7 @@ from influx_lake.config.values.validated_names import safe_table_name
 
 QUARANTINE_SUFFIX = "__quarantine"
 """The suffix of a quarantine's table name."""
-_APART = "give one of them a `table` of its own"
+_SEPARATE_TABLES = "give one of them a `table` of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Clash:
 
     other: Measurement
     reason: str
-    remedy: str = _APART
+    remedy: str = _SEPARATE_TABLES
 
 
 class TableNames:
@@ -103,8 +103,8 @@ class _AssignedTable:
         return self.writer == self.measurement.key and self.measurement.share is not None
 
     def is_same(self, other: _AssignedTable) -> bool:
-        mine, its = self.measurement, other.measurement
-        return (mine.source, mine.name, mine.key, self.writer) == (its.source, its.name, its.key, other.writer)
+        mine, theirs = self.measurement, other.measurement
+        return (mine.source, mine.name, mine.key, self.writer) == (theirs.source, theirs.name, theirs.key, other.writer)
 
 
 def _conflict(owner: _AssignedTable, claimed: _AssignedTable) -> Clash | None:
@@ -117,7 +117,9 @@ def _conflict(owner: _AssignedTable, claimed: _AssignedTable) -> Clash | None:
         return None if disagreement is None else Clash(one, *disagreement)
     reason = f"{owner.writer} and {claimed.writer} would both be the table {owner.table}"
     if {owner.writer, claimed.writer} == {one.key, other.key}:
-        return Clash(one, reason, f"{_APART}, or let them share it: `metadata_columns: [measurement]` in both")
+        return Clash(
+            one, reason, f"{_SEPARATE_TABLES}, or let them share it: `metadata_columns: [measurement]` in both"
+        )
     return Clash(one, reason)
 
 
@@ -127,20 +129,20 @@ def _disagreements(one: Measurement, other: Measurement) -> Iterator[tuple[str, 
     assert one.share is not None
     assert other.share is not None
     if (one.layout is None) != (other.layout is None):
-        yield f"{both}, and one of them is `layout: long`", _APART
+        yield f"{both}, and one of them is `layout: long`", _SEPARATE_TABLES
     if one.share.column != other.share.column:
         columns = f"{one.share.column!r} and {other.share.column!r}"
         yield f"{both}, and call the column that tells them apart {columns}", "give it one name in both"
     names = (safe_table_name(each.share.value).casefold() for each in (one, other) if each.share)
     if len(set(names)) == 1:
         values = " and ".join(dict.fromkeys(repr(each.share.value) for each in (one, other) if each.share))
-        yield f"{both}, and are both {values} in its column {one.share.column!r}", _APART
-    for option, mine, its in _of_the_table(one, other):
-        if mine != its:
+        yield f"{both}, and are both {values} in its column {one.share.column!r}", _SEPARATE_TABLES
+    for option, mine, theirs in _table_options(one, other):
+        if mine != theirs:
             yield f"{both}, and say different things of it in `{option}`", "say the same of it in both"
 
 
-def _of_the_table(one: Measurement, other: Measurement) -> Iterator[tuple[str, Any, Any]]:
+def _table_options(one: Measurement, other: Measurement) -> Iterator[tuple[str, Any, Any]]:
     """The options of a measurement that concern the table, not its own rows."""
     yield "layout", one.layout, other.layout
     yield "iceberg_partition", one.iceberg_partition, other.iceberg_partition
