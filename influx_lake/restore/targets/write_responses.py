@@ -60,9 +60,9 @@ def _numbered(data: Any, count: int) -> dict[int, str]:
     for each in entries:
         if not isinstance(each, dict):
             continue
-        number, body = each.get("line_number"), each.get("error_message")
-        if isinstance(number, int) and isinstance(body, str) and 1 <= number <= count:
-            found.setdefault(number - 1, body)
+        number, message = each.get("line_number"), each.get("error_message")
+        if isinstance(number, int) and isinstance(message, str) and 1 <= number <= count:
+            found.setdefault(number - 1, message)
     return found
 
 
@@ -77,8 +77,8 @@ def _unparsed(reason: str, batch: Batch) -> dict[int, str]:
         while at >= 0 and piece[:at] not in numbers:
             at = piece.find("': ", at + 1)
         if at >= 0:
-            body = _undropped(piece[at + 3 :]).strip()
-            found |= dict.fromkeys(numbers[piece[:at]], f"unable to parse: {body}")
+            message = _undropped(piece[at + 3 :]).strip()
+            found |= dict.fromkeys(numbers[piece[:at]], f"unable to parse: {message}")
     return found
 
 
