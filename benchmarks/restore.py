@@ -31,7 +31,7 @@ from influx_lake.restore.lake_points import LakePoints
 from influx_lake.restore.lines.dialect import GO
 from influx_lake.restore.lines.writer import LineWriter
 from influx_lake.restore.options import RestoreOptions
-from influx_lake.restore.restoring import restore
+from influx_lake.restore.restore_run import restore
 from influx_lake.restore.rows.layout import Part, Times, WideLayout
 from influx_lake.restore.rows.names import DeclaredColumns
 

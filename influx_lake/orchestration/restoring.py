@@ -122,7 +122,7 @@ def _restored(
     """
     from influx_lake.errors import ConfigurationError
     from influx_lake.restore.destination import ServerDestination
-    from influx_lake.restore.restoring import restore
+    from influx_lake.restore.restore_run import restore
     from influx_lake.restore.rows.names import declared_by
 
     if config.measurement is None or config.to is None:

@@ -16,7 +16,7 @@ from influx_lake.errors import ConfigurationError
 from influx_lake.restore.delivery.batch import Batch, Refused
 from influx_lake.restore.delivery.journal import Journal
 from influx_lake.restore.delivery.rate_limit import Pace
-from influx_lake.restore.delivery.sending import Sender
+from influx_lake.restore.delivery.sender import Sender
 from influx_lake.restore.guards import check_source_is_empty
 from influx_lake.restore.lines.dialect import GO, RUST, Dialect
 from influx_lake.restore.options import RestoreOptions

@@ -25,7 +25,7 @@ from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.window_rows import Rows
 from influx_lake.replication.loading import load_rows
 from influx_lake.rollups.columns import RollupColumns, rollup_columns
-from influx_lake.rollups.computing import Points, computing
+from influx_lake.rollups.computation import Points, computing
 from influx_lake.rollups.guards import EmptiedGuard, check_points_not_lost
 
 if TYPE_CHECKING:

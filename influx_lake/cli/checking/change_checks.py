@@ -35,7 +35,7 @@ def check_telling(lake: Lake, name: str) -> Iterator[Check]:
 
 
 def _plugin_checks(lake: Lake, name: str, config: InfluxDB3Config, subject: str) -> Iterator[Check]:
-    from influx_lake.engine.installing import look
+    from influx_lake.engine.installation import look
     from influx_lake.engine.server import EngineServer, NoProcessingEngine
     from influx_lake.engine.triggers import Telling, triggers_of
 

@@ -63,7 +63,7 @@ def install(
     as_json: JsonOption = False,
 ) -> int:
     """Install the plugin in a database: its file and its triggers. Correct ones that exist are kept."""
-    from influx_lake.engine.installing import install as put
+    from influx_lake.engine.installation import install as put
     from influx_lake.engine.triggers import PLUGIN, Telling
 
     telling = Telling(url, token_variable, token_file, ca_file)
@@ -97,7 +97,7 @@ def check(
     as_json: JsonOption = False,
 ) -> int:
     """Check whether the plugin of a database runs, and since when it has reported nothing."""
-    from influx_lake.engine.installing import look
+    from influx_lake.engine.installation import look
     from influx_lake.engine.triggers import Telling
 
     telling = Telling(url, token_variable, token_file, ca_file)
@@ -118,7 +118,7 @@ def remove(
     database: Database = None, source: Source = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> int:
     """Remove the plugin's triggers from a database. Its file and the table of changes are kept."""
-    from influx_lake.engine.installing import remove as take
+    from influx_lake.engine.installation import remove as take
     from influx_lake.engine.triggers import Telling
 
     with output(as_json) as out, _opened(config, database, source, Telling()) as (name, server, triggers, _):

@@ -146,8 +146,8 @@ def init(
 
 
 def _from_telegraf(out: Output, lake: Path, paths: list[Path], start: datetime | None, *, source_only: bool) -> None:
+    from influx_lake.cli.telegraf.conversion import imported
     from influx_lake.cli.telegraf.document import read_document
-    from influx_lake.cli.telegraf.importing import imported
     from influx_lake.cli.telegraf.invalid_options import settled
     from influx_lake.cli.telegraf.lake_text import lake_file_text
     from influx_lake.config.lake.lake_file import replace_text, stated_name

@@ -17,7 +17,7 @@ from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 if TYPE_CHECKING:
     from influx_lake.config.maintenance.options import Kind
     from influx_lake.iceberg.maintenance.task import Maintained
-    from influx_lake.maintenance.maintaining import Outcome
+    from influx_lake.maintenance.maintain_tables import Outcome
 
 
 def maintain(
@@ -37,7 +37,7 @@ def maintain(
     """
     from influx_lake.cli.session import open_session
     from influx_lake.maintenance.engines.opening import Engines
-    from influx_lake.maintenance.maintaining import maintain as maintained
+    from influx_lake.maintenance.maintain_tables import maintain as maintained
     from influx_lake.maintenance.tables import tables_of
 
     kinds = [_kind(text) for text in only or ()]

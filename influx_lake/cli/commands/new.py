@@ -21,7 +21,7 @@ def new(
     """Create a Dagster project of your own, with a lake.yaml and an example asset."""
     from influx_lake.cli.demo.scenario import Demonstration
     from influx_lake.cli.demo.workspace import Workspace
-    from influx_lake.cli.project.writing import write_project
+    from influx_lake.cli.project.scaffold import write_project
 
     with output(as_json) as out:
         folder = folder.absolute()

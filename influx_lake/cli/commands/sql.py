@@ -81,7 +81,7 @@ def sql(
         elif kind is Format.TABLE:
             _as_table(out, answer)
         else:
-            from influx_lake.cli.results.writing import write
+            from influx_lake.cli.results.row_writer import write
 
             write(kind, answer.schema, answer, sys.stdout.buffer)
             sys.stdout.flush()
@@ -119,7 +119,7 @@ def _format(form: Format | None, out_file: Path | None, *, as_json: bool) -> For
 
 def _as_table(out: Output, answer: Answer) -> None:
     from influx_lake.cli.results.cells import is_number, shown
-    from influx_lake.cli.results.writing import python_values, unambiguous
+    from influx_lake.cli.results.row_writer import python_values, unambiguous
     from influx_lake.sql.engine import PLAN
 
     if answer.schema.names == PLAN:
@@ -143,7 +143,7 @@ def _as_table(out: Output, answer: Answer) -> None:
 
 
 def _as_object(out: Output, answer: Answer) -> None:
-    from influx_lake.cli.results.writing import rows_of, unambiguous
+    from influx_lake.cli.results.row_writer import rows_of, unambiguous
 
     schema = unambiguous(answer.schema)
     rows = [row for batch in answer for row in rows_of(schema, batch)]
@@ -152,7 +152,7 @@ def _as_object(out: Output, answer: Answer) -> None:
 
 
 def _to_file(out: Output, answer: Answer, kind: Format, path: Path) -> None:
-    from influx_lake.cli.results.writing import write
+    from influx_lake.cli.results.row_writer import write
 
     with _replacing(path) as file:
         rows = write(kind, answer.schema, answer, file)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from influx_lake.cli.project.writing import demo_lake
+from influx_lake.cli.project.scaffold import demo_lake
 from influx_lake.cli.sandboxes import SANDBOX_FOLDER
 from influx_lake.config import example_lake
 from influx_lake.config.lake.lake_file import measurement_entries, replace_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
-from influx_lake.cli.plugin.importing import Imported
+from influx_lake.cli.plugin.conversion import Imported
 from influx_lake.config.lake.lake_file import secret_file, section_text
 from influx_lake.printable import printable_name
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from influx_lake.cli.telegraf.importing import Imported
+from influx_lake.cli.telegraf.conversion import Imported
 from influx_lake.cli.telegraf.outputs import STAND_IN
 from influx_lake.cli.telegraf.remarks import Remark
 from influx_lake.config import ConfigurationProblems, lake_of

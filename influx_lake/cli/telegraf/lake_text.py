@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date
 
-from influx_lake.cli.telegraf.importing import Imported
+from influx_lake.cli.telegraf.conversion import Imported
 from influx_lake.cli.telegraf.remarks import Remark
 from influx_lake.config.lake.lake_file import CATALOG, section_text
 from influx_lake.printable import printable_name

@@ -17,7 +17,7 @@ from influx_lake.orchestration.pools import table_pool
 from influx_lake.orchestration.resources import catalog_of
 
 if TYPE_CHECKING:
-    from influx_lake.maintenance.maintaining import Outcome
+    from influx_lake.maintenance.maintain_tables import Outcome
 
 GROUP = "maintenance"
 _MEANINGS = {
@@ -85,7 +85,7 @@ def _maintained(
         Failure: The maintenance of a table failed.
     """
     from influx_lake.maintenance.engines.opening import Engines
-    from influx_lake.maintenance.maintaining import maintain
+    from influx_lake.maintenance.maintain_tables import maintain
     from influx_lake.maintenance.tables import tables_of
     from influx_lake.orchestration.maintenance.figures import observations, page, totals
 

@@ -11,7 +11,7 @@ import dagster as dg
 from influx_lake.config import redact
 from influx_lake.config.values.units import format_size
 from influx_lake.iceberg.maintenance.task import Maintained
-from influx_lake.maintenance.maintaining import Outcome
+from influx_lake.maintenance.maintain_tables import Outcome
 from influx_lake.orchestration.keys import asset_key, rollup_key
 from influx_lake.orchestration.markdown import markdown_table, plain_cell
 from influx_lake.orchestration.partition_events import Facts

@@ -20,7 +20,7 @@ from influx_lake.replication.changes.journal import ChangeJournal
 from influx_lake.replication.changes.lines import PRECISIONS, BadLines, told_by_lines
 from influx_lake.serve.problems import Problem, documented
 from influx_lake.serve.routes.dependencies import Served
-from influx_lake.serve.routes.views import Body, Name
+from influx_lake.serve.routes.models import Body, Name
 from influx_lake.serve.service import Service
 
 router = APIRouter(tags=["changes"])

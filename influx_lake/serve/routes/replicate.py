@@ -17,10 +17,10 @@ from influx_lake.config.values.windows import parse_moment
 from influx_lake.replication.requests.request import Kind, Runner, State
 from influx_lake.serve.problems import Problem, answer_of
 from influx_lake.serve.routes.dependencies import IdempotencyKey, Served
-from influx_lake.serve.routes.views import Body, Name
+from influx_lake.serve.routes.models import Body, Name
 from influx_lake.serve.routes.waiting import RESPONSES, Wait, ended, later
-from influx_lake.serve.work.replicating import batch_size, check_request, target_table
-from influx_lake.serve.work.replicating import summary as summary_of
+from influx_lake.serve.work.plugin_request import batch_size, check_request, target_table
+from influx_lake.serve.work.plugin_request import summary as summary_of
 
 router = APIRouter(tags=["replicate"])
 

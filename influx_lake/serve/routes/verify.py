@@ -12,7 +12,7 @@ from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.requests.request import Kind, State
 from influx_lake.serve.problems import answer_of
 from influx_lake.serve.routes.dependencies import IdempotencyKey, Served
-from influx_lake.serve.routes.views import Body, Compare, Moment, Name
+from influx_lake.serve.routes.models import Body, Compare, Moment, Name
 from influx_lake.serve.routes.waiting import RESPONSES, Wait, ended, later
 from influx_lake.serve.work.planning import check_request
 

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from influx_lake.replication.requests.request import Request as LoadRequest
 from influx_lake.serve.problems import documented
-from influx_lake.serve.routes.views import RequestView, location_of
+from influx_lake.serve.routes.models import RequestView, location_of
 from influx_lake.serve.service import Service
 
 _POLL_SECONDS = 0.2

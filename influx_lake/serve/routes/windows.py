@@ -19,7 +19,7 @@ from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.requests.request import Event, Kind, Request, State
 from influx_lake.serve.problems import Problem, documented
 from influx_lake.serve.routes.dependencies import IdempotencyKey, Served
-from influx_lake.serve.routes.views import (
+from influx_lake.serve.routes.models import (
     PATH,
     Body,
     Compare,

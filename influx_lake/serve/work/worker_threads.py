@@ -21,7 +21,7 @@ from influx_lake.serve.problems import Problem, problem_of
 from influx_lake.serve.work.changed_windows import SECONDS as CHANGES_SECONDS
 from influx_lake.serve.work.changed_windows import ChangedWindows
 from influx_lake.serve.work.planning import EVERYTHING, chosen, depth_of, moment, of_request, planned
-from influx_lake.serve.work.replicating import plan_of, requested_measurement, summary, unused_batch_size
+from influx_lake.serve.work.plugin_request import plan_of, requested_measurement, summary, unused_batch_size
 from influx_lake.serve.work.written_tables import Tables
 
 if TYPE_CHECKING:

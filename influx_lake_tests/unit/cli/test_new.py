@@ -16,7 +16,7 @@ from dagster.components.core.component_tree import ComponentTree
 
 from influx_lake.cli.demo.workspace import Workspace
 from influx_lake.cli.dg_project import code_location
-from influx_lake.cli.project.writing import write_project
+from influx_lake.cli.project.scaffold import write_project
 from influx_lake.config import Lake as LakeConfig
 from influx_lake.config import example_lake, load_lake, write_discovered
 from influx_lake.errors import ConfigurationError

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from influx_lake.cli.results.cells import plain, shown
 from influx_lake.cli.results.format import Format
+from influx_lake.cli.results.row_writer import python_values, write
 from influx_lake.cli.results.times import as_numbers
-from influx_lake.cli.results.writing import python_values, write
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 COLUMNS: dict[str, tuple[pa.DataType, Any, Any]] = {

@@ -20,7 +20,7 @@ from influx_lake.restore.delivery.dead_letters import write_dead_letters
 from influx_lake.restore.delivery.journal import Journal, RestoreUnderWay
 from influx_lake.restore.delivery.rate_limit import Pace, Rate
 from influx_lake.restore.delivery.refused_points import Answer, deliver
-from influx_lake.restore.delivery.sending import Sender
+from influx_lake.restore.delivery.sender import Sender
 from influx_lake.restore.lines.dialect import GO
 from influx_lake.restore.lines.point_batch import PointBatch
 from influx_lake.restore.lines.writer import LineWriter

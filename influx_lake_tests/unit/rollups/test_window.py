@@ -21,7 +21,7 @@ from influx_lake.config.values.windows import Every, Scheme, Window, window_of
 from influx_lake.errors import ForeignTable, SchemaConflict, StorageError, WindowNotLoaded, WindowShrank
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.rollups import computing
+from influx_lake.rollups import computation
 from influx_lake.rollups.query import bucket_sql
 from influx_lake_tests.unit.rollups.points import (
     CPU,
@@ -211,9 +211,9 @@ def test_two_roll_ups_of_one_table_are_strangers(catalog: Catalog) -> None:
 
 def test_many_rows_are_computed_in_parts(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    result = computing.RollupQuery.result
+    result = computation.RollupQuery.result
     monkeypatch.setattr(
-        computing.RollupQuery, "result", lambda *of: asked.append(str(of[2] if len(of) > 2 else None)) or result(*of)
+        computation.RollupQuery, "result", lambda *of: asked.append(str(of[2] if len(of) > 2 else None)) or result(*of)
     )
     rows = [{**dict.fromkeys(SCHEMA.names), **row} for row in rows_of(0, 5000)]
     load(catalog, rows)
@@ -222,7 +222,7 @@ def test_many_rows_are_computed_in_parts(catalog: Catalog, monkeypatch: pytest.M
     # Less than can be set: the rows would be too many for a quick test.
     rolled(catalog, rollup(fields=fields, memory_limit=40_000_000))
     whole = held(catalog, rollup())
-    monkeypatch.setattr(computing, "_PERCENTILE_BYTES", 20_000)
+    monkeypatch.setattr(computation, "_PERCENTILE_BYTES", 20_000)
     rolled(catalog, rollup(fields=fields, memory_limit=40_000_000))
 
     assert asked == ["None", *(str((part, 6)) for part in range(6))]
@@ -232,7 +232,7 @@ def test_many_rows_are_computed_in_parts(catalog: Catalog, monkeypatch: pytest.M
 
 def test_a_group_that_cannot_fit_is_refused_before(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     load(catalog, rows_of(0, 5000))
-    monkeypatch.setattr(computing, "_PERCENTILE_BYTES", 20_000)
+    monkeypatch.setattr(computation, "_PERCENTILE_BYTES", 20_000)
 
     with pytest.raises(StorageError, match=r"percentiles of 5,000 rows in one bucket.* Set memory_limit to 100MB"):
         rolled(catalog, rollup("1d", fields={"usage": ["p95"]}, by=(), memory_limit=64_000_000))

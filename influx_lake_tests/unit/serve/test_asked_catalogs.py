@@ -11,7 +11,7 @@ import pytest
 from influx_lake.config import Lake, load_lake
 from influx_lake.serve.problems import Problem
 from influx_lake.serve.routes.replicate import AskedReplication
-from influx_lake.serve.work.replicating import check_request
+from influx_lake.serve.work.plugin_request import check_request
 
 S3 = {
     "type": "sql",

@@ -134,8 +134,8 @@ def restore(
     from influx_lake.restore.delivery.rate_limit import Rate
     from influx_lake.restore.destination import destination_of
     from influx_lake.restore.options import RestoreOptions
-    from influx_lake.restore.restoring import dry_run as tried
-    from influx_lake.restore.restoring import restore as restored
+    from influx_lake.restore.restore_run import dry_run as tried
+    from influx_lake.restore.restore_run import restore as restored
     from influx_lake.restore.rows.names import declared_by
 
     with output(as_json) as out, open_session(config) as session:

@@ -17,7 +17,7 @@ from influx_lake.cli.output import Output, output
 from influx_lake.errors import LakeError
 
 if TYPE_CHECKING:
-    from influx_lake.cli.plugin.adopted import AdoptedTable
+    from influx_lake.cli.plugin.adoption_report import AdoptedTable
     from influx_lake.config import Measurement
     from influx_lake.session import Session
 
@@ -51,7 +51,7 @@ def adopt(
     """
     if bool(names) == everything:
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
-    from influx_lake.cli.plugin.adopted import AdoptedTable
+    from influx_lake.cli.plugin.adoption_report import AdoptedTable
     from influx_lake.cli.session import open_session
     from influx_lake.session import check_range
 

@@ -47,7 +47,7 @@ def import_plugin(
 
     Credentials become references to variables, which are listed. No server is contacted.
     """
-    from influx_lake.cli.plugin.importing import imported
+    from influx_lake.cli.plugin.conversion import imported
     from influx_lake.cli.plugin.lake_text import lake_file_text, to_set
     from influx_lake.cli.plugin.triggers import read_triggers
     from influx_lake.config.lake.lake_file import replace_text, stated_name

@@ -24,7 +24,7 @@ def docs(
     """Write an HTML page for each measurement: columns, coverage, history, sample queries. Only the lake is read."""
     from influx_lake.cli.session import open_session
     from influx_lake.site.measurement_page import described
-    from influx_lake.site.writing import write_site
+    from influx_lake.site.site_writer import write_site
 
     with output(as_json) as out, open_session(config) as session:
         found = []

@@ -6,8 +6,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from influx_lake.cli.telegraf.conversion import Imported, imported
 from influx_lake.cli.telegraf.document import read_document
-from influx_lake.cli.telegraf.importing import Imported, imported
 
 OUTPUT = """
 [[outputs.influxdb]]

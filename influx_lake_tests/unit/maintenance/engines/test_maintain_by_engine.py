@@ -30,7 +30,7 @@ from influx_lake.iceberg.table_state import current_state, lineage, table_state
 from influx_lake.iceberg.table_state.lineage import last_commit
 from influx_lake.maintenance.engines.athena import Athena
 from influx_lake.maintenance.engines.engine import QueryEngine, Work
-from influx_lake.maintenance.engines.maintaining import ENGINE, maintained_by
+from influx_lake.maintenance.engines.maintain_by_engine import ENGINE, maintained_by
 from influx_lake_tests.unit.iceberg.maintenance.tasks import task
 from influx_lake_tests.unit.iceberg.tables import TARGET, day, held, hours, replace, rows, table
 

@@ -14,7 +14,7 @@ from influx_lake.errors import ForeignTable, LakeError
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask
 from influx_lake.iceberg.own_properties import holds_ours
 from influx_lake.iceberg.scan.reader import find_table
-from influx_lake.maintenance.engines.maintaining import maintained_by
+from influx_lake.maintenance.engines.maintain_by_engine import maintained_by
 from influx_lake.maintenance.engines.opening import Engines
 from influx_lake.maintenance.kinds import KINDS
 from influx_lake.maintenance.tables import MaintainedTable
