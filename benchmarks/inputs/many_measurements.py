@@ -62,7 +62,7 @@ class ManyMeasurements:
 
     @contextmanager
     def served(self) -> Iterator[None]:
-        """The lake, made where the folder is empty, for as long as its server lives.
+        """The lake, made where it is not there or not whole, for as long as its server lives.
 
         Raises:
             SystemExit: It could not be made.
@@ -70,13 +70,13 @@ class ManyMeasurements:
         # Not at the top: what is measured imports this module and needs no server.
         from influx_lake.sandbox import Sandbox
 
-        port = self.folder / "port"
-        is_new = not port.exists()
-        with Sandbox(self.folder / "influxdb", port=0 if is_new else int(port.read_text()), token=TOKEN) as box:
-            if is_new:
+        # What tables know of their source has the server's address in it.
+        port, made = self.folder / "port", self.folder / "made"
+        with Sandbox(self.folder / "influxdb", port=int(port.read_text()) if port.exists() else 0, token=TOKEN) as box:
+            port.write_text(str(box.port))
+            if not made.exists():
                 self._make(box)
-                # What tables know of their source has the server's address in it.
-                port.write_text(str(box.port))
+                made.touch()
             yield
 
     def _make(self, box: Sandbox) -> None:
@@ -102,7 +102,7 @@ class ManyMeasurements:
                 start=f"{start:%Y-%m-%d}",
             )
         )
-        (self.folder / "home").mkdir()
+        (self.folder / "home").mkdir(exist_ok=True)
         (self.folder / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
         bounds = ["--start", f"{begin:%Y-%m-%dT%H:%M:%SZ}", "--end", f"{end:%Y-%m-%dT%H:%M:%SZ}"]
         for command in (["discover"], ["replicate", "--all", *bounds]):

@@ -16,10 +16,12 @@
 - `rss_mb_N`: the most memory that one of those processes took.
 - `start_cpu_s_N`: CPU seconds of webserver and code server until the webserver answers.
 - `page_s_N`: seconds until the webserver, once it is up, answers what an asset's page asks for; `overview_page_s_N`:
-  the page of an overview; `catalog_s_N`: the list of all assets; `automation_s_N`, `runs_s_N`: those pages.
+  the page of an overview; `catalog_s_N`: the list of all assets; `automation_s_N`, `runs_s_N`: those pages;
+  `workspace_s_N`: all assets as the UI asks for them, once for each browser and version of the definitions.
   `page_cpu_s_N` and so on: CPU seconds of webserver and code server.
 - `ui_asset_s_N` and so on, with `--browser`: seconds until a page in Chromium has what it asked for, and the servers'
-  CPU seconds; `ui_first_s_N`: the first page of a browser, which asks for all assets once.
+  CPU seconds; `ui_first_s_N`: the first page of a browser, which asks for all assets, and keeps them before others are
+  opened. `ui_asks_again_N`: how many of the other pages asked for them again.
 - `status_s_N`, `check_s_N`: seconds that `influx-lake status` and `influx-lake check` take, their processes' start too;
   `status_cpu_s_N`, `check_cpu_s_N`.
 - `bare_load_cpu_s_N`, `bare_page_s_N` and so on, with `--bare`: of as many assets and checks without anything of ours.
@@ -43,6 +45,7 @@ from benchmarks.inputs.many_measurements import DAILY, ManyMeasurements
 from benchmarks.scale.case import case
 from benchmarks.scale.pages import browsed, pages_of, webserver
 from benchmarks.scale.processes import bare_load, command, environment, imported, run_case
+from influx_lake.orchestration.assets.source_assets import MEASUREMENTS_SHOWN
 
 SIZES = (1, 100, 1_000)
 TIMES = 3
@@ -122,21 +125,28 @@ def measure(lake: ManyMeasurements, in_browser: bool, with_bare: bool) -> dict[s
 
 def pages(lake: ManyMeasurements, in_browser: bool) -> dict[str, Any]:
     """Of the lake's code location."""
-    with webserver("influx_lake.definitions", environment(lake)) as (url, process):
-        overview = ["influx_lake", "overview", lake.asset[0]]
-        return pages_of(url, process, lake.asset, overview) | (browsed(url, process, lake.asset) if in_browser else {})
+    location = "influx_lake.definitions"
+    with webserver(location, environment(lake)) as (url, process):
+        found = pages_of(url, process, location, lake.asset, ["influx_lake", "overview", lake.asset[0]])
+        return found | (browsed(url, process, lake.asset) if in_browser else {})
 
 
 def bare(lake: ManyMeasurements, in_browser: bool) -> dict[str, Any]:
     """The same of a code location with as many assets and checks, and nothing of ours."""
     with tempfile.TemporaryDirectory() as home:
-        size = {"BARE_MEASUREMENTS": str(lake.size), "BARE_HOURLY": "1" if lake.size > DAILY else ""}
+        size = {
+            "BARE_MEASUREMENTS": str(lake.size),
+            "BARE_HOURLY": "1" if lake.size > DAILY else "",
+            "BARE_DATABASES": "1" if lake.size > MEASUREMENTS_SHOWN else "",
+        }
         of_bare = environment(lake) | size | {"DAGSTER_HOME": home}
         (Path(home) / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
         found = {"load_cpu_s": bare_load(of_bare)}
-        with webserver("benchmarks.scale.bare", of_bare) as (url, process):
+        location = "benchmarks.scale.bare"
+        with webserver(location, of_bare) as (url, process):
             asset = ["plant00", "m0000"]
-            found |= pages_of(url, process, asset, None) | (browsed(url, process, asset) if in_browser else {})
+            found |= pages_of(url, process, location, asset, None)
+            found |= browsed(url, process, asset) if in_browser else {}
     return {f"bare_{name}": value for name, value in found.items()}
 
 

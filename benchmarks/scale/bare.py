@@ -1,7 +1,8 @@
 """As many assets as a lake of measurements has, and nothing of ours: what Dagster itself takes.
 
-For each measurement one asset with four checks, and one that stands for what it is loaded from; 25 of them in a step.
-The size is in `BARE_MEASUREMENTS`, and whether they have hourly partitions in `BARE_HOURLY`.
+For each measurement one asset with four checks, 25 of them in a step. Its upstream asset is its measurement in InfluxDB,
+or the database where `BARE_DATABASES` is set. The size is in `BARE_MEASUREMENTS`, and whether they have hourly partitions
+in `BARE_HOURLY`.
 """
 
 import os
@@ -23,9 +24,14 @@ def partitions(hourly: bool) -> dg.PartitionsDefinition[str]:
     return dg.DailyPartitionsDefinition(f"{start:%Y-%m-%d}")
 
 
+def upstream(key: dg.AssetKey) -> dg.AssetKey:
+    """What an asset is loaded from."""
+    return dg.AssetKey(["influxdb", key.path[0]] if os.environ.get("BARE_DATABASES") else ["influxdb", *key.path])
+
+
 def step(number: int, keys: list[dg.AssetKey], every: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """An asset for each key."""
-    specs = [dg.AssetSpec(key, deps=[["influxdb", *key.path]], group_name=key.path[0]) for key in keys]
+    specs = [dg.AssetSpec(key, deps=[upstream(key)], group_name=key.path[0]) for key in keys]
     checks = [dg.AssetCheckSpec(name, asset=key) for key in keys for name in _CHECKS]
 
     @dg.multi_asset(
@@ -46,6 +52,9 @@ def defs() -> dg.Definitions:
     """The definitions."""
     size, every = int(os.environ["BARE_MEASUREMENTS"]), partitions(bool(os.environ.get("BARE_HOURLY")))
     keys = [dg.AssetKey([f"plant{number // 200:02}", f"m{number:04}"]) for number in range(size)]
-    upstream = [dg.AssetSpec(["influxdb", *key.path], group_name="influxdb", partitions_def=every) for key in keys]
+    of_sources = None if os.environ.get("BARE_DATABASES") else every
+    sources = [
+        dg.AssetSpec(key, group_name="influxdb", partitions_def=of_sources) for key in dict.fromkeys(map(upstream, keys))
+    ]
     steps = [step(begin, keys[begin : begin + _IN_A_STEP], every) for begin in range(0, size, _IN_A_STEP)]
-    return dg.Definitions(assets=[*upstream, *steps])
+    return dg.Definitions(assets=[*sources, *steps])

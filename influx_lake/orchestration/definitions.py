@@ -94,7 +94,7 @@ def build_definitions(
         jobs, schedules = [*jobs, job], [*schedules, schedule]
     return dg.Definitions(
         assets=[
-            *([ManyAssets(specs=list(upstream.values()))] if upstream else []),
+            *([ManyAssets(specs=list({spec.key: spec for spec in upstream.values()}.values()))] if upstream else []),
             *overviews,
             *maintenance.values(),
             *restores,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 from urllib.parse import urlsplit
 
 from pyiceberg.catalog import sql
+from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
 from sqlalchemy import bindparam, select
@@ -17,7 +18,6 @@ from sqlalchemy import bindparam, select
 from influx_lake.iceberg.failures.translation import catalog_errors
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog.sql import IcebergTables
     from pyiceberg.io import FileIO
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TABLES_KEPT = 8
 """The number of tables whose newest metadata is cached: that of a year of daily windows takes a megabyte."""
+_NOT_OF_STORES = ("influx-lake.", "write.")
 
 T = TypeVar("T")
 
@@ -44,21 +45,24 @@ class SqlCatalog(sql.SqlCatalog):
         self._lock = threading.Lock()
 
     def load_table(self, identifier: str | Identifier) -> Table:
-        """Load a table as it is now, as pyiceberg does, but query its metadata location alone."""
+        """Load a table as it is now, as pyiceberg does, but query its metadata location alone, once."""
         namespace = self.namespace_to_string(self.namespace_from(identifier))
         name = self.table_name_from(identifier)
         with self.engine.connect() as connection:
             place = connection.execute(
                 self._where_it_is, {"catalog": self.name, "namespace": namespace, "table": name}
             ).scalar_one_or_none()
-        known = self._recalled(place) if place else None
-        if place is None or known is None:
+        if not place:
             return super().load_table(identifier)
+        metadata = self._recalled(place)
+        if metadata is None:
+            file = self._load_file_io(location=place).new_input(place)
+            metadata = self._kept(place, _sharing_history(FromInputFile.table_metadata(file)))
         return Table(
             identifier=(*self.identifier_to_tuple(namespace), name),
-            metadata=known,
+            metadata=metadata,
             metadata_location=place,
-            io=self._load_file_io(known.properties, place),
+            io=self._load_file_io(metadata.properties, place),
             catalog=self,
         )
 
@@ -74,8 +78,10 @@ class SqlCatalog(sql.SqlCatalog):
         return query if kind is None else query.where(kind)
 
     def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
-        # An existing FileIO has open connections to the store, which a new one would have to open again.
-        asked = (urlsplit(location or "").scheme, *(text for item in sorted(properties.items()) for text in item))
+        # An existing FileIO has open connections to the store, which a new one would have to open again. What tables
+        # say of their rows and of how these are written differs between them, and concerns no FileIO.
+        concerned = sorted(item for item in properties.items() if not item[0].startswith(_NOT_OF_STORES))
+        asked = (urlsplit(location or "").scheme, *(text for item in concerned for text in item))
         with self._lock:
             if (known := self._ios.get(asked)) is not None:
                 self._ios.move_to_end(asked)
@@ -86,11 +92,6 @@ class SqlCatalog(sql.SqlCatalog):
             while len(self._ios) > TABLES_KEPT:
                 self._ios.popitem(last=False)
         return io
-
-    def _convert_orm_to_iceberg(self, orm_table: IcebergTables) -> Table:
-        table = super()._convert_orm_to_iceberg(orm_table)
-        table.metadata = self._kept(table.metadata_location, _sharing_history(table.metadata))
-        return table
 
     def commit_table(
         self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]

@@ -16,7 +16,7 @@ from influx_lake.config import Automation, Lake, Measurement
 from influx_lake.errors import LakeError
 from influx_lake.observing import Observation
 from influx_lake.orchestration.assets.checks import check_evaluation
-from influx_lake.orchestration.assets.source_assets import source_key
+from influx_lake.orchestration.assets.source_assets import shows_databases, source_key
 from influx_lake.orchestration.automation.run_planning import run_requests
 from influx_lake.orchestration.dagster_internals import DATA_VERSION_TAG
 from influx_lake.orchestration.failures import as_failure, failing_clearly
@@ -122,7 +122,7 @@ def reconcile_sensor(
     """
     measurements = [each for each in lake.measurements if each.reconcile is not None]
     most = most_at_once(measurements)
-    upstream = source_key(lake)
+    upstream = None if shows_databases(lake) else source_key(lake)
     running, names = lake.operation.automation is not Automation.OFF, LakeNames.of(lake)
     observation = Observation.of(lake)
 
@@ -208,7 +208,7 @@ class _Reconciling:
         open_source: Returns a source by its name.
         recent: The unfinished and failed runs.
         cursor: The state between ticks, updated with each comparison.
-        upstream: Returns the external asset of a measurement, by source and name.
+        upstream: Returns the external asset of a measurement, by source and name; None: measurements have none.
         now: The present.
     """
 
@@ -216,7 +216,7 @@ class _Reconciling:
     open_source: "Callable[[str], Source]"
     recent: RecentRuns
     cursor: Cursor
-    upstream: Callable[[str, str], dg.AssetKey]
+    upstream: Callable[[str, str], dg.AssetKey] | None
     now: datetime
 
     def look_at(self, measurement: Measurement, found: _Found) -> None:
@@ -306,14 +306,18 @@ class _Reconciling:
     def _observation(self, judgement: "Judgement") -> dg.AssetObservation:
         """The observation of a source's partition. Its data version changes only where the partition has to be loaded
         again, so that Dagster shows only that one as out of date.
+
+        Where measurements have no asset in their source, it is one of the table's partition, whose data version is its
+        own.
         """
         from influx_lake.replication.comparison.reconcile import Action
 
         comparison, loads = judgement.comparison, judgement.memory.loads if judgement.memory else 0
         measurement = comparison.measurement
         version = comparison.source_version if judgement.action is Action.LOAD else comparison.lake_version
+        observed = self.upstream(measurement.source, measurement.name) if self.upstream else asset_key(measurement)
         return dg.AssetObservation(
-            self.upstream(measurement.source, measurement.name),
+            observed,
             partition=measurement.scheme.key(comparison.window),
             description=comparison.explanation,
             metadata={
@@ -324,7 +328,7 @@ class _Reconciling:
                 "changed_columns": ", ".join(comparison.changed),
                 "loaded_again": loads,
             },
-            tags={DATA_VERSION_TAG: version},
+            tags={DATA_VERSION_TAG: version} if self.upstream else {},
         )
 
 

@@ -15,6 +15,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 
 import influx_lake.definitions
 from influx_lake.config import Lake, load_lake
+from influx_lake.orchestration.assets import source_assets
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.keys import IO_MANAGER_KEY, asset_key
 from influx_lake.orchestration.lake_names import UNNAMED, safe_name
@@ -114,6 +115,21 @@ def test_source_and_table_share_one_definition_of_partitions(lake_file: Callable
     press = specs["plant/raw/press"].partitions_def
     assert isinstance(press, dg.TimeWindowPartitionsDefinition)
     assert (press.cron_schedule, press.timezone) == ("0 0 * * 1", "Europe/Berlin")
+
+
+def test_a_lake_of_many_measurements_begins_at_its_databases(
+    lake_file: Callable[[str], Lake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = lake_file(LAKE)
+    monkeypatch.setattr(source_assets, "MEASUREMENTS_SHOWN", len(lake.measurements) - 1)
+
+    specs = specs_of(lake)
+
+    in_sources = {key: spec for key, spec in specs.items() if key.startswith("influxdb/")}
+    assert in_sources.keys() == {"influxdb/telemetry", "influxdb/plant"}
+    assert all(spec.partitions_def is None and spec.kinds == {"influxdb"} for spec in in_sources.values())
+    assert [dep.asset_key.path for dep in specs["telemetry/mem"].deps] == [["influxdb", "telemetry"]]
+    assert [dep.asset_key.path for dep in specs["plant/raw/press"].deps] == [["influxdb", "plant"]]
 
 
 def test_two_servers_may_have_the_same_database(lake_file: Callable[[str], Lake]) -> None:

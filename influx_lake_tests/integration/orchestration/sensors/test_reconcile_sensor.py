@@ -14,6 +14,7 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.orchestration.assets import source_assets
 from influx_lake.orchestration.automation.reconcile_sensor import Budget, reconcile_sensor
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.orchestration.automated_lake import DAY, START, asked
@@ -77,6 +78,23 @@ def test_late_points_are_loaded_and_only_their_partition_is_out_of_date(make: Ca
     assert stale_partitions(lake) == ["2026-01-02"]
     lake.run_all(data.run_requests)
     assert (lake.rows(), stale_partitions(lake)) == (13, [])
+
+
+def test_in_a_lake_of_many_measurements_the_table_is_observed(
+    make: Callable[..., Reconciled], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_assets, "MEASUREMENTS_SHOWN", 0)
+    lake = make()
+    lake.write_at(START + 1.2 * DAY)
+
+    data = lake.tick()
+
+    assert asked(data.run_requests or []) == [("differs", "cpu", "01-02/01-03")]
+    [(partition, said)] = lake.observations(CPU)
+    assert (partition, said["source_rows"], said["lake_rows"], said["verdict"]) == ("2026-01-02", 3, 2, "behind")
+    lake.run_all(data.run_requests)
+    assert lake.rows() == 11
+    assert lake.tick().run_requests == []
 
 
 @pytest.mark.slow
