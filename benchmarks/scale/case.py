@@ -36,6 +36,7 @@ def rss_mb() -> int:
 def ticks_of(definitions: Any, name: str) -> dict[str, Any]:
     """What the first tick of a process costs, and the costliest of those after it."""
     import dagster as dg
+    from dagster._core.execution.resources_init import get_transitive_required_resource_keys
 
     from influx_lake.sources.influxdb3.flight import FlightConnection
 
@@ -46,7 +47,12 @@ def ticks_of(definitions: Any, name: str) -> dict[str, Any]:
         return stream(*arguments)
 
     FlightConnection.stream = counted  # type: ignore[assignment, method-assign]
-    resources = definitions.get_repository_def().get_top_level_resources()
+    repository = definitions.get_repository_def()
+    timer = next(each for each in (*repository.schedule_defs, *repository.sensor_defs) if each.name == name)
+    # As the code server does, which gives a tick the resources that it requires.
+    everything = repository.get_top_level_resources()
+    required = get_transitive_required_resource_keys(timer.required_resource_keys, everything)
+    resources = {key: resource for key, resource in everything.items() if key in required}
     costs, asked = list[float](), list[int]()
     with dg.DagsterInstance.get() as instance:
         now, cursor = datetime.now(UTC), None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 from urllib.parse import urlsplit
 
 from pyiceberg.catalog import sql
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
@@ -53,7 +54,7 @@ class SqlCatalog(sql.SqlCatalog):
                 self._where_it_is, {"catalog": self.name, "namespace": namespace, "table": name}
             ).scalar_one_or_none()
         if not place:
-            return super().load_table(identifier)
+            raise NoSuchTableError(f"Table does not exist: {namespace}.{name}")
         metadata = self._recalled(place)
         if metadata is None:
             file = self._load_file_io(location=place).new_input(place)

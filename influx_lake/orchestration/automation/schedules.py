@@ -11,7 +11,7 @@ import dagster as dg
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.measurements.resolution import default_start
 from influx_lake.config.values.windows import Scheme, utc_text
-from influx_lake.orchestration.automation.run_planning import run_requests
+from influx_lake.orchestration.automation.run_planning import MEASUREMENTS_PER_RUN, run_requests
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
@@ -79,7 +79,11 @@ def scheme_schedule(
             recent = RecentRuns.of(context.instance, now, context.repository_def)
             catalog = catalog_of(context, names)
             due = planner.due(
-                catalog, measurements, now, skip=lambda each: recent.is_busy(each) or recent.is_pausing(each)
+                catalog,
+                measurements,
+                now,
+                skip=lambda each: recent.is_busy(each) or recent.is_pausing(each),
+                room=room_for_missed(recent, measurements) * MEASUREMENTS_PER_RUN,
             )
             requests = requests_of(due, recent, measurements)
             return requests or dg.SkipReason(_nothing_to_do(recent, due, measurements, planner.left))
@@ -99,11 +103,16 @@ def requests_of(
     newest = {each.lag: newest_closed(each, recent.now) for each in measurements}
     for each in due:
         (fresh if each.window == newest[each.measurement.lag] else missed).append(each)
-    room = max(0, MISSED_AT_ONCE - recent.started_for(Reason.MISSED, measurements))
+    room = room_for_missed(recent, measurements)
     return [
         *run_requests(fresh, Reason.SCHEDULED, recent, limit=RUNS_PER_TICK, tags=_FRESH_FIRST),
         *(run_requests(missed, Reason.MISSED, recent, limit=room) if room else []),
     ]
+
+
+def room_for_missed(recent: RecentRuns, measurements: Iterable[Measurement]) -> int:
+    """How many more runs a tick may start for missed windows of a schedule's measurements."""
+    return max(0, MISSED_AT_ONCE - recent.started_for(Reason.MISSED, measurements))
 
 
 def _job(scheme: Scheme, measurements: Sequence[Measurement], names: LakeNames) -> dg.UnresolvedAssetJobDefinition:
@@ -118,7 +127,8 @@ def _job(scheme: Scheme, measurements: Sequence[Measurement], names: LakeNames) 
 
 def _nothing_to_do(recent: RecentRuns, due: Sequence[DueWindow], measurements: Sequence[Measurement], left: int) -> str:
     if due:
-        return f"{len(due)} windows wait for the runs that load what was missed: {MISSED_AT_ONCE} at once"
+        waiting = len({each.measurement.path for each in due})
+        return f"windows of {waiting} measurements wait for the runs that load what was missed: {MISSED_AT_ONCE} at once"
     if left:
         return f"nothing is due of {len(measurements) - left} measurements; the next ticks look at the other {left}"
     newest = [window for each in measurements if (window := newest_closed(each, recent.now))]

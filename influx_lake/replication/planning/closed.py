@@ -67,6 +67,11 @@ class ClosedWindows(Sequence[Window]):
                 found.append(range(begin, end))
         return ClosedWindows(self.shared, tuple(found))
 
+    def before(self, moment: datetime) -> int:
+        """How many of them begin before a time."""
+        place = bisect_left(self.shared, moment, key=_start)
+        return sum(max(0, min(place, stretch.stop) - stretch.start) for stretch in self.stretches)
+
     @property
     def spans(self) -> tuple[Window, ...]:
         """Their time, windows that touch as one."""

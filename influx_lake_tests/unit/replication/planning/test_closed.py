@@ -47,6 +47,8 @@ def test_missing_are_those_that_the_table_does_not_hold_as_a_whole(
     assert len(missing) == len(list(missing))
     assert missing[-3:] == tuple(missing)[-3:]
     assert all(missing[place] == each for place, each in enumerate(missing))
+    for moment in (START - timedelta(hours=1), START + timedelta(hours=hours // 2), now):
+        assert missing.before(moment) == sum(each.start < moment for each in missing)
 
 
 def test_measurements_that_begin_later_share_the_windows_of_others() -> None:

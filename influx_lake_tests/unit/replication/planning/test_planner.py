@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -166,3 +167,32 @@ def test_what_had_everything_is_due_when_its_next_window_closed(catalog: Catalog
     closes = day(2).end + CPU.lag
     assert planner.due(catalog, (CPU,), closes - timedelta(seconds=1)) == []
     assert [due.window for due in planner.due(catalog, (CPU,), closes)] == [day(2)]
+
+
+def test_where_runs_have_no_room_the_newest_windows_are_enough(catalog: Catalog, points: FakeSource) -> None:
+    loaded_whole(points, catalog, MANY[0])
+    later = day(40).start + timedelta(hours=1)
+    per_run = CPU.windows_per_run
+    assert per_run > 2
+
+    def found(room: int | None) -> dict[str, int]:
+        due = Planner(cpu_seconds=60).due(catalog, MANY, later, room=room)
+        return dict(sorted(Counter(each.measurement.name for each in due).items()))
+
+    assert found(0) == dict.fromkeys(("m0", "m1", "m2", "m3", "m4"), 2)
+    assert sorted(found(2).values()) == [2, 2, 2, per_run, per_run]
+    assert found(None) == {"m0": 38, **dict.fromkeys(("m1", "m2", "m3", "m4"), 40)}, "all of them"
+
+
+def test_room_is_for_what_was_missed_last(catalog: Catalog, points: FakeSource) -> None:
+    later = day(40).start + timedelta(hours=1)
+    for each in MANY[:3]:
+        for number in range(20, 39):
+            points.put(day(number), 1)
+            replicate_window(points, catalog, each, day(number), run_id="test")
+
+    due = Planner(cpu_seconds=60).due(catalog, MANY, later, room=2)
+
+    number_of = Counter(each.measurement.name for each in due)
+    assert {name for name, number in number_of.items() if number > 2} == {"m3", "m4"}
+    assert len(number_of) == len(MANY), "what just closed is found of all"
