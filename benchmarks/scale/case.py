@@ -41,14 +41,17 @@ def ticks_of(definitions: Any, name: str) -> dict[str, Any]:
     from influx_lake.sources.influxdb3.flight import FlightConnection
 
     queries, stream = [0], FlightConnection.stream
+    repository = definitions.get_repository_def()
+    timer = next(each for each in (*repository.schedule_defs, *repository.sensor_defs) if each.name == name)
+    if isinstance(timer, dg.AutomationConditionSensorDefinition):
+        # The daemon evaluates it, which has the graph already.
+        assert repository.asset_graph
 
     def counted(*arguments: Any) -> Any:
         queries[0] += 1
         return stream(*arguments)
 
     FlightConnection.stream = counted  # type: ignore[assignment, method-assign]
-    repository = definitions.get_repository_def()
-    timer = next(each for each in (*repository.schedule_defs, *repository.sensor_defs) if each.name == name)
     # As the code server does, which gives a tick the resources that it requires.
     everything = repository.get_top_level_resources()
     required = get_transitive_required_resource_keys(timer.required_resource_keys, everything)
@@ -78,7 +81,6 @@ def tick(definitions: Any, name: str, instance: Any, resources: Any, now: dateti
         return None
     sensor = repository.get_sensor_def(name)
     if isinstance(sensor, dg.AutomationConditionSensorDefinition):
-        # As the daemon does, which has the graph already.
         dg.evaluate_automation_conditions(
             defs=definitions, instance=instance, asset_selection=sensor.asset_selection, evaluation_time=now
         )

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 CHECK = "source_equals_lake"
 PROFILED_BYTES = 64_000_000
 """The most bytes of table files that a tick reads to compare values; always one window at least."""
-TICK = timedelta(seconds=60)
+TICK = timedelta(seconds=30)
 """The interval of the sensor."""
 FEW = 25
 """A tick compares as many measurements, if their time has come."""
@@ -56,8 +56,8 @@ class Budget:
         seconds: Elapsed time, including waits for sources and catalog: Dagster allows a tick a minute.
     """
 
-    cpu_seconds: float = 0.7
-    seconds: float = 25.0
+    cpu_seconds: float = 0.35
+    seconds: float = 20.0
     _cpu: float | None = None
     _began: float = field(default_factory=time.monotonic)
 

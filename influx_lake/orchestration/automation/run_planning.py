@@ -14,7 +14,7 @@ from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Scheme, Window
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.recent_runs import RecentRuns
-from influx_lake.orchestration.tags import REASON, Reason, partition_tags, subject_tags
+from influx_lake.orchestration.tags import PARTITION, REASON, Reason, partition_tags, subject_tags
 from influx_lake.replication.planning.due import DueWindow
 
 MEASUREMENTS_PER_RUN = 25
@@ -132,7 +132,8 @@ def request_of(
             **subject_tags([measurement.key for measurement in chunk.measurements], chunk.windows),
             # Dagster stores plain strings only.
             REASON: reason.value,
-            **({} if first == last else partition_tags(first, last)),
+            # With its tag Dagster does not put the job together to find the same: half a second for 10,000 measurements.
+            **({PARTITION: first} if first == last else partition_tags(first, last)),
         },
     )
 
