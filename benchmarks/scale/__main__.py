@@ -42,8 +42,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.inputs.many_measurements import DAILY, ManyMeasurements
+from benchmarks.scale.browser import browsed
 from benchmarks.scale.case import case
-from benchmarks.scale.pages import browsed, pages_of, webserver
+from benchmarks.scale.pages import pages_of, webserver
 from benchmarks.scale.processes import bare_load, command, environment, imported, run_case
 from influx_lake.orchestration.assets.source_assets import MEASUREMENTS_SHOWN
 

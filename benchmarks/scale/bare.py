@@ -1,8 +1,8 @@
 """As many assets as a lake of measurements has, and nothing of ours: what Dagster itself takes.
 
-For each measurement one asset with four checks, 25 of them in a step. Its upstream asset is its measurement in InfluxDB,
-or the database where `BARE_DATABASES` is set. The size is in `BARE_MEASUREMENTS`, and whether they have hourly partitions
-in `BARE_HOURLY`.
+For each measurement one asset with four checks, 25 of them in a step. Its upstream asset is its measurement in
+InfluxDB, or the database where `BARE_DATABASES` is set. The size is in `BARE_MEASUREMENTS`, and whether they have
+hourly partitions in `BARE_HOURLY`.
 """
 
 import os
@@ -53,8 +53,7 @@ def defs() -> dg.Definitions:
     size, every = int(os.environ["BARE_MEASUREMENTS"]), partitions(bool(os.environ.get("BARE_HOURLY")))
     keys = [dg.AssetKey([f"plant{number // 200:02}", f"m{number:04}"]) for number in range(size)]
     of_sources = None if os.environ.get("BARE_DATABASES") else every
-    sources = [
-        dg.AssetSpec(key, group_name="influxdb", partitions_def=of_sources) for key in dict.fromkeys(map(upstream, keys))
-    ]
+    of = dict.fromkeys(map(upstream, keys))
+    sources = [dg.AssetSpec(key, group_name="influxdb", partitions_def=of_sources) for key in of]
     steps = [step(begin, keys[begin : begin + _IN_A_STEP], every) for begin in range(0, size, _IN_A_STEP)]
     return dg.Definitions(assets=[*sources, *steps])

@@ -1,9 +1,8 @@
-"""How long the pages of Dagster's UI take: what its webserver is asked for, and the pages in a browser."""
+"""How long the pages of Dagster's UI take: what its webserver is asked for."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import statistics
 import subprocess
@@ -17,26 +16,7 @@ from typing import Any
 from benchmarks.scale.processes import cpu_of
 
 TIMES = 3
-WORKSPACE = "LocationWorkspaceAssetsQuery"
-"""What the UI asks for once for each browser and version of the definitions: all assets, whatever page is shown."""
-_IS_KEPT = f"""
-async () => {{
-  const named = (await indexedDB.databases()).find(({{name}}) => name.includes('{WORKSPACE.removesuffix("Query")}/'));
-  if (!named) return false;
-  const opening = indexedDB.open(named.name);
-  return await new Promise((resolve) => {{
-    opening.onsuccess = () => {{
-      const counting = opening.result.transaction('cache').objectStore('cache').count();
-      counting.onsuccess = () => {{ opening.result.close(); resolve(counting.result > 0); }};
-    }};
-    opening.onerror = () => resolve(false);
-  }});
-}}
-"""
-"""Whether the browser has the answer to `WORKSPACE` in its cache."""
 _PATIENCE_SECONDS = 600
-_QUIET = 1.5
-"""How long nothing new is asked for once a page has all that it wants, in seconds."""
 _ASSET = """
 query Page($key: AssetKeyInput!) {
   assetNodeOrError(assetKey: $key) {
@@ -81,7 +61,7 @@ query Workspace($name: String!) {
   } }
 }
 """
-"""What `WORKSPACE` asks for, by its fields."""
+"""What the UI asks for once for each browser and version of the definitions: all assets, whatever page is shown."""
 _OVERVIEW = """
 query Overview {
   workspaceOrError { ... on Workspace { locationEntries { id name loadStatus } } }
@@ -131,77 +111,6 @@ def pages_of(
             taken.append(time.monotonic() - began)
             spent.append(cpu_of(process) - before)
         found |= {f"{name}_s": round(statistics.median(taken), 3), f"{name}_cpu_s": round(statistics.median(spent), 2)}
-    return found
-
-
-def browsed(url: str, process: int, asset: Sequence[str]) -> dict[str, Any]:
-    """The seconds until a page in Chromium has all that it asked for, and the CPU seconds of the servers.
-
-    What the UI asks for once for each browser (`WORKSPACE`) is there before the pages that are measured.
-    """
-    from playwright.sync_api import Request, sync_playwright
-
-    place = "/assets/" + "/".join(asset)
-    pages = {
-        "overview": "/overview",
-        "assets": "/assets",
-        "asset": place,
-        "partitions": f"{place}?view=partitions",
-        "automation": "/automation",
-    }
-    found: dict[str, Any] = {}
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(_PATIENCE_SECONDS * 1000)
-        begun, answered = dict[str, int](), dict[str, float]()
-
-        def asked_for(request: Request) -> str | None:
-            is_query = "/graphql" in request.url and request.method == "POST"
-            return str(json.loads(request.post_data or "{}").get("operationName")) if is_query else None
-
-        def begins(request: Request) -> None:
-            if name := asked_for(request):
-                begun[name] = begun.get(name, 0) + 1
-
-        def ends(request: Request) -> None:
-            if name := asked_for(request):
-                answered.setdefault(name, time.monotonic())
-
-        page.on("request", begins)
-        page.on("requestfinished", ends)
-        page.on("requestfailed", ends)
-
-        def opened(path: str) -> float:
-            """When all that a page asks for was answered once: some of it is asked for again and again."""
-            begun.clear()
-            answered.clear()
-            page.goto(url + path)
-            began = time.monotonic()
-            while time.monotonic() - began < _PATIENCE_SECONDS:
-                page.wait_for_timeout(50)
-                if begun and begun.keys() <= answered.keys() and time.monotonic() - max(answered.values()) > _QUIET:
-                    break
-            return max(answered.values())
-
-        began, before = time.monotonic(), cpu_of(process)
-        opened("/assets")
-        # The UI writes to its cache after a second, as long as the page stays open.
-        while not page.evaluate(_IS_KEPT):
-            if time.monotonic() - began > _PATIENCE_SECONDS:
-                raise SystemExit("the browser did not keep what it asked for")
-            page.wait_for_timeout(500)
-        found["ui_first_s"] = round(answered[WORKSPACE] - began, 2)
-        found["ui_first_cpu_s"] = round(cpu_of(process) - before, 2)
-        asked_again = 0
-        for name, path in pages.items():
-            began, before = time.monotonic(), cpu_of(process)
-            found[f"ui_{name}_s"] = round(opened(path) - began, 2)
-            found[f"ui_{name}_cpu_s"] = round(cpu_of(process) - before, 2)
-            asked_again += WORKSPACE in begun
-        found["ui_asks_again"] = asked_again
-        browser.close()
     return found
 
 

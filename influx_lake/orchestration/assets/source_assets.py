@@ -12,8 +12,8 @@ from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.partitions import partitions_for
 
 MEASUREMENTS_SHOWN = 2_000
-"""Up to this many measurements of a lake are assets in their sources, too. In a larger one databases are: whichever page
-is opened first, Dagster's UI asks for all assets, which takes its webserver a quarter of a millisecond for each.
+"""Up to this many measurements of a lake are assets in their sources, too. In a larger one databases are: whichever
+page is opened first, Dagster's UI asks for all assets, which takes its webserver a quarter of a millisecond for each.
 """
 
 

@@ -56,7 +56,7 @@ class Budget:
         seconds: Elapsed time, including waits for sources and catalog: Dagster allows a tick a minute.
     """
 
-    cpu_seconds: float = 0.35
+    cpu_seconds: float = 0.25
     seconds: float = 20.0
     _cpu: float | None = None
     _began: float = field(default_factory=time.monotonic)

@@ -132,7 +132,7 @@ def request_of(
             **subject_tags([measurement.key for measurement in chunk.measurements], chunk.windows),
             # Dagster stores plain strings only.
             REASON: reason.value,
-            # With its tag Dagster does not put the job together to find the same: half a second for 10,000 measurements.
+            # With its tag Dagster does not put the job together to find it: half a second for 10,000 measurements.
             **({PARTITION: first} if first == last else partition_tags(first, last)),
         },
     )

@@ -127,8 +127,8 @@ def _job(scheme: Scheme, measurements: Sequence[Measurement], names: LakeNames) 
 
 def _nothing_to_do(recent: RecentRuns, due: Sequence[DueWindow], measurements: Sequence[Measurement], left: int) -> str:
     if due:
-        waiting = len({each.measurement.path for each in due})
-        return f"windows of {waiting} measurements wait for the runs that load what was missed: {MISSED_AT_ONCE} at once"
+        count = len({each.measurement.path for each in due})
+        return f"windows of {count} measurements wait for the runs that load what was missed: {MISSED_AT_ONCE} at once"
     if left:
         return f"nothing is due of {len(measurements) - left} measurements; the next ticks look at the other {left}"
     newest = [window for each in measurements if (window := newest_closed(each, recent.now))]

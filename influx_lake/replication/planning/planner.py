@@ -83,8 +83,8 @@ class Planner:
             measurements: The measurements.
             now: The present.
             skip: Whether to leave out a window, because a run loads it already.
-            room: Of how many measurements more than the two newest windows are wanted: those with the newest ones. None:
-                of all.
+            room: Of how many measurements more than the two newest windows are wanted: those with the newest ones;
+                None: of all.
 
         Raises:
             CatalogError: A table cannot be read.
@@ -107,8 +107,7 @@ class Planner:
                 due = self._read(catalog, measurement, now, skip)
             elif files is None:
                 complete[measurement.path] = measurement
-            if due:
-                found.append(due)
+            found.append(due)
             # The first one does not count: with it a new process imports and connects.
             began = began or time.thread_time()
             self.left = count - place
@@ -118,8 +117,7 @@ class Planner:
         began, until = time.thread_time(), time.monotonic() + SECONDS
         longest_known = [path for path in self._held if path in complete]
         for path in longest_known[: -(-len(longest_known) // LOOKS)]:
-            if due := self._read(catalog, complete[path], now, skip):
-                found.append(due)
+            found.append(self._read(catalog, complete[path], now, skip))
             if time.thread_time() - began > self.cpu_seconds or time.monotonic() > until:
                 break
         return self._with_more(found, now, skip, room)
