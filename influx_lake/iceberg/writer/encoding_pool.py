@@ -17,7 +17,8 @@ MOST_THREADS = 4
 class EncodingPool:
     """Threads that encode and upload; Parquet's encoder and the store's client release Python's global lock.
 
-    All methods except `aside` must be called by the thread that created it.
+    They are started by the first work: a small window, which its own thread encodes, starts none. All methods except
+    `aside` must be called by the thread that created it.
 
     Args:
         threads: The number of row groups that are encoded at once; None: the number of available cores, two to four.
@@ -29,7 +30,8 @@ class EncodingPool:
     def __init__(self, threads: int | None = None) -> None:
         # Two even for one core: while one waits for the store, the other encodes.
         self.threads = threads or max(2, min(MOST_THREADS, len(os.sched_getaffinity(0))))
-        self._executor = _with_all_threads(self.threads)
+        self._executor: ThreadPoolExecutor | None = None
+        self._closed = False
         self._running: dict[Future[Any], int] = {}
 
     @property
@@ -45,7 +47,7 @@ class EncodingPool:
         """
         while len(self._running) >= self.threads:
             self.wait_for_one()
-        future = self._executor.submit(work, *arguments)
+        future = self._started().submit(work, *arguments)
         self._running[future] = size
         return future
 
@@ -62,11 +64,20 @@ class EncodingPool:
 
     def aside(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
         """Submit work that holds no rows, like the end of an upload; work may call it too."""
-        return self._executor.submit(work, *arguments)
+        return self._started().submit(work, *arguments)
 
     def close(self) -> None:
-        """Wait for work that has begun, and cancel the rest."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """Wait for work that has begun, and cancel the rest; more is refused."""
+        self._closed = True
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _started(self) -> ThreadPoolExecutor:
+        if self._executor is None:
+            if self._closed:
+                raise RuntimeError("the pool is closed")
+            self._executor = _with_all_threads(self.threads)
+        return self._executor
 
 
 def _with_all_threads(count: int) -> ThreadPoolExecutor:

@@ -106,8 +106,9 @@ class FanOut:
         return self._overflow.waiting.bytes + sum(partition.waiting.bytes for partition in self._partitions.values())
 
     def _finish_files(self) -> None:
-        for partition in self._partitions.values():
-            partition.finish_soon()
+        if len(self._partitions) > 1:
+            for partition in self._partitions.values():
+                partition.finish_soon()
         for partition in self._partitions.values():
             self._finished += partition.finish()
         self._partitions.clear()

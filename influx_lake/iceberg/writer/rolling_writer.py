@@ -70,32 +70,29 @@ class PartitionFiles:
         if self.waiting.reaches(settings.row_group_rows, settings.row_group_bytes):
             self.write_row_group()
 
-    def write_row_group(self, *, is_last: bool = False) -> None:
+    def write_row_group(self) -> None:
         """Submit the buffered rows for encoding; the rest beyond full row groups stays buffered."""
-        self._settle()
-        form, waiting = self.sink.form, pa.concat_tables(self._tables)
-        left_over = 0 if is_last else len(waiting) % form.settings.row_group_rows
-        whole = len(waiting) - left_over or len(waiting)
-        rows, rest = form.row_group(waiting.slice(0, whole)), waiting.slice(whole)
-        size, self._tables, self.waiting = self.waiting.bytes, [], Size()
-        if len(rest):
-            self._tables.append(rest)
-            self.waiting.add(len(rest), form.row_size.of(rest))
-        self._writing = self.sink.pool.submit(size - self.waiting.bytes, self._write, rows, is_last)
+        self._submit(is_last=False)
 
     def finish_soon(self) -> None:
         """Submit all rows for encoding, and close the files, without waiting for it."""
         if self._tables:
-            self.write_row_group(is_last=True)
+            self._submit(is_last=True)
             return
         self._settle()
         if self._open is not None:
             self._close()
 
     def finish(self) -> list[DataFile]:
-        """Write all rows, and return the manifest entries of the files."""
-        self.finish_soon()
+        """Write all rows, and return the manifest entries of the files.
+
+        What is left is written by this thread, which would only wait for another one.
+        """
         self._settle()
+        if self._tables:
+            self._write(self._row_group(is_last=True), is_last=True, aside=False)
+        elif self._open is not None:
+            self._close(aside=False)
         while self._closing:
             self._take_closed()
         return self._finished
@@ -105,12 +102,30 @@ class PartitionFiles:
         for file in (*(file for file, _ in self._closing), *([self._open] if self._open else [])):
             file.close_quietly()
 
+    def _submit(self, *, is_last: bool) -> None:
+        self._settle()
+        size = self.waiting.bytes
+        rows = self._row_group(is_last=is_last)
+        self._writing = self.sink.pool.submit(size - self.waiting.bytes, self._write, rows, is_last)
+
+    def _row_group(self, *, is_last: bool) -> pa.Table:
+        """Take the buffered rows: all, or those of full row groups."""
+        form, waiting = self.sink.form, pa.concat_tables(self._tables)
+        left_over = 0 if is_last else len(waiting) % form.settings.row_group_rows
+        whole = len(waiting) - left_over or len(waiting)
+        rows, rest = form.row_group(waiting.slice(0, whole)), waiting.slice(whole)
+        self._tables, self.waiting = [], Size()
+        if len(rest):
+            self._tables.append(rest)
+            self.waiting.add(len(rest), form.row_size.of(rest))
+        return rows
+
     def _settle(self) -> None:
         if self._writing is not None:
             self._writing.result()
             self._writing = None
 
-    def _write(self, rows: pa.Table, is_last: bool) -> None:
+    def _write(self, rows: pa.Table, is_last: bool, aside: bool = True) -> None:
         while len(rows):
             if self._open is None:
                 self._open = OpenFile.create(self.sink.table, self.key, self.sink.form)
@@ -119,13 +134,14 @@ class PartitionFiles:
             rows = rows.slice(len(part))
             self._open.write(part)
             if self._open.is_full() or (is_last and not len(rows)):
-                self._close()
+                self._close(aside=aside or bool(len(rows)))
 
-    def _close(self) -> None:
+    def _close(self, *, aside: bool = True) -> None:
+        """Close the open file; `aside` while the next one is written, where not too many are being closed."""
         assert self._open is not None
         file = self._open
         arguments = self.sink.table, self.key, self.sink.target
-        if sum(not described.done() for _, described in self._closing) < MOST_CLOSING:
+        if aside and sum(not described.done() for _, described in self._closing) < MOST_CLOSING:
             # A closed pool refuses it: then the file is still open, and is abandoned.
             described = self.sink.pool.aside(file.finish, *arguments)
             self._open = None

@@ -29,6 +29,7 @@ def test_a_signal_while_work_is_given_leaves_no_thread_that_nobody_waits_for(mon
         raise Stopped
 
     pool = EncodingPool()
+    pool.submit(1, begun.is_set)
     with monkeypatch.context() as patched:
         # A signal comes in the moment in which the executor starts a thread for the work.
         patched.setattr(threading.Thread, "start", interrupted)
@@ -50,7 +51,7 @@ def test_a_signal_while_the_threads_are_started_leaves_none_that_wait_for_ever(m
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", interrupted)
         with pytest.raises(Stopped):
-            EncodingPool()
+            EncodingPool().submit(1, before.copy)
     for thread in set(threading.enumerate()) - before:
         thread.join(30)
         assert not thread.is_alive()
