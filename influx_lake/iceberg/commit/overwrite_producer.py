@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,11 @@ from pyiceberg.typedef import EMPTY_DICT
 from pyiceberg.utils.properties import property_as_bool, property_as_int
 
 from influx_lake.iceberg.commit import position_deletes
-from influx_lake.iceberg.scan.manifest_cache import manifests_of
+from influx_lake.iceberg.scan.manifest_cache import keep_manifests, manifests_of
 
 if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.table.metadata import TableMetadata
 
     from influx_lake.iceberg.commit.commit_plan import FileChange
@@ -70,6 +73,7 @@ class ReplaceFiles(_OverwriteFiles):
 
     leaving_deletes: frozenset[str] = frozenset()
     """The paths of delete files that are removed with the data files that they apply to."""
+    _listed: tuple[ManifestFile, ...] = ()
     _untouched: list[ManifestFile]
     _dangling: list[ManifestEntry]
 
@@ -91,6 +95,36 @@ class ReplaceFiles(_OverwriteFiles):
             self._operation = Operation.REPLACE
         return Summary(Operation.REPLACE, **counted.additional_properties)
 
+    def keep_list(self) -> None:
+        """Cache the snapshot's manifest list as it was written: the next load of the table needs it.
+
+        pyiceberg 0.12 writes the snapshot's sequence number into the entries that it is given, and not for format 1.
+        """
+        if self._listed and all(manifest.sequence_number > 0 for manifest in self._listed):
+            keep_manifests(self._written_manifest_lists[-1], self._listed)
+
+    def _manifests(self) -> list[ManifestFile]:
+        """Write the manifests in this thread; pyiceberg hands them to three, which takes longer for a window's few."""
+        self._build_delete_files_partition_predicate()
+        deleted: dict[int, list[ManifestEntry]] = defaultdict(list)
+        for entry in self._deleted_entries():
+            deleted[entry.data_file.spec_id].append(entry)
+        added = [self._added(file) for file in self._added_data_files]
+        manifests = [self._written(self._transaction.table_metadata.spec(), added)] if added else []
+        manifests += [self._written(self.spec(spec_id), entries) for spec_id, entries in deleted.items()]
+        found = self._process_manifests([*manifests, *self._existing_manifests()])
+        self._listed = tuple(found)
+        return found
+
+    def _added(self, file: DataFile) -> ManifestEntry:
+        return ManifestEntry.from_args(
+            status=ManifestEntryStatus.ADDED,
+            snapshot_id=self._snapshot_id,
+            sequence_number=None,
+            file_sequence_number=None,
+            data_file=file,
+        )
+
     def _deleted_entries(self) -> list[ManifestEntry]:
         self._untouched, self._dangling, deleted = [], [], []
         head = self._transaction.table_metadata.snapshot_by_name(self._target_branch)
@@ -105,7 +139,7 @@ class ReplaceFiles(_OverwriteFiles):
             if not leaving:
                 self._untouched.append(manifest)
             elif staying:
-                self._untouched.append(self._rewritten(manifest, staying))
+                self._untouched.append(self._written(self.spec(manifest.partition_spec_id), staying))
         self._validate_required_deletes(deleted)
         return deleted
 
@@ -121,7 +155,15 @@ class ReplaceFiles(_OverwriteFiles):
             snapshot_producer=self,
         )
         data = [manifest for manifest in manifests if manifest.content == ManifestContent.DATA]
+        if len({manifest.partition_spec_id for manifest in data}) == 1 and self._fit_unmerged(data):
+            return manifests
         return merging.merge_manifests(data) + [each for each in manifests if each.content != ManifestContent.DATA]
+
+    def _fit_unmerged(self, data: list[ManifestFile]) -> bool:
+        """Whether manifests of one spec are too few to be merged; pyiceberg finds that out in a thread."""
+        size = sum(manifest.manifest_length for manifest in data)
+        properties = self._transaction.table_metadata.properties
+        return len(data) < (property_as_int(properties, _MERGE_MIN_COUNT, 100) or 0) and size <= self._manifest_size
 
     def _partition_entries(self, manifest: ManifestFile) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
         """Split a manifest's entries into those that this snapshot deletes, and the others."""
@@ -166,8 +208,8 @@ class ReplaceFiles(_OverwriteFiles):
         # A new one for each manifest: an evaluator has state while it evaluates.
         return self._build_manifest_evaluator(manifest.partition_spec_id)(manifest)
 
-    def _rewritten(self, manifest: ManifestFile, entries: Iterable[ManifestEntry]) -> ManifestFile:
-        with self.new_manifest_writer(self.spec(manifest.partition_spec_id)) as writer:
+    def _written(self, spec: PartitionSpec, entries: Iterable[ManifestEntry]) -> ManifestFile:
+        with self.new_manifest_writer(spec) as writer:
             for entry in entries:
                 writer.add_entry(entry)
         return writer.to_manifest_file()
@@ -261,6 +303,7 @@ class ReplaceCommit:
             CommitStateUnknownException: The catalog did not say whether it committed.
         """
         self._staged.actual._do_commit(self._updates, self._requirements)
+        self._producer.keep_list()
 
     def clean_up(self) -> None:
         """Delete the manifests of a commit that certainly did not take place."""

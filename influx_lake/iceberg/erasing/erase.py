@@ -104,7 +104,8 @@ class _WithoutTrace(ReplaceFiles):
         if manifest.content != ManifestContent.DATA or manifest.deleted_files_count == 0:
             return manifest
         live = manifest.fetch_manifest_entry(self._io, discard_deleted=True)
-        return self._rewritten(manifest, [self._with_status(each, ManifestEntryStatus.EXISTING) for each in live])
+        entries = [self._with_status(each, ManifestEntryStatus.EXISTING) for each in live]
+        return self._written(self.spec(manifest.partition_spec_id), entries)
 
 
 def erase_rows(task: TableTask, rows: ErasedRows, matching: Matching, *, include_refs: bool = False) -> ErasedFrom:

@@ -42,6 +42,11 @@ def manifests_of(snapshot: Snapshot, io: FileIO) -> tuple[ManifestFile, ...]:
     return found
 
 
+def keep_manifests(place: str, manifests: tuple[ManifestFile, ...]) -> None:
+    """Cache a manifest list that was just written."""
+    _put(_lists, place, manifests, LISTS_KEPT)
+
+
 def planned_files(scan: DataScan) -> list[FileScanTask]:
     """The files of a scan, as of `scan.plan_files()`; cached for the last few scans.
 

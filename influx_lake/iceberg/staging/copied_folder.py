@@ -29,7 +29,9 @@ def check_not_copied(table: Table, name: str) -> None:
     """
     warehouse = _local(str(table.catalog.properties.get("warehouse", "")))
     location = _local(table.location())
-    if warehouse is None or location is None or location.resolve().is_relative_to(warehouse.resolve()):
+    if warehouse is None or location is None or location.is_relative_to(warehouse):
+        return
+    if location.resolve().is_relative_to(warehouse.resolve()):
         return
     # The folders of the namespace and of the table.
     here = warehouse.joinpath(*location.parts[-2:])

@@ -9,14 +9,13 @@ import sys
 import threading
 from typing import Any
 
-from pyiceberg.catalog import sql
-
 from influx_lake.cli.entry import run
+from influx_lake.iceberg.catalogs.sql_catalog import SqlCatalog
 
 
 def main(step: str, *command: str) -> int:
     """Run the command, and stop before or after the catalog has what is committed."""
-    original = sql.SqlCatalog.commit_table
+    original = SqlCatalog.commit_table
 
     def stopping(*arguments: Any, **named: Any) -> Any:
         # The table was made, and given its columns, by commits that bring no snapshot.
@@ -27,7 +26,7 @@ def main(step: str, *command: str) -> int:
             threading.Event().wait()
         return answer
 
-    sql.SqlCatalog.commit_table = stopping  # type: ignore[method-assign]
+    SqlCatalog.commit_table = stopping  # type: ignore[method-assign]
     return run(list(command))
 
 

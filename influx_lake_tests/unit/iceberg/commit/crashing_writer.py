@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyiceberg.catalog import Catalog, sql
+from pyiceberg.catalog import Catalog
 
 from influx_lake.config import WriteOptions
 from influx_lake.config.maintenance.options import CompactOptions, ManifestOptions
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.catalogs.sql_catalog import SqlCatalog
 from influx_lake.iceberg.commit import overwrite_producer
 from influx_lake.iceberg.compaction import replacement, rewriting
 from influx_lake.iceberg.history import audited_load, publishing, replay
@@ -80,14 +81,14 @@ SHARE = Share("measurement", "cpu")
 STEPS: dict[str, tuple[Any, str, bool]] = {
     "before staging columns": (staged.Staging, "again", False),
     "after staging columns": (staged.Staging, "again", True),
-    "metadata with columns written": (sql.SqlCatalog, "_write_metadata", True),
+    "metadata with columns written": (SqlCatalog, "_write_metadata", True),
     "after closing a file": (data_file, "describe", True),
     "before the manifests": (overwrite_producer.ReplaceCommit, "prepare", False),
     "after the manifests": (overwrite_producer.ReplaceCommit, "prepare", True),
-    "before the catalog": (sql.SqlCatalog, "commit_table", False),
-    "metadata written": (sql.SqlCatalog, "_write_metadata", True),
-    "after the catalog": (sql.SqlCatalog, "commit_table", True),
-    "before old metadata is deleted": (sql.SqlCatalog, "_delete_old_metadata", False),
+    "before the catalog": (SqlCatalog, "commit_table", False),
+    "metadata written": (SqlCatalog, "_write_metadata", True),
+    "after the catalog": (SqlCatalog, "commit_table", True),
+    "before old metadata is deleted": (SqlCatalog, "_delete_old_metadata", False),
 }
 COMPACTING: dict[str, tuple[Any, str, bool]] = {
     "before the proof": (rewriting, "_check_same", False),
