@@ -111,7 +111,7 @@ class SqlCatalog(sql.SqlCatalog):
             return self._cached(super().commit_table(table, requirements, updates))
         staged = self._update_and_stage_table(current, identifier, requirements, updates)
         if staged.metadata == current.metadata:
-            return CommitTableResponse(metadata=current.metadata, metadata_location=current.metadata_location)
+            return _response(current)
         self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
         namespace, name = self.namespace_to_string(self.namespace_from(identifier)), self.table_name_from(identifier)
         named = {"catalog": self.name, "namespace": namespace, "table": name}
@@ -119,13 +119,13 @@ class SqlCatalog(sql.SqlCatalog):
         with self.engine.begin() as connection:
             if connection.execute(self._replacing, named | places).rowcount < 1:
                 raise CommitFailedException(f"Table has been updated by another process: {namespace}.{name}")
-        return self._cached(CommitTableResponse(metadata=staged.metadata, metadata_location=staged.metadata_location))
+        return self._cached(_response(staged))
 
     @cached_property
     def _replacing(self) -> Update:
         tables = sql.IcebergTables
         return (
-            update(tables.__table__)
+            update(tables)
             .where(
                 tables.catalog_name == bindparam("catalog"),
                 tables.table_namespace == bindparam("namespace"),
@@ -165,6 +165,12 @@ class SqlCatalog(sql.SqlCatalog):
             while len(self._known) > TABLES_KEPT:
                 self._known.popitem(last=False)
         return metadata
+
+
+def _response(table: Table) -> CommitTableResponse:
+    return CommitTableResponse.model_validate(
+        {"metadata": table.metadata, "metadata-location": table.metadata_location}
+    )
 
 
 class _History(list[T]):

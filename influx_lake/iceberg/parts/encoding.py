@@ -42,6 +42,7 @@ def encoded(part: WrittenPart) -> bytes:
         "preview": _text(_ipc(part.preview)),
         "with_nanoseconds": part.with_nanoseconds,
         "source_rows": part.source_rows,
+        "confirmed": part.confirmed and part.confirmed.isoformat(),
     }
     return json.dumps(facts, ensure_ascii=False).encode()
 
@@ -78,6 +79,7 @@ def _part(facts: Mapping[str, Any]) -> WrittenPart:
         preview=pa.ipc.open_stream(_bytes(facts["preview"])).read_all(),
         with_nanoseconds=facts["with_nanoseconds"],
         source_rows=facts["source_rows"],
+        confirmed=datetime.fromisoformat(facts["confirmed"]) if facts.get("confirmed") else None,
     )
 
 

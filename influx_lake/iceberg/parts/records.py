@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from influx_lake.config.values.windows import Window
+from influx_lake.errors import StorageError
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.parts.encoding import decoded, encoded
 from influx_lake.iceberg.parts.written_part import WrittenPart
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".part.json"
 """The ending of their names. Maintenance treats old ones as orphans, like the files that they name."""
+
+log = logging.getLogger("influx_lake.replication")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,12 @@ class PartRecords:
             stream.write(encoded(part))
 
     def get(self, window: Window) -> WrittenPart | None:
-        """The written part for a part of the window; None where there is none.
+        """The written part for a part of the window; None where there is none, or its record is not whole.
+
+        A process may die while it writes a record, or write it at this moment: the part is written again.
 
         Raises:
-            StorageError: The record cannot be read.
+            StorageError: The store fails.
         """
         with catalog_errors(f"look for a part of {self.window} of {self._name}"):
             try:
@@ -53,7 +59,11 @@ class PartRecords:
                     text = stream.read()
             except FileNotFoundError:
                 return None
-        return decoded(text)
+        try:
+            return decoded(text)
+        except StorageError as error:
+            log.info("%s: %s; the part is written again", self._name, error.message)
+            return None
 
     def is_whole(self, part: WrittenPart) -> bool:
         """Whether all files of a part still exist.

@@ -94,6 +94,7 @@ class WrittenPart:
         preview: The first of these rows, at most ten.
         with_nanoseconds: Whether the rows have the column for nanoseconds.
         source_rows: The number of rows that the source counted before; None where it was not asked.
+        confirmed: When it was last found to hold what the source has, by a later run; None: it was not.
     """
 
     id: str
@@ -108,6 +109,12 @@ class WrittenPart:
     preview: pa.Table = field(default_factory=lambda: pa.table({}))
     with_nanoseconds: bool = False
     source_rows: int | None = None
+    confirmed: datetime | None = None
+
+    @property
+    def as_of(self) -> datetime:
+        """From when on points that are written to the source may be missing."""
+        return self.confirmed or self.began
 
     @property
     def rows(self) -> int:

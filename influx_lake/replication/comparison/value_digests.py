@@ -148,15 +148,50 @@ def source_digests(
     """The digests of a window in the source, in the table's columns; and these columns with the types that loads give
     them.
     """
-    not_compared = {column.name for column in schema.columns if not column.is_compared}
     with source.read(schema, window) as rows:
         shape = stage(actual(table), rows.schema, target).shape
-        types = {column.name: column.type for column in shape.columns if column.source not in not_compared}
-        digester = RowDigester(key_of(target, types))
-        for batch in rows:
-            mapped = shape.apply(fitting(batch, shape)).select(list(types))
-            digester.add(finer_times(mapped, target.time_column, target.types))
-    return _digests(digester), types
+        types = compared_types(shape, schema)
+        return loaded_digests(rows, shape, target, types), types
+
+
+def compared_types(shape: Shape, schema: MeasurementSchema) -> dict[str, pa.DataType]:
+    """The columns that a load fills with the same values each time, with the types that it gives them."""
+    not_compared = {column.name for column in schema.columns if not column.is_compared}
+    return {column.name: column.type for column in shape.columns if column.source not in not_compared}
+
+
+def loaded_digests(
+    rows: Iterable[pa.RecordBatch], shape: Shape, target: TableTarget, types: Mapping[str, pa.DataType]
+) -> WindowDigests:
+    """The digests of a source's rows in the table's columns, as a load maps them; rows for the quarantine are left out.
+
+    Args:
+        rows: The rows.
+        shape: How they are mapped to the table.
+        target: The table.
+        types: The columns to digest.
+    """
+    digester = RowDigester(key_of(target, types))
+    for batch in rows:
+        mapped = shape.apply(fitting(batch, shape)).select(list(types))
+        digester.add(finer_times(mapped, target.time_column, target.types))
+    return _digests(digester)
+
+
+def stored_digests(
+    rows: Iterable[pa.RecordBatch], target: TableTarget, types: Mapping[str, pa.DataType]
+) -> WindowDigests:
+    """The digests of stored rows, in the types that loads give the columns.
+
+    Args:
+        rows: The rows, as they are read from data files.
+        target: The table.
+        types: The columns to digest.
+    """
+    digester, refused, unlike = RowDigester(key_of(target, types)), set[str](), set[str]()
+    for batch in rows:
+        digester.add(in_types(finer_times(batch, target.time_column, target.types), types, refused, unlike))
+    return _digests(digester, refused)
 
 
 def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataType], window: Window) -> LakeWindow:

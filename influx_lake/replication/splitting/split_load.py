@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
@@ -28,6 +28,7 @@ from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.replication.guards import check_size
 from influx_lake.replication.splitting.helpers import Helpers, PartsWanted
 from influx_lake.replication.splitting.part_bounds import parts_of
+from influx_lake.replication.splitting.unchanged_part import is_unchanged
 from influx_lake.replication.table_columns import table_target
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.row_confirmation import confirms_rows
@@ -74,7 +75,8 @@ class SplitLoad:
     def __call__(self, load: WindowLoad) -> list[WrittenPart]:
         """The written parts of a window, or of a part of it, with all of its rows.
 
-        A part that was written for a run that died is reused, unless the source now has another number of rows for it.
+        A part that was written for a run that died is taken up by who would else write it, if the source still has the
+        same rows for it, value by value.
 
         Args:
             load: The load of the window, or of a part of it.
@@ -87,8 +89,6 @@ class SplitLoad:
         records, cut = self._records(load), parts_of(self.measurement, load.window)
         noted = {window: found for window in cut if (found := records.get(window)) is not None}
         parts = self._shaped_as_now(load, self._usable(records, noted, len(cut)))
-        if parts:
-            log.info("%s: %s of %d were written before", self.window, counted(len(parts), "part"), len(cut))
         missing = [window for window in cut if window not in parts]
         if missing:
             with self.helpers.help(PartsWanted(self.window, missing, nanoseconds)) as left:
@@ -97,13 +97,13 @@ class SplitLoad:
         for window in cut:
             if window not in parts:
                 found, before = records.get(window), noted.get(window)
-                is_new = found is not None and (before is None or found.id != before.id)
+                is_new = found is not None and (before is None or (found.id, found.as_of) != (before.id, before.as_of))
                 parts[window] = found if found and is_new else self._written(records, window, nanoseconds)
         self._recount(records, parts, nanoseconds)
         self._taken += [(records, window) for window in cut]
         found_parts = [parts[window] for window in cut]
         check_size(self.measurement, sum(part.rows for part in found_parts))
-        self.read_from = min(part.began for part in found_parts)
+        self.read_from = min(part.as_of for part in found_parts)
         return found_parts
 
     def forget(self) -> None:
@@ -121,24 +121,47 @@ class SplitLoad:
         """
         return self._written(self._records(None, with_nanoseconds), window, with_nanoseconds)
 
-    def _written(self, records: PartRecords, window: Window, with_nanoseconds: bool) -> WrittenPart:
+    def _written(self, records: PartRecords, window: Window, with_nanoseconds: bool, anew: bool = False) -> WrittenPart:
+        """Write a part, or take up what an earlier run wrote of it, unless it has to be written `anew`."""
         load = self.load_of(window)
         load = replace(load, target=replace(load.target, with_nanoseconds=with_nanoseconds))
+        if not anew and (part := self._taken_up(records, load)) is not None:
+            records.put(part)
+            log.info("%s: %s of %s were written before", self.window, counted(part.rows, "row"), window)
+            return part
         rows = counts_of(self.source, self.measurement.name, [window])[0] if confirms_rows(self.source) else None
         part = write_part(load, rows)
         records.put(part)
         log.info("%s: wrote %s of %s", self.window, counted(part.rows, "row"), window)
         return part
 
+    def _taken_up(self, records: PartRecords, load: WindowLoad) -> WrittenPart | None:
+        """The part that an earlier run wrote, if it holds what the source has now.
+
+        It is not looked at where the source's rows are asked for, whatever was written; where more points may have come
+        by now; and where a run writes it that loads the same window at this time.
+        """
+        part, began = records.get(load.window) if self.measurement.resumes else None, datetime.now(UTC)
+        if part is None or part.as_of >= self.began or part.began < began - KEPT_FOR:
+            return None
+        if part.window.end > part.began - self.measurement.lag:
+            return None
+        if part.id in committed_parts(records.table) or not records.is_whole(part):
+            return None
+        if not is_unchanged(part, load, records.table, self.schema):
+            log.info("%s: the source has other rows than were written before; it is read again", load.window)
+            return None
+        return replace(part, confirmed=began)
+
     def _usable(self, records: PartRecords, noted: dict[Window, WrittenPart], count: int) -> dict[Window, WrittenPart]:
-        """The parts of earlier runs that would be the same if they were written now.
+        """The parts that were written since this load began: it starts over, or another run loads the window too.
 
         Args:
             records: Their records.
             noted: The parts.
             count: The number of parts of the window.
         """
-        found = {window: part for window, part in noted.items() if self._is_fresh(part)}
+        found = {window: part for window, part in noted.items() if part.as_of >= self.began}
         # Loading a loaded window again has to read the source's present rows.
         spent = committed_parts(records.table)
         target = table_target(self.measurement, self.schema)
@@ -153,11 +176,6 @@ class SplitLoad:
         """The parts that can be committed with those written now: the table may have new columns since."""
         shapes = {columns: shape_as_of_now(load, columns) for columns in {part.columns for part in parts.values()}}
         return {window: part for window, part in parts.items() if part.shape == shapes[part.columns]}
-
-    def _is_fresh(self, part: WrittenPart) -> bool:
-        # A row count does not show values that changed since: where the source's rows are asked for, they are read now.
-        complete = self.measurement.resumes and part.window.end <= part.began - self.measurement.lag
-        return part.began >= self.began or (complete and part.began >= self.began - KEPT_FOR)
 
     def _recount(self, records: PartRecords, parts: dict[Window, WrittenPart], with_nanoseconds: bool) -> None:
         """Compare the row counts of complete parts with the source, and write differing ones again.
@@ -179,7 +197,7 @@ class SplitLoad:
                 return
             for window in over:
                 log.warning("%s: the source has another number of rows now; it is read again", window)
-                parts[window] = self._written(records, window, with_nanoseconds)
+                parts[window] = self._written(records, window, with_nanoseconds, anew=True)
         raise RowsMissing(
             f"the source has another number of rows for {over[0]} each time that it is counted",
             remedy="Load the window when it is no longer written to (`lag`)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,10 +22,14 @@ from influx_lake.config.values.source_schema import Column, ColumnType, Measurem
 from influx_lake.config.values.windows import Every, Scheme, Window
 from influx_lake.errors import SourceUnavailable, WindowShrank, WindowTooLarge
 from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
+from influx_lake.iceberg.load.write_part import write_part
 from influx_lake.iceberg.parts.records import SUFFIX, PartRecords
+from influx_lake.iceberg.parts.written_part import WrittenPart
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.loading import load_rows
+from influx_lake.replication.splitting import split_load
 from influx_lake.replication.splitting.helpers import Helpers, NoHelpers, PartsWanted
 from influx_lake.replication.splitting.part_bounds import cut
 from influx_lake.replication.window import MeasurementWindow
@@ -72,6 +76,19 @@ def source() -> FakeSource:
         source.put(part, 20)
     source.asked.clear()
     return source
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[Window]:
+    """The parts whose rows are written to files, in this order."""
+    found: list[Window] = []
+
+    def noting(load: WindowLoad, source_rows: int | None = None) -> WrittenPart:
+        found.append(load.window)
+        return write_part(load, source_rows)
+
+    monkeypatch.setattr(split_load, "write_part", noting)
+    return found
 
 
 def window_of(
@@ -160,18 +177,75 @@ def fail_at(source: FakeSource, catalog: Catalog, part: Window) -> Away:
     return away
 
 
-def test_what_a_failed_run_wrote_is_taken_up(source: FakeSource, catalog: Catalog) -> None:
+def test_what_a_failed_run_wrote_is_taken_up(source: FakeSource, catalog: Catalog, written: list[Window]) -> None:
     away = fail_at(source, catalog, PARTS[2])
+    written.clear()
     loaded(away, catalog)
-    assert away.asked == PARTS[2:]
+    assert written == PARTS[2:]
     assert exact(away, catalog)
 
 
-def test_a_part_is_read_again_whose_source_has_other_rows_by_now(source: FakeSource, catalog: Catalog) -> None:
-    away = fail_at(source, catalog, PARTS[2])
-    away.put(PARTS[0], 3, host="late")
+def test_what_several_failed_runs_wrote_is_taken_up(
+    source: FakeSource, catalog: Catalog, written: list[Window]
+) -> None:
+    fail_at(source, catalog, PARTS[2])
+    away = fail_at(source, catalog, PARTS[3])
+    written.clear()
     loaded(away, catalog)
-    assert away.asked == [*PARTS[2:], PARTS[0]]
+    assert written == PARTS[3:]
+    assert exact(away, catalog)
+
+
+def corrected_value(source: FakeSource) -> None:
+    """One point is written again, and another: their sum, their number and the largest value are the same."""
+    source.rows = source.rows.set_column(2, "value", pa.array([1.0, -1.0, *[0.0] * 38]))
+
+
+CHANGES: dict[str, Callable[[FakeSource], None]] = {
+    "more rows": lambda source: source.put(PARTS[0], 3, host="late"),
+    "another value": lambda source: setattr(
+        source, "rows", source.rows.set_column(2, "value", pa.array([7.0, *[0.0] * 39]))
+    ),
+    "values that add up": corrected_value,
+    "another host of a name as long": lambda source: setattr(
+        source, "rows", source.rows.set_column(1, "host", pa.array(["b", *["a"] * 39]))
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_part_is_written_again_whose_source_has_other_rows_by_now(
+    source: FakeSource, catalog: Catalog, written: list[Window], change: str
+) -> None:
+    away = fail_at(source, catalog, PARTS[2])
+    CHANGES[change](away)
+    written.clear()
+    loaded(away, catalog)
+    assert written == [PARTS[0], *PARTS[2:]]
+    assert exact(away, catalog)
+
+
+def test_other_processes_take_up_what_was_written(source: FakeSource, catalog: Catalog, written: list[Window]) -> None:
+    away = fail_at(source, catalog, PARTS[3])
+    corrected_value(away)
+    written.clear()
+    away.asked.clear()
+    loaded(away, catalog, helpers=Others(away, catalog, SPLIT, write=PARTS[:3]))
+    assert written == [PARTS[0], PARTS[3]]
+    # Once to compare them with what was written, and the one that differs once more.
+    assert away.asked == [PARTS[0], *PARTS]
+    assert exact(away, catalog)
+
+
+def test_a_record_that_a_killed_process_left_half_written_is_none(
+    source: FakeSource, catalog: Catalog, lake_folder: Path, written: list[Window]
+) -> None:
+    away = fail_at(source, catalog, PARTS[3])
+    [first, *_] = sorted(records(lake_folder))
+    first.write_bytes(first.read_bytes()[:200])
+    written.clear()
+    loaded(away, catalog)
+    assert written == [PARTS[0], PARTS[3]]
     assert exact(away, catalog)
 
 
@@ -297,8 +371,10 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("of", [CPU, UPSERTING], ids=lambda of: of.write.mode)
-def test_a_run_is_killed_at_each_step(source: FakeSource, catalog: Catalog, of: Measurement, step: str) -> None:
-    owner, name, calls, done_first, read_again = STEPS[step]
+def test_a_run_is_killed_at_each_step(
+    source: FakeSource, catalog: Catalog, written: list[Window], of: Measurement, step: str
+) -> None:
+    owner, name, calls, done_first, written_again = STEPS[step]
     original, left = getattr(owner, name), [None] * calls
 
     def killed(*arguments: object) -> None:
@@ -314,9 +390,9 @@ def test_a_run_is_killed_at_each_step(source: FakeSource, catalog: Catalog, of: 
         patch.setattr(owner, name, killed)
         with pytest.raises(Killed):
             loaded(source, catalog, split(of))
-    source.asked.clear()
+    written.clear()
     loaded(source, catalog, split(of))
-    assert source.asked == read_again
+    assert written == written_again
     assert exact(source, catalog)
 
 

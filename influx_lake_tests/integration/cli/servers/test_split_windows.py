@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import duckdb
 import pytest
 
 from influx_lake.sandbox import Sandbox
-from influx_lake_tests.integration.cli_lake import LAKE, CliLake
+from influx_lake_tests.integration.cli_lake import DAY_NS, FIRST_DAY_NS, LAKE, CliLake
 
 END = ("--end", "2026-01-03")
 SPLIT = "partition: {split: 3h}"
@@ -112,6 +113,29 @@ def test_processes_are_killed_anywhere(lake: CliLake, seed: int) -> None:
     assert result.code == 0, result.err
     assert lake.rows() == 140
     assert lake.tell("verify", "cpu", "--values", *END).code == 0
+
+
+@pytest.mark.slow
+def test_what_a_killed_run_wrote_is_taken_up_as_far_as_the_source_still_has_it(lake: CliLake) -> None:
+    """Two points of the first part have exchanged their values by then: their number, sum and bounds are the same."""
+    measurement(lake, SPLIT)
+    lake.box.faults.batch_delay = 0.5
+    process = lake.start("replicate", "cpu", "--end", "2026-01-02")
+    while len(list(lake.folder.rglob("*.part.json"))) < 3:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    lake.box.faults.clear()
+    written = set(lake.folder.rglob("*.parquet"))
+    step = DAY_NS // 60 // 1000 * 1000
+    lake.box.write("telemetry", f"cpu,host=h0 value=3i {FIRST_DAY_NS}\ncpu,host=h0 value=0i {FIRST_DAY_NS + 3 * step}")
+    told = lake.tell("replicate", "cpu", "--end", "2026-01-02")
+    assert told.code == 0, told.err
+    assert lake.tell("verify", "cpu", "--values", "--end", "2026-01-02").code == 0
+    files = [task.file.file_path for task in lake.catalog.load_table("telemetry.cpu").scan().plan_files()]
+    assert len(files) == 8
+    assert 2 <= len({path for path in written if path.as_uri() in files or str(path) in files}) <= len(written) - 1
 
 
 def children(pid: int) -> list[int]:

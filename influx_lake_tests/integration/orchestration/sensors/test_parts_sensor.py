@@ -12,6 +12,9 @@ import dagster as dg
 import pytest
 
 from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.parts.records import PartRecords
+from influx_lake.iceberg.parts.written_part import WrittenPart
 from influx_lake.orchestration.splitting.part_requests import PART, SPLIT, wanted_of
 from influx_lake.orchestration.splitting.part_runs import part_jobs, parts_sensor
 from influx_lake.sandbox import Sandbox
@@ -119,6 +122,34 @@ def test_a_run_that_is_cancelled_ends_the_others(lake: SensedLake) -> None:
     assert lake.instance.get_materialized_partitions(CPU) == set()
     [asking] = lake.instance.get_runs(dg.RunsFilter(tags={SPLIT: "true"}))
     assert [wanted.left for wanted in wanted_of(asking)] == [()]
+
+
+def test_a_value_that_was_corrected_since_a_run_died_is_loaded(
+    lake: SensedLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run takes up what the dead one wrote, where the source has the same rows still."""
+    put, left = PartRecords.put, [None] * 4
+
+    def dying(records: PartRecords, part: WrittenPart) -> None:
+        if not left:
+            raise dg.DagsterExecutionInterruptedError
+        left.pop()
+        put(records, part)
+
+    request = dg.RunRequest(partition_key=DAY, asset_selection=[CPU], tags={"dagster/partition": DAY})
+    with monkeypatch.context() as patched:
+        patched.setattr(PartRecords, "put", dying)
+        assert not lake.run(request).success
+    assert len(list(lake.folder.rglob("*.part.json"))) == 4
+    written = {path.name for path in lake.folder.rglob("*.parquet")}
+    # In the first part and the last: a run begins with one of these.
+    lake.write_at(START, START + timedelta(hours=23), usage=7.0)
+    lake.load(DAY)
+    catalog = open_catalog("lake", lake.lake.catalog.properties())
+    scan = catalog.load_table(("telemetry", "cpu")).scan()
+    values = scan.to_arrow().sort_by("time")["usage"].to_pylist()
+    assert values == [7.0, *[1.0] * 22, 7.0]
+    assert len({task.file.file_path.rsplit("/")[-1] for task in scan.plan_files()} & written) == 3
 
 
 def test_a_run_whose_part_is_not_wanted_any_more_does_nothing(lake: SensedLake) -> None:
