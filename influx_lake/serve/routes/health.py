@@ -38,12 +38,15 @@ class Ready(BaseModel):
     checks: list[ReadyCheck]
 
 
+# Load balancers ask with HEAD.
+@router.head("/health", include_in_schema=False)
 @router.get("/health", responses=documented())
 async def health() -> Health:
     """Liveness. Checks nothing else, and needs no token."""
     return Health(status="ok")
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get(
     "/ready",
     response_model=Ready,

@@ -212,6 +212,7 @@ def test_the_measurements_and_what_is_there_of_them(client: TestClient) -> None:
 
 def test_what_the_service_needs_is_asked(lake: ServedLake, client: TestClient) -> None:
     assert client.get("/health").json() == {"status": "ok"}
+    assert [client.head(path).status_code for path in ("/health", "/ready")] == [200, 200]
     found = client.get("/ready").json()
     assert found == {
         "ready": True,
