@@ -59,7 +59,6 @@ class OpenFile:
         """Write one row group."""
         self.writer.write_table(with_used_values(rows), row_group_size=len(rows))
         self.rows += len(rows)
-        pa.default_memory_pool().release_unused()
 
     def is_full(self) -> bool:
         return self.stream.tell() >= self.settings.target_file_size * FULL_ENOUGH
