@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from influx_lake.cli.options import ConfigOption, JsonOption, Measurements
 from influx_lake.cli.output import add_row, counted, output, plain_table
-from influx_lake.replication.planning.closed import ClosedWindows
 
 if TYPE_CHECKING:
     from influx_lake.config.values.windows import Window
@@ -102,6 +101,8 @@ def coverage_bar(expected: Sequence[Window], missing: Sequence[Window], width: i
 
 def _before(windows: Sequence[Window], moment: datetime) -> int:
     """How many windows, which are in order, begin before a time."""
+    from influx_lake.replication.planning.closed import ClosedWindows
+
     if isinstance(windows, ClosedWindows):
         return windows.before(moment)
     return bisect_left(windows, moment, key=attrgetter("start"))
