@@ -81,9 +81,6 @@ def sorted_batches(
                 yield rows.slice(begin, BATCH_ROWS)
 
 
-_ROUNDS_BETWEEN_RELEASES = 16
-"""Freed memory goes back to the system after so many rounds: each time, the next round pays for the pages again."""
-
 _Piece: TypeAlias = tuple[list[StoredColumn], int, int]
 """Adjacent rows on disk: their columns, the first row of these, and the one behind the last."""
 
@@ -222,7 +219,7 @@ class _Sorter:
         order = self._order(firsts)
         owners = np.repeat(np.arange(len(runs)), [run.chunks for run in runs])[order]
         sizes = np.cumsum(np.array([run.chunk_bytes for run in runs])[owners])
-        begin = rounds = 0
+        begin = 0
         while begin < len(order):
             before = sizes[begin - 1] if begin else 0
             end = max(begin + 1, int(np.searchsorted(sizes, before + self._limits.round_bytes)))
@@ -231,10 +228,9 @@ class _Sorter:
             # All rows that are not due are at least as large as the first key of the next chunk.
             bound = [values.slice(int(order[end]), 1) for values in firsts] if end < len(order) else None
             yield from self._settled([cursor for cursor in cursors if cursor.done < cursor.due], bound)
-            begin, rounds = end, rounds + 1
+            begin = end
             # Allocations of different sizes leave gaps, which add up over a large window.
-            if rounds % _ROUNDS_BETWEEN_RELEASES == 0:
-                pa.default_memory_pool().release_unused()
+            pa.default_memory_pool().release_unused()
 
     def _settled(self, cursors: list[_Cursor], bound: list[pa.Array] | None) -> Iterator[list[pa.Array]]:
         """Yield the columns of the due rows that are not above a bound, in order, and advance the cursors."""
