@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -21,98 +19,29 @@ from influx_lake.config import Measurement, Nanoseconds, TypeOptions
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Every, Scheme, Window
 from influx_lake.errors import SourceUnavailable, WindowShrank, WindowTooLarge
-from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
-from influx_lake.iceberg.load.write_part import write_part
-from influx_lake.iceberg.parts.records import SUFFIX, PartRecords
-from influx_lake.iceberg.parts.written_part import WrittenPart
+from influx_lake.iceberg.parts.records import PartRecords
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.iceberg.window_load import WindowLoad
-from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.loading import load_rows
-from influx_lake.replication.splitting import split_load
-from influx_lake.replication.splitting.helpers import Helpers, NoHelpers, PartsWanted
+from influx_lake.replication.splitting.helpers import PartsWanted
 from influx_lake.replication.splitting.part_bounds import cut
-from influx_lake.replication.window import MeasurementWindow
 from influx_lake.sources.protocol import RowStream
 from influx_lake_tests.unit.replication.fake_source import FakeSource, Stream
 from influx_lake_tests.unit.replication.loading import APPENDING, CPU, UPSERTING, day, exact, held
-
-SPLIT = replace(CPU, split=timedelta(hours=6))
-PARTS = cut(day(0), timedelta(hours=6), day(0).start)
-
-
-@dataclass
-class Others:
-    """Other processes: they write the parts they are given, and leave the others to the caller.
-
-    Attributes:
-        source: What they read.
-        catalog: The catalog of the table.
-        measurement: The measurement.
-        write: The parts that they write.
-        asked: What was wanted.
-    """
-
-    source: FakeSource
-    catalog: Catalog
-    measurement: Measurement
-    write: list[Window]
-    asked: list[PartsWanted] = field(default_factory=list)
-
-    @contextmanager
-    def help(self, wanted: PartsWanted) -> Iterator[Iterator[Window]]:
-        self.asked.append(wanted)
-        for part in wanted.parts:
-            if part in self.write:
-                of_window = window_of(self.source, self.catalog, self.measurement, wanted.window)
-                of_window.write_part(part, with_nanoseconds=wanted.with_nanoseconds)
-        yield iter([part for part in wanted.parts if part not in self.write])
+from influx_lake_tests.unit.replication.split_windows import (
+    PARTS,
+    SPLIT,
+    Others,
+    loaded,
+    records,
+    source_of_parts,
+    split,
+    window_of,
+)
 
 
 @pytest.fixture
 def source() -> FakeSource:
-    source = FakeSource()
-    for part in PARTS[::2]:
-        source.put(part, 20)
-    source.asked.clear()
-    return source
-
-
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[Window]:
-    """The parts whose rows are written to files, in this order."""
-    found: list[Window] = []
-
-    def noting(load: WindowLoad, source_rows: int | None = None) -> WrittenPart:
-        found.append(load.window)
-        return write_part(load, source_rows)
-
-    monkeypatch.setattr(split_load, "write_part", noting)
-    return found
-
-
-def window_of(
-    source: FakeSource,
-    catalog: Catalog,
-    of: Measurement,
-    window: Window = PARTS[0],
-    helpers: Helpers | None = None,
-) -> MeasurementWindow:
-    return MeasurementWindow(source, catalog, of, window, "run", helpers=helpers or NoHelpers())
-
-
-def split(of: Measurement) -> Measurement:
-    return replace(of, split=timedelta(hours=6))
-
-
-def loaded(
-    source: FakeSource, catalog: Catalog, of: Measurement = SPLIT, helpers: Helpers | None = None
-) -> WindowResult:
-    return load_rows(window_of(source, catalog, of, day(0), helpers))
-
-
-def records(folder: Path) -> list[Path]:
-    return [*folder.rglob(f"*{SUFFIX}")]
+    return source_of_parts()
 
 
 @pytest.mark.parametrize("of", [CPU, APPENDING, UPSERTING], ids=lambda of: of.write.mode)
@@ -354,84 +283,6 @@ def test_the_rows_of_all_parts_are_limited(source: FakeSource, catalog: Catalog)
     with pytest.raises(WindowTooLarge, match="more than 39 rows"):
         loaded(source, catalog, replace(SPLIT, max_window_rows=39))
     assert loaded(source, catalog, replace(SPLIT, max_window_rows=40)).rows == 40
-
-
-class Killed(BaseException):
-    """The end of a process."""
-
-
-STEPS = {
-    "before a part is noted": (PartRecords, "put", 2, False, PARTS[2:]),
-    "after a part is noted": (PartRecords, "put", 2, True, PARTS[3:]),
-    "before the commit": (ReplaceCommit, "commit", 0, False, []),
-    # It took place: the window is as one that was loaded before.
-    "after the commit": (ReplaceCommit, "commit", 0, True, PARTS),
-}
-
-
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("of", [CPU, UPSERTING], ids=lambda of: of.write.mode)
-def test_a_run_is_killed_at_each_step(
-    source: FakeSource, catalog: Catalog, written: list[Window], of: Measurement, step: str
-) -> None:
-    owner, name, calls, done_first, written_again = STEPS[step]
-    original, left = getattr(owner, name), [None] * calls
-
-    def killed(*arguments: object) -> None:
-        if left:
-            left.pop()
-            original(*arguments)
-            return
-        if done_first:
-            original(*arguments)
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, killed)
-        with pytest.raises(Killed):
-            loaded(source, catalog, split(of))
-    written.clear()
-    loaded(source, catalog, split(of))
-    assert written == written_again
-    assert exact(source, catalog)
-
-
-def test_a_run_is_killed_while_it_forgets_its_parts(source: FakeSource, catalog: Catalog) -> None:
-    """Some of them are noted still, and committed already."""
-    original, left = PartRecords.forget, [None]
-
-    def killed(records: PartRecords, window: Window) -> None:
-        if not left:
-            raise Killed
-        left.pop()
-        original(records, window)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PartRecords, "forget", killed)
-        with pytest.raises(Killed):
-            loaded(source, catalog)
-    source.asked.clear()
-    source.rows = source.rows.set_column(2, "value", pa.array([5.0] * 40))
-    loaded(source, catalog)
-    assert source.asked == PARTS
-    assert exact(source, catalog)
-
-
-@pytest.mark.parametrize("of", [CPU, APPENDING, UPSERTING], ids=lambda of: of.write.mode)
-def test_two_runs_load_the_same_window_at_once(source: FakeSource, catalog: Catalog, of: Measurement) -> None:
-    """They meet before each part, and before the commit."""
-    meeting = threading.Barrier(2, timeout=60)
-
-    class Meeting(NoHelpers):
-        @contextmanager
-        def help(self, wanted: PartsWanted) -> Iterator[Iterator[Window]]:
-            yield (part for part in wanted.parts if meeting.wait() >= 0)
-            meeting.wait()
-
-    with ThreadPoolExecutor(2) as runs:
-        done = [*runs.map(lambda _: loaded(source, catalog, split(of), Meeting()), range(2))]
-    assert [each.rows for each in done] == [40, 40]
-    assert exact(source, catalog)
 
 
 @given(
